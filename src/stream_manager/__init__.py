@@ -1,0 +1,1 @@
+"""Live video streams that do not go down."""

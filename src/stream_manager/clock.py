@@ -1,0 +1,49 @@
+"""Time and chance, behind one small door: nobody else reads a clock or draws a random number."""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What the product knows of time. Durations are seconds; instants are monotonic seconds."""
+
+    def monotonic_s(self) -> float:
+        """Return the seconds of CLOCK_MONOTONIC, comparable between processes of one boot."""
+        ...
+
+    def wall(self) -> datetime:
+        """Return the date and time in UTC. It may jump; use it only to tell people and files."""
+        ...
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return after `delay_s` seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic_s(self) -> float:
+        """Return the seconds of CLOCK_MONOTONIC."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """Return the date and time in UTC."""
+        return datetime.now(UTC)
+
+    async def sleep(self, delay_s: float) -> None:
+        """Return after `delay_s` seconds."""
+        await asyncio.sleep(delay_s)
+
+
+def chance() -> float:
+    """Draw from [0, 1): what jitter is made of."""
+    return random.random()  # noqa: S311 - jitter spreads load, it guards nothing
+
+
+def wall_of(instant_s: float, clock: Clock) -> datetime:
+    """Return the date and time of a monotonic instant, as far as today's clock can tell."""
+    return datetime.fromtimestamp(clock.wall().timestamp() + instant_s - clock.monotonic_s(), UTC)

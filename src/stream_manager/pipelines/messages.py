@@ -1,0 +1,201 @@
+"""What manager, fork server and workers say to each other.
+
+Each message is one packet on a Unix SOCK_SEQPACKET socket, MessagePack inside, so there is no
+framing to get wrong. Instants are CLOCK_MONOTONIC seconds, which all processes of a boot share.
+A *part* is what a worker runs by itself: "source" or an output's name ("record"). Each part counts
+its own epochs; a fact about an older epoch changes nothing.
+"""
+
+import msgspec
+from msgspec import Struct
+
+from stream_manager.pipelines.spec import RecordSpec, Source
+
+VERSION = 1
+MAX_PACKET_BYTES = 65536
+
+
+# Manager -> fork server, and its answers.
+class Spawn(Struct, frozen=True, kw_only=True, tag=True):
+    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+
+    stream: str
+    instance: str
+    epoch: int
+    socket_path: str
+    log_path: str
+    secrets: tuple[str, ...] = ()
+
+
+class Spawned(Struct, frozen=True, kw_only=True, tag=True):
+    """The worker lives; its pidfd travels beside this packet (SCM_RIGHTS). It already listens."""
+
+    stream: str
+    epoch: int
+    pid: int
+
+
+class SpawnFailed(Struct, frozen=True, kw_only=True, tag=True):
+    """No worker was made: `code` is an errno's name, `text` says what was tried."""
+
+    stream: str
+    epoch: int
+    code: str
+    text: str
+
+
+class Exited(Struct, frozen=True, kw_only=True, tag=True):
+    """A worker ended and was reaped; `status` is os.waitpid's, for os.waitstatus_to_exitcode."""
+
+    stream: str
+    epoch: int
+    pid: int
+    status: int
+
+
+# Manager -> worker.
+class StartSource(Struct, frozen=True, kw_only=True, tag=True):
+    """Build and play the source. `position_s` is where a file goes on.
+
+    With `hold`, tracks wait (at most a second) until the first output is attached, so that it
+    misses no keyframe.
+    """
+
+    epoch: int
+    source: Source
+    position_s: float = 0.0
+    hold: bool = False
+
+
+class StartRecord(Struct, frozen=True, kw_only=True, tag=True):
+    """Attach the recorder to the running source. `sequence` numbers the next segment."""
+
+    epoch: int
+    record: RecordSpec
+    sequence: int
+
+
+class StopPart(Struct, frozen=True, kw_only=True, tag=True):
+    """Tear the part down; answered by PartGone, or, past `grace_s`, by a fault "teardown".
+
+    Stopping the source first ends the outputs' files (EOS) and then stops those outputs too.
+    """
+
+    part: str
+    epoch: int
+    grace_s: float
+
+
+class Quit(Struct, frozen=True, kw_only=True, tag=True):
+    """Finish the files, stop everything, exit 0; past `grace_s` exit all the same."""
+
+    grace_s: float
+
+
+# Worker -> manager.
+class Hello(Struct, frozen=True, kw_only=True, tag=True):
+    """First packet on every connection: who this is."""
+
+    version: int
+    instance: str
+    stream: str
+    epoch: int
+    pid: int
+
+
+class Track(Struct, frozen=True, kw_only=True):
+    """One elementary stream: `kind` is "video" or "audio", `codec` for example "H264", "AAC"."""
+
+    name: str
+    kind: str
+    codec: str
+    caps: str
+
+
+class PartStarted(Struct, frozen=True, kw_only=True, tag=True):
+    """The part is built and linked. For the source: every track is known."""
+
+    part: str
+    epoch: int
+    tracks: tuple[Track, ...] = ()
+
+
+class PartFailed(Struct, frozen=True, kw_only=True, tag=True):
+    """One fact of failure. The worker goes on; what to do is the manager's decision.
+
+    `origin` is an element's factory name or one of "source", "record", "connect", "python";
+    `code` is for example "gst-resource-error:9", "ECONNREFUSED", "dns", "eos", "no-video";
+    `status` is an RTSP status; `text` is for people, scrubbed of secrets.
+    """
+
+    part: str
+    epoch: int
+    origin: str
+    code: str
+    status: int | None = None
+    text: str = ""
+
+
+class PartGone(Struct, frozen=True, kw_only=True, tag=True):
+    """The part's teardown is confirmed: its elements are in NULL and its files closed."""
+
+    part: str
+    epoch: int
+
+
+class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
+    """What a track has brought in this epoch; gaps are between arrivals, since the last report."""
+
+    name: str
+    frames: int
+    bytes: int
+    first_s: float | None
+    last_s: float | None
+    gap_max_s: float
+    gap_mean_s: float
+    gap_deviation_s: float
+
+
+class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
+    """What an output has handed to the operating system (write(2) has returned) in this epoch."""
+
+    part: str
+    epoch: int
+    bytes: int
+    first_s: float | None
+    last_s: float | None
+    segment: str
+    sequence: int
+
+
+class Progress(Struct, frozen=True, kw_only=True, tag=True):
+    """The pulse, five times a second. `late_s`: how late the worker's own main loop was."""
+
+    at_s: float
+    late_s: float
+    epoch: int
+    tracks: tuple[TrackProgress, ...]
+    outputs: tuple[OutputProgress, ...]
+    position_s: float | None = None
+
+
+class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
+    """A file is finished and synced: `began_at` in UTC seconds, media `duration_s`, its `bytes`."""
+
+    part: str
+    epoch: int
+    sequence: int
+    path: str
+    began_at: float
+    duration_s: float
+    bytes: int
+    container: str
+    tracks: tuple[str, ...]
+
+
+ToForkServer = Spawn
+FromForkServer = Spawned | SpawnFailed | Exited
+ToWorker = StartSource | StartRecord | StopPart | Quit
+FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentClosed
+
+encode = msgspec.msgpack.Encoder().encode

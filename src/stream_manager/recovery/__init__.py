@@ -1,0 +1,62 @@
+"""The recovery core: pure decisions, no I/O, no clock, no chance of its own.
+
+Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
+words), engine (the table), commands, rise, fall, steps (its rows), manager (many components).
+"""
+
+from stream_manager.recovery.backoff import Backoff
+from stream_manager.recovery.budget import Budget
+from stream_manager.recovery.classify import RULES, Rule, When
+from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
+from stream_manager.recovery.manager import RecoveryManager
+from stream_manager.recovery.policy import RecoveryPolicy
+from stream_manager.recovery.states import (
+    UP,
+    Action,
+    Decision,
+    Escalated,
+    Event,
+    Failed,
+    Gone,
+    Phase,
+    Proved,
+    Record,
+    Reset,
+    Restart,
+    Spec,
+    Start,
+    Started,
+    Stop,
+    Wanted,
+)
+
+__all__ = [
+    "RULES",
+    "UP",
+    "Action",
+    "Backoff",
+    "Budget",
+    "Cause",
+    "Decision",
+    "Escalated",
+    "Event",
+    "Failed",
+    "Fault",
+    "FaultClass",
+    "Gone",
+    "Phase",
+    "Proved",
+    "Record",
+    "RecoveryManager",
+    "RecoveryPolicy",
+    "Reset",
+    "Restart",
+    "Rule",
+    "Spec",
+    "Start",
+    "Started",
+    "Stop",
+    "Wanted",
+    "When",
+    "exit_fault",
+]

@@ -1,0 +1,193 @@
+"""From a fault to what it asks for: one ordered table, first match wins.
+
+Rules are keyed by origin, code and status, never by text. A user's own rules go before these.
+Where nothing matches, the fault is RECOVERABLE with cause unknown, and the rule's name says so,
+so that the table can grow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from stream_manager.recovery.faults import Cause, Fault, FaultClass
+
+# A second fault within this time is a pattern, not an accident.
+CALM_AFTER_S = 60.0
+
+
+class When(Enum):
+    """What must have gone before for a rule to apply."""
+
+    ALWAYS = "always"
+    CALM = "calm"  # proven, stable since the last fault, and that one was long ago
+    NEVER_PROVEN = "never-proven"  # this configuration has not worked yet
+    FIRST_OF_CAUSE = "first-of-cause"  # the fault before this one had another cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What the rules may know of a component's past.
+
+    proven: whether this configuration ever worked. attempts: failures since it was last stable.
+    last_cause: the cause of the latest of those. since_last_s: how long ago any fault was.
+    """
+
+    proven: bool
+    attempts: int
+    last_cause: Cause | None
+    since_last_s: float | None
+
+    @property
+    def calm(self) -> bool:
+        """Tell whether a fault now would be the first in a long time."""
+        quiet = self.since_last_s is None or self.since_last_s >= CALM_AFTER_S
+        return self.proven and self.attempts == 0 and quiet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of the table: the origin has to match, and the code or the status.
+
+    Empty `origins` match every origin; with neither codes nor statuses every code matches.
+
+    charged: whether a restart counts against the component's own intensity budget. What its own
+        restart can't cure (a network, a full disk) is paced by the backoff alone.
+    probed: whether FAILED by this rule is tried again slowly.
+    """
+
+    name: str
+    cause: Cause
+    fault_class: FaultClass
+    origins: frozenset[str] = frozenset()
+    codes: frozenset[str] = frozenset()
+    statuses: frozenset[int] = frozenset()
+    when: When = When.ALWAYS
+    charged: bool = True
+    probed: bool = True
+
+    def matches(self, fault: Fault, history: History) -> bool:
+        """Tell whether this rule speaks about `fault`, given what went before."""
+        if self.origins and fault.origin not in self.origins:
+            return False
+        keyed = self.codes or self.statuses
+        if keyed and fault.code not in self.codes and fault.status not in self.statuses:
+            return False
+        match self.when:
+            case When.ALWAYS:
+                return True
+            case When.CALM:
+                return history.calm
+            case When.NEVER_PROVEN:
+                return not history.proven
+            case When.FIRST_OF_CAUSE:
+                return history.last_cause is not self.cause
+
+
+def _core(*codes: int) -> frozenset[str]:
+    return frozenset(f"gst-core-error:{code}" for code in codes)
+
+
+def _resource(*codes: int) -> frozenset[str]:
+    return frozenset(f"gst-resource-error:{code}" for code in codes)
+
+
+def _stream(*codes: int) -> frozenset[str]:
+    return frozenset(f"gst-stream-error:{code}" for code in codes)
+
+
+NETWORK_ELEMENTS = frozenset({"rtspsrc", "udpsrc", "tcpclientsrc"})
+NETWORK_ERRNOS = frozenset(
+    {
+        "ECONNREFUSED",
+        "ECONNRESET",
+        "ECONNABORTED",
+        "EHOSTUNREACH",
+        "EHOSTDOWN",
+        "ENETUNREACH",
+        "ENETDOWN",
+        "ETIMEDOUT",
+        "EPIPE",
+        "dns",
+    }
+)
+STORAGE_ERRNOS = frozenset({"ENOSPC", "EDQUOT", "EROFS", "EIO", "ENXIO", "ENODEV", "ESTALE"})
+# A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
+PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
+SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
+CRASH_SIGNALS = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"})
+FILE_SINKS = frozenset({"filesink", "fdsink", "record"})
+
+BUSY = frozenset({453, 500, 502, 503, 504})
+
+_once = FaultClass.TRANSIENT
+_retry = FaultClass.RECOVERABLE
+_fatal = FaultClass.FATAL
+_shared = FaultClass.CASCADE
+
+# fmt: off
+# ruff: noqa: E501 - a table is read by its columns
+RULES: tuple[Rule, ...] = (
+    # What an RTSP server says. Hammering a camera with a wrong password locks the account.
+    Rule(name="auth-never-worked", cause=Cause.AUTH, fault_class=_fatal, codes=_resource(15), statuses=frozenset({401, 403}), when=When.NEVER_PROVEN, charged=False, probed=False),
+    Rule(name="auth-while-booting", cause=Cause.AUTH, fault_class=_retry, codes=_resource(15), statuses=frozenset({401, 403}), when=When.FIRST_OF_CAUSE, charged=False),
+    Rule(name="auth-refused", cause=Cause.AUTH, fault_class=_fatal, codes=_resource(15), statuses=frozenset({401, 403}), charged=False),
+    Rule(name="rtsp-not-found", cause=Cause.NOT_FOUND, fault_class=_retry, statuses=frozenset({404}), charged=False),
+    Rule(name="rtsp-session-lost", cause=Cause.NETWORK, fault_class=_retry, statuses=frozenset({454}), charged=False),
+    Rule(name="rtsp-busy", cause=Cause.DEVICE, fault_class=_retry, statuses=BUSY, charged=False),
+    Rule(name="rtsp-transport", cause=Cause.CONFIG, fault_class=_fatal, statuses=frozenset({461})),
+
+    # The network, as errno or as rtspsrc tells it. Never retried at once: that would hammer.
+    Rule(name="network-errno", cause=Cause.NETWORK, fault_class=_retry, origins=frozenset({"connect"}), charged=False),
+    Rule(name="network-errno", cause=Cause.NETWORK, fault_class=_retry, codes=NETWORK_ERRNOS, charged=False),
+    Rule(name="network-read-write", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=_resource(5, 6, 7, 9, 10), charged=False),
+    Rule(name="network-timeout", cause=Cause.NETWORK, fault_class=_retry, codes=frozenset({"rtsp-timeout"}), charged=False),
+    Rule(name="source-closed", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=frozenset({"eos"}), charged=False),
+    Rule(name="no-streams", cause=Cause.MEDIA, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=_resource(13)),
+
+    # Storage. Whoever writes there suffers alike, so it is nobody's own fault.
+    Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14), charged=False),
+    Rule(name="storage-errno", cause=Cause.STORAGE, fault_class=_shared, codes=STORAGE_ERRNOS, charged=False),
+    Rule(name="storage-place", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=PLACE_ERRNOS, charged=False),
+    Rule(name="storage-write", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=_resource(1, 6, 8, 10), charged=False),
+
+    # What only a changed configuration can cure.
+    Rule(name="pipeline-invalid", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"pipeline", "container", "raw-video", "codec"}), probed=False),
+    Rule(name="missing-plugin", cause=Cause.CONFIG, fault_class=_fatal, codes=_core(12) | _stream(6) | frozenset({"missing-element"})),
+    Rule(name="exit-config", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"process"}), codes=frozenset({"exit:2"})),
+
+    # A file source: the file may come yet; what it holds won't change by itself (poison ends it).
+    Rule(name="file-missing", cause=Cause.NOT_FOUND, fault_class=_retry, codes=_resource(3) | frozenset({"ENOENT"}), charged=False),
+    Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
+
+    # The machine has no room for one more process or file.
+    Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),
+
+    # Processes. The first crash after stable health is retried at once; the next ones wait.
+    Rule(name="out-of-memory", cause=Cause.MEMORY, fault_class=_retry, origins=frozenset({"process"}), codes=frozenset({"SIGKILL:oom"})),
+    Rule(name="crash-once", cause=Cause.CRASH, fault_class=_once, origins=frozenset({"process"}), when=When.CALM),
+    Rule(name="crash", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"process"})),
+    Rule(name="hang-once", cause=Cause.HANG, fault_class=_once, codes=frozenset({"hang", "lost"}), when=When.CALM),
+    Rule(name="hang", cause=Cause.HANG, fault_class=_retry, codes=frozenset({"hang", "lost", "deadline"})),
+
+    # Media that stops, never comes, or comes broken.
+    Rule(name="stall", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"stall"})),
+    Rule(name="start-deadline", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"start-deadline"})),
+    Rule(name="track-missing", cause=Cause.MEDIA, fault_class=_retry, codes=frozenset({"track-missing"}), charged=False),
+    Rule(name="media-once", cause=Cause.MEDIA, fault_class=_once, codes=_stream(*range(1, 14)) | frozenset({"eos"}), when=When.CALM),
+    Rule(name="media", cause=Cause.MEDIA, fault_class=_retry, codes=_stream(*range(1, 14)) | frozenset({"eos", "no-video"})),
+    Rule(name="negotiation", cause=Cause.MEDIA, fault_class=_retry, codes=_core(7, 10)),
+
+    # A broken invariant of our own: recorded whole, never retried blindly.
+    Rule(name="own-bug", cause=Cause.UNKNOWN, fault_class=_fatal, codes=frozenset({"InvariantError"})),
+)
+# fmt: on
+
+UNMATCHED = Rule(name="unmatched", cause=Cause.UNKNOWN, fault_class=FaultClass.RECOVERABLE)
+
+
+def classify(fault: Fault, history: History, rules: Sequence[Rule] = RULES) -> Rule:
+    """Return the first rule that speaks about `fault`, else `UNMATCHED`."""
+    for rule in rules:
+        if rule.matches(fault, history):
+            return rule
+    return UNMATCHED

@@ -1,0 +1,78 @@
+"""What an operator or the configuration wants of a component."""
+
+from dataclasses import replace
+
+from stream_manager.recovery.states import Decision, Event, Phase, Record, Wanted
+from stream_manager.recovery.steps import Context, begin, decided, forgiven, stopping
+
+
+def wanted(record: Record, event: Event, context: Context) -> Decision | None:
+    """Start, stop, or take on a changed configuration; what is so already changes nothing."""
+    assert isinstance(event, Wanted)
+    changed = event.up and event.digest != record.digest
+    if not changed and event.up == record.wanted:
+        return None
+    if not event.up:
+        return _unwanted(replace(record, wanted=False), event, context, before=record)
+    fresh = replace(record, wanted=True, digest=event.digest)
+    if changed:
+        fresh = replace(_cleared(fresh), proven=False, same_faults=0, last=None)
+    rule = "wanted" if not record.wanted else "configuration-changed"
+    return _again(fresh, event, context, before=record, rule=rule)
+
+
+def _unwanted(record: Record, event: Event, context: Context, *, before: Record) -> Decision:
+    match record.phase:
+        case Phase.STARTING | Phase.VERIFYING | Phase.RUNNING:
+            after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED)
+            return decided(event, "unwanted", before, after, actions=(stop,))
+        case Phase.TEARING_DOWN:
+            after = replace(record, phase=Phase.STOPPING, afterwards=Phase.STOPPED)
+            return decided(event, "unwanted", before, after)
+        case _:
+            after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
+            return decided(event, "unwanted", before, after)
+
+
+def restart(record: Record, event: Event, context: Context) -> Decision:
+    """Tear down what runs and start again, all counters cleared."""
+    return _again(_cleared(record), event, context, before=record, rule="restart-commanded")
+
+
+def reset(record: Record, event: Event, context: Context) -> Decision | None:
+    """Clear the counters, and try at once what waits or has failed; what runs goes on."""
+    fresh = _cleared(record)
+    match record.phase:
+        case Phase.FAILED | Phase.BACKING_OFF:
+            return begin(fresh, event, context, before=record, rule="reset-commanded")
+        case Phase.RUNNING:
+            fresh = replace(fresh, due_s=None)
+    if fresh == record:
+        return None
+    return decided(event, "reset-commanded", record, fresh)
+
+
+def _again(
+    record: Record, event: Event, context: Context, *, before: Record, rule: str
+) -> Decision:
+    """Start it, after a teardown where something still runs."""
+    match record.phase:
+        case Phase.STARTING | Phase.VERIFYING | Phase.RUNNING:
+            after, stop = stopping(
+                record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF
+            )
+            return decided(event, rule, before, after, actions=(stop,))
+        case Phase.TEARING_DOWN | Phase.STOPPING:
+            after = replace(
+                record,
+                phase=Phase.TEARING_DOWN,
+                afterwards=Phase.BACKING_OFF,
+                resume_s=None,
+            )
+            return decided(event, rule, before, after)
+        case _:
+            return begin(record, event, context, before=before, rule=rule)
+
+
+def _cleared(record: Record) -> Record:
+    return replace(forgiven(record), charged=(), probing=False)

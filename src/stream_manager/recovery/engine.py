@@ -1,0 +1,97 @@
+"""What one component does about one event: a table of pure functions.
+
+Rules, in the order in which a failure meets them:
+- A fault is classified; FATAL, poison, a spent budget and `give_up_after` end in FAILED or with
+  the parent; everything else is torn down and tried again, at once or after the backoff.
+- A run begins only when the one before is confirmed gone, or abandoned past its grace.
+- Only proof counts as recovery, and only `stable_for` of continuous proof is forgiven.
+- What happened to a component because of something else (Lost, a command) charges it nothing.
+
+Every pair of phase and event stands in `TABLE`; IGNORE changes nothing, ILLEGAL raises.
+"""
+
+from stream_manager.errors import InvariantError
+from stream_manager.recovery.commands import reset, restart, wanted
+from stream_manager.recovery.fall import escalated, failed, gone, overdue_start, overdue_teardown
+from stream_manager.recovery.rise import (
+    backoff_over,
+    lifted,
+    lost,
+    proved,
+    slow_probe,
+    stable,
+    started,
+    unproved,
+)
+from stream_manager.recovery.states import (
+    Decision,
+    Due,
+    Escalated,
+    Event,
+    Failed,
+    Gone,
+    Lifted,
+    Lost,
+    Phase,
+    Proved,
+    Record,
+    Reset,
+    Restart,
+    Started,
+    Unproved,
+    Vouched,
+    Wanted,
+)
+from stream_manager.recovery.steps import Context, Handler
+
+
+def decide(record: Record, event: Event, context: Context) -> Decision | None:
+    """Return what `record`'s component does about `event`, or None where nothing changes.
+
+    Raises InvariantError for a pair that can't happen; nothing has changed then.
+    """
+    return TABLE[record.phase, type(event)](record, event, context)
+
+
+# --- the table --------------------------------------------------------------------------------
+
+
+def ignore(_record: Record, _event: Event, _context: Context) -> None:
+    """Change nothing: a fact that comes too late, or that this phase has already acted upon."""
+
+
+def illegal(record: Record, event: Event, _context: Context) -> Decision:
+    """Refuse a pair that can't happen."""
+    raise InvariantError(
+        f"{record.spec.id} got {type(event).__name__} while {record.phase.value}: "
+        "no component can say that there"
+    )
+
+
+# fmt: off
+# ruff: noqa: E501 - a table is read by its columns
+_COLUMNS = (
+    Phase.STOPPED, Phase.STARTING, Phase.VERIFYING, Phase.RUNNING, Phase.TEARING_DOWN, Phase.BACKING_OFF, Phase.PARKED, Phase.FAILED, Phase.STOPPING,
+)
+_ROWS: dict[type[Event], tuple[Handler, ...]] = {
+    Wanted:    (wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted),
+    Restart:   (ignore, restart, restart, restart, restart, restart, restart, restart, ignore),
+    Reset:     (ignore, reset, reset, reset, reset, reset, reset, reset, ignore),
+    Started:   (ignore, started, illegal, illegal, ignore, ignore, ignore, ignore, ignore),
+    Proved:    (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
+    Failed:    (ignore, failed, failed, failed, ignore, ignore, ignore, ignore, ignore),
+    Gone:      (ignore, illegal, illegal, illegal, gone, ignore, ignore, ignore, gone),
+    Due:       (illegal, overdue_start, overdue_start, stable, overdue_teardown, backoff_over, illegal, slow_probe, overdue_teardown),
+    Lifted:    (ignore, ignore, ignore, ignore, ignore, ignore, lifted, ignore, ignore),
+    Lost:      (ignore, lost, lost, lost, lost, lost, ignore, ignore, lost),
+    Vouched:   (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
+    Unproved:  (ignore, ignore, ignore, unproved, ignore, ignore, ignore, ignore, ignore),
+    Escalated: (ignore, ignore, escalated, escalated, ignore, ignore, ignore, ignore, ignore),
+}
+# fmt: on
+
+TABLE: dict[tuple[Phase, type[Event]], Handler] = {
+    (phase, event): handler
+    for event, row in _ROWS.items()
+    for phase, handler in zip(_COLUMNS, row, strict=True)
+}

@@ -1,0 +1,169 @@
+"""`RecoveryManager`: all components, their relations, and the one place where events enter.
+
+It asks the engine about one component at a time and spreads the consequences: who needs what went
+down is parked, who is proven by a child is told, whose budget is spent escalates. It performs
+nothing; the caller journals the decisions and then does their actions.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from stream_manager.errors import UsageError
+from stream_manager.recovery.engine import decide
+from stream_manager.recovery.states import (
+    UP,
+    Decision,
+    Due,
+    Escalated,
+    Event,
+    Failed,
+    Gone,
+    Lifted,
+    Lost,
+    Phase,
+    Proved,
+    Record,
+    Reset,
+    Restart,
+    Spec,
+    Started,
+    Unproved,
+    Vouched,
+)
+from stream_manager.recovery.steps import Context
+
+
+class RecoveryManager:
+    """Decides for every component; pure but for the records that it holds.
+
+    chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
+    """
+
+    def __init__(self, *, chance: Callable[[], float], first_seq: int = 1) -> None:
+        self._chance = chance
+        self._seq = first_seq
+        self._records: dict[str, Record] = {}
+        self._dependents: dict[str, list[str]] = {}
+        self._children: dict[str, list[str]] = {}
+        self._timers: list[tuple[float, str]] = []
+        self.late_facts = 0
+
+    @property
+    def records(self) -> Mapping[str, Record]:
+        """Every component's record, in the order in which they were added."""
+        return self._records
+
+    def add(self, spec: Spec) -> None:
+        """Take a component in, STOPPED; what it names must be there already.
+
+        Raises UsageError for an id in use or an unknown parent or need.
+        """
+        if spec.id in self._records:
+            raise UsageError(f"component {spec.id!r} exists already")
+        for other in (*spec.needs, *(() if spec.parent is None else (spec.parent,))):
+            if other not in self._records:
+                raise UsageError(f"component {spec.id!r} names {other!r}, which does not exist")
+        self._records[spec.id] = Record(spec=spec)
+        for need in spec.needs:
+            self._dependents.setdefault(need, []).append(spec.id)
+        if spec.parent is not None:
+            self._children.setdefault(spec.parent, []).append(spec.id)
+
+    def update(self, spec: Spec) -> None:
+        """Give a component another policy; relations stay. A running timer keeps its instant."""
+        record = self._records[spec.id]
+        if (spec.parent, spec.needs) != (record.spec.parent, record.spec.needs):
+            raise UsageError(f"component {spec.id!r}: parent and needs can't change while it lives")
+        self._records[spec.id] = replace(record, spec=spec)
+
+    def remove(self, id_: str) -> None:
+        """Forget a STOPPED component on which nothing else stands."""
+        record = self._records[id_]
+        if record.phase is not Phase.STOPPED:
+            raise UsageError(f"component {id_!r} is {record.phase.value}: stop it first")
+        if self._dependents.get(id_) or self._children.get(id_):
+            raise UsageError(f"component {id_!r} is still needed: remove what stands on it first")
+        del self._records[id_]
+        for need in record.spec.needs:
+            self._dependents[need].remove(id_)
+        if record.spec.parent is not None:
+            self._children[record.spec.parent].remove(id_)
+
+    def handle(self, event: Event, now_s: float) -> list[Decision]:
+        """Decide about `event` and all that follows from it, in order.
+
+        Facts of an older epoch, or about a component that is gone, are counted and dropped.
+        Raises InvariantError for what can't happen; decisions made before it stand.
+        """
+        queue: deque[tuple[Event, int | None]] = deque([(event, None)])
+        decisions: list[Decision] = []
+        while queue:
+            told, because = queue.popleft()
+            record = self._records.get(told.id)
+            if record is None or self._outdated(told, record):
+                self.late_facts += 1
+                continue
+            ready = all(self._records[need].phase in UP for need in record.spec.needs)
+            context = Context(now_s=now_s, chance=self._chance, ready=ready)
+            decision = decide(record, told, context)
+            if decision is None:
+                continue
+            tells = (*decision.tells, *self._consequences(decision))
+            decision = replace(decision, seq=self._seq, because=because, at_s=now_s, tells=tells)
+            self._seq += 1
+            self._apply(decision)
+            decisions.append(decision)
+            queue.extend((tell, decision.seq) for tell in tells)
+        return decisions
+
+    def next_due_s(self) -> float | None:
+        """Return the instant of the earliest timer, or None."""
+        while self._timers:
+            due_s, id_ = self._timers[0]
+            record = self._records.get(id_)
+            if record is not None and record.due_s == due_s:
+                return due_s
+            heapq.heappop(self._timers)
+        return None
+
+    def due(self, now_s: float) -> Iterator[Due]:
+        """Yield an event for each timer that is over; feed each to `handle` before the next."""
+        while (due_s := self.next_due_s()) is not None and due_s <= now_s:
+            yield Due(id=heapq.heappop(self._timers)[1])
+
+    def _outdated(self, event: Event, record: Record) -> bool:
+        match event:
+            case Started() | Proved() | Failed() | Gone():
+                return event.epoch != record.epoch
+            case Due():
+                return record.due_s is None
+            case _:
+                return False
+
+    def _apply(self, decision: Decision) -> None:
+        after = decision.after
+        self._records[after.spec.id] = after
+        if after.due_s is not None and after.due_s != decision.before.due_s:
+            heapq.heappush(self._timers, (after.due_s, after.spec.id))
+
+    def _consequences(self, decision: Decision) -> Iterator[Event]:
+        """Tell the others what this component's new phase means to them."""
+        before, after = decision.before, decision.after
+        id_, parent = after.spec.id, after.spec.parent
+        if (before.phase in UP) and after.phase not in UP:
+            by_fault = isinstance(decision.event, Failed | Escalated | Due)
+            for other in self._dependents.get(id_, ()):
+                yield Lost(id=other, by=id_, by_fault=by_fault)
+        if (after.phase in UP) and before.phase not in UP:
+            for other in self._dependents.get(id_, ()):
+                yield Lifted(id=other, by=id_)
+        if parent is not None and self._records[parent].spec.proven_by == id_:
+            if after.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
+                yield Vouched(id=parent, by=id_)
+            elif before.phase is Phase.RUNNING and after.phase is not Phase.RUNNING:
+                yield Unproved(id=parent, by=id_)
+        if isinstance(decision.event, Restart | Reset):
+            for child in self._children.get(id_, ()):
+                yield Reset(id=child)

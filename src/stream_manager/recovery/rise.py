@@ -1,0 +1,84 @@
+"""The way up: a start, its proof, its forgiveness, and waiting for what is needed."""
+
+from dataclasses import replace
+
+from stream_manager.recovery.faults import Cause
+from stream_manager.recovery.states import Decision, Event, Lost, Phase, Record, Unproved
+from stream_manager.recovery.steps import (
+    Context,
+    begin,
+    blamed_snapshot,
+    decided,
+    forgiven,
+    resume,
+    taken_along,
+)
+
+
+def started(record: Record, event: Event, _: Context) -> Decision:
+    """It is built; its proof is awaited."""
+    # What a child proves has no deadline of its own: the child has one.
+    due_s = None if record.spec.proven_by else record.due_s
+    after = replace(record, phase=Phase.VERIFYING, due_s=due_s)
+    return decided(event, "started", record, after)
+
+
+def proved(record: Record, event: Event, context: Context) -> Decision:
+    """Media advanced long enough: this, and nothing less, is recovery."""
+    after = replace(
+        record,
+        phase=Phase.RUNNING,
+        proven=True,
+        proven_at_s=context.now_s,
+        probing=False,
+        same_faults=0,
+        restore_failures=0,
+        due_s=context.now_s + record.spec.policy.stable_for_s if record.attempts else None,
+    )
+    return decided(event, "proved", record, after, saw={"attempt": record.attempts})
+
+
+def stable(record: Record, event: Event, _: Context) -> Decision:
+    """It stayed proven for `stable_for`: what was before is forgiven."""
+    after = replace(forgiven(record), due_s=None)
+    saw = {"attempt": record.attempts, "stable_for_s": record.spec.policy.stable_for_s}
+    return decided(event, "stable", record, after, saw=saw)
+
+
+def unproved(record: Record, event: Event, _: Context) -> Decision:
+    """Its process lives on, but the media that proved it has stopped."""
+    assert isinstance(event, Unproved)
+    after = replace(record, phase=Phase.VERIFYING, due_s=None, proven_at_s=None)
+    return decided(event, "child-failed", record, after, saw={"child": event.by})
+
+
+def backoff_over(record: Record, event: Event, context: Context) -> Decision:
+    """The wait is over."""
+    return begin(record, event, context, before=record, rule="backoff-over")
+
+
+def slow_probe(record: Record, event: Event, context: Context) -> Decision:
+    """FAILED is tried once more."""
+    if not context.ready:
+        after = replace(record, due_s=context.now_s + record.spec.policy.probe_every_s)
+        return decided(event, "probe-postponed", record, after)
+    return begin(record, event, context, before=record, rule="slow-probe", probing=True)
+
+
+def lifted(record: Record, event: Event, context: Context) -> Decision | None:
+    """All it needs is up: go on where it was parked."""
+    if not context.ready:
+        return None
+    return resume(record, event, context, rule="need-is-up")
+
+
+def lost(record: Record, event: Event, context: Context) -> Decision:
+    """What it needs went down: wait for it, charged nothing."""
+    assert isinstance(event, Lost)
+    if record.phase is Phase.STOPPING:
+        after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
+    else:
+        after = taken_along(record, context)
+        if event.by_fault:
+            after = blamed_snapshot(record, after, Cause.CRASH)
+    return decided(event, "need-is-down", record, after, saw={"need": event.by})

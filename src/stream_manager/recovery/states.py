@@ -1,0 +1,252 @@
+"""The words of the engine: phases, events, actions, the record of a component, the decision.
+
+One component lives in one `Record`, which is replaced and never mutated. It has one timer,
+`due_s`, so "at most one pending restart" holds by construction; the phase gives it its meaning.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from stream_manager.recovery.classify import Rule
+from stream_manager.recovery.faults import Cause, Fault
+from stream_manager.recovery.policy import RecoveryPolicy
+
+
+class Phase(Enum):
+    """Where a component stands."""
+
+    STOPPED = "stopped"  # not wanted
+    STARTING = "starting"  # Start was issued; due: the start deadline
+    VERIFYING = "verifying"  # started, not yet proven; due: the same deadline
+    RUNNING = "running"  # proven; due: when the attempts are forgiven
+    TEARING_DOWN = "tearing_down"  # Stop was issued after a fault; due: when to abandon it
+    BACKING_OFF = "backing_off"  # gone; due: the next attempt
+    PARKED = "parked"  # something it needs is down; no timer, nothing charged
+    FAILED = "failed"  # nothing is tried; due: the slow probe, where the rule allows one
+    STOPPING = "stopping"  # not wanted, Stop was issued; due: when to abandon it
+
+
+UP = frozenset({Phase.VERIFYING, Phase.RUNNING})
+ALIVE = frozenset({Phase.STARTING, Phase.VERIFYING, Phase.RUNNING})
+
+
+# Events: what the world says. One that carries an old epoch is counted and changes nothing.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Configuration or an operator wants the component up or down, as `digest` describes it."""
+
+    id: str
+    up: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """An operator wants it torn down and started again, with its counters cleared."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reset:
+    """An operator, or a parent that was reset, clears counters and re-arms FAILED."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The component is built; what it needs is there and it should now prove itself."""
+
+    id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """Media advanced for the verification time, on every track."""
+
+    id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """A fault was seen."""
+
+    id: str
+    epoch: int
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gone:
+    """The teardown is confirmed."""
+
+    id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """The component's timer is over."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifted:
+    """Internal: something it needs is up again."""
+
+    id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """Internal: something it needs went down, by a fault or by command, and took it along."""
+
+    id: str
+    by: str
+    by_fault: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """Internal: the child whose media proves this component is proven."""
+
+    id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unproved:
+    """Internal: the child whose media proved this component no longer does."""
+
+    id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalated:
+    """Internal: a child spent its budget, or could not be torn down."""
+
+    id: str
+    child: str
+    cause: Cause
+    fault: Fault
+
+
+Event = (
+    Wanted
+    | Restart
+    | Reset
+    | Started
+    | Proved
+    | Failed
+    | Gone
+    | Due
+    | Lifted
+    | Lost
+    | Vouched
+    | Unproved
+    | Escalated
+)
+
+
+# Actions: all that the shell can do.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """Start the component as `epoch`; without `restore`, its snapshot is set aside first."""
+
+    id: str
+    epoch: int
+    restore: bool
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop:
+    """Tear `epoch` down within `grace_s`; always answered by Gone."""
+
+    id: str
+    epoch: int
+    grace_s: float
+
+
+Action = Start | Stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """The latest fault with the rule that judged it, and when (monotonic)."""
+
+    fault: Fault
+    rule: Rule
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """What stays the same in a component's life.
+
+    parent: whom its failure escalates to; `needs`: what must be up for it to start.
+    proven_by: the child whose media is the proof of this component; None: its own.
+    """
+
+    id: str
+    policy: RecoveryPolicy
+    parent: str | None = None
+    needs: tuple[str, ...] = ()
+    proven_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One component, now. Instants are monotonic seconds.
+
+    attempts: failures since it was last stable; restarts_total: restarts in its life.
+    charged: the intensity window. resume_s: when the next attempt may begin.
+    afterwards: the phase that a confirmed teardown leads to.
+    """
+
+    spec: Spec
+    digest: str = ""
+    wanted: bool = False
+    phase: Phase = Phase.STOPPED
+    epoch: int = 0
+    due_s: float | None = None
+    resume_s: float | None = None
+    afterwards: Phase = Phase.BACKING_OFF
+    delay_s: float = 0.0
+    attempts: int = 0
+    restarts_total: int = 0
+    charged: tuple[float, ...] = ()
+    failing_since_s: float | None = None
+    proven: bool = False
+    proven_at_s: float | None = None
+    probing: bool = False
+    same_faults: int = 0
+    restore_failures: int = 0
+    last: Sighting | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One step, with everything needed to explain and to replay it.
+
+    seq: its number; because: the number of the decision that led to it.
+    saw: the numbers and words that the rule looked at.
+    """
+
+    event: Event
+    rule: str
+    before: Record
+    after: Record
+    saw: Mapping[str, float | str | None] = field(default_factory=dict)
+    actions: tuple[Action, ...] = ()
+    tells: tuple[Event, ...] = ()
+    seq: int = 0
+    because: int | None = None
+    at_s: float = 0.0

@@ -1,0 +1,64 @@
+"""One manager for a directory: an flock, with the owner's pid in the file for people to read."""
+
+import fcntl
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from stream_manager.errors import UsageError
+
+
+class AlreadyRunning(UsageError):  # noqa: N818 - the name says what is so, as the caller shows it
+    """Another live process holds the directory; nothing was touched. `pid` is None if unknown."""
+
+    def __init__(self, directory: Path, pid: int | None) -> None:
+        self.directory = directory
+        self.pid = pid
+        owner = "another process" if pid is None else f"the stream-manager with pid {pid}"
+        super().__init__(
+            f"{directory} is in use by {owner}; stop that one first (stream-manager shutdown),"
+            " or give this one a directory of its own"
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Lock:
+    """The right to write into `directory`, held until release() or the end of the process."""
+
+    directory: Path
+    _descriptor: int
+
+    def release(self) -> None:
+        """Give the directory back; a second call does nothing."""
+        if self._descriptor < 0:
+            return
+        # No pid is better than the pid of a manager that is gone, should the next one read early.
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+
+def lock_directory(directory: Path) -> Lock:
+    """Create `directory` (0700) if missing and lock it for this process.
+
+    Raises AlreadyRunning if another process holds it, and OSError if it can't be created, written
+    or locked (full, read-only, no permission).
+    """
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise AlreadyRunning(directory, int(text) if text.isdecimal() else None) from None
+    except OSError:
+        os.close(descriptor)
+        raise
+    # A full disk can refuse these few bytes; the lock itself holds without them.
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return Lock(directory, descriptor)

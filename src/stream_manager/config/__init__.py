@@ -1,0 +1,30 @@
+"""Configuration: a TOML file in, checked settings out, or every error at once.
+
+Read `settings` (what comes out) and `load` (how), then `tables` (the keys), `streams` and
+`policies` (what they mean together), and `lines`, `secrets`, `sources` for the details.
+"""
+
+from stream_manager.config.check import Verdict, check
+from stream_manager.config.load import load, load_manager
+from stream_manager.config.places import default_runtime_dir
+from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
+from stream_manager.config.settings import (
+    Configuration,
+    ManagerSettings,
+    StreamSettings,
+    Volume,
+)
+
+__all__ = [
+    "Configuration",
+    "ConfigurationError",
+    "ConfigurationErrors",
+    "ManagerSettings",
+    "StreamSettings",
+    "Verdict",
+    "Volume",
+    "check",
+    "default_runtime_dir",
+    "load",
+    "load_manager",
+]

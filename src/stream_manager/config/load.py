@@ -1,0 +1,163 @@
+"""From a file to settings: every table by itself, then what they mean together, all errors told."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stream_manager.config import lines, places
+from stream_manager.config.policies import policy_of
+from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
+from stream_manager.config.report import Report, TableT
+from stream_manager.config.secrets import Vault
+from stream_manager.config.settings import Configuration, ManagerSettings, Volume
+from stream_manager.config.streams import StreamReader
+from stream_manager.config.tables import (
+    Document,
+    ManagerTable,
+    RecoveryTable,
+    StreamTable,
+    VolumeTable,
+    is_id,
+)
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Configuration:
+    """Read and judge a whole configuration; nothing is started or created.
+
+    Relative paths in it are relative to its directory. Raises ConfigurationErrors with all errors.
+    """
+    values, report = _open(path)
+    document = report.read(Document, values, ())
+    directory = path.absolute().parent
+    manager = _manager(document, directory, environ, report)
+    _judge_directories(manager, report)
+    volumes = _volumes(document, directory, report)
+    general = report.read(RecoveryTable, document.recovery, ("recovery",))
+    policy_of(general, own=frozenset(general.model_fields_set), path=("recovery",), report=report)
+    reader = StreamReader(
+        vault=Vault(environ=environ, directory=directory),
+        volumes=volumes,
+        general=general,
+        report=report,
+    )
+    if not report.has(("streams",)):
+        report.warn(("streams",), "nothing", "at least one [[streams]] table")
+    streams = [
+        reader.read(table, at)
+        for at, table in _items(StreamTable, "streams", document.streams, report)
+    ]
+    _raise_errors(report)
+    return Configuration(
+        manager=manager,
+        streams=tuple(stream for stream in streams if stream),
+        volumes=tuple(volume for volume in volumes.values() if volume),
+        warnings=tuple(sorted(report.warnings)),
+    )
+
+
+def load_manager(path: Path, environ: Mapping[str, str]) -> ManagerSettings:
+    """Read `[manager]` alone, for clients: no camera's password and no directory is needed.
+
+    Raises ConfigurationErrors.
+    """
+    values, report = _open(path)
+    own = {key: value for key, value in values.items() if key == "manager"}
+    document = report.read(Document, own, ())
+    manager = _manager(document, path.absolute().parent, environ, report)
+    _raise_errors(report)
+    return manager
+
+
+def _open(path: Path) -> tuple[dict[str, Any], Report]:
+    file = str(path)
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise _unreadable(file, line, "bytes that are not UTF-8", "text in UTF-8") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise _unreadable(file, 0, reason, "a TOML file that can be read") from error
+    try:
+        values, where = lines.parse(text)
+    except lines.TomlSyntaxError as error:
+        raise _unreadable(file, error.line, f"a syntax error ({error})", "TOML") from error
+    return values, Report(file, where)
+
+
+def _unreadable(file: str, line: int, found: str, expected: str) -> ConfigurationErrors:
+    error = ConfigurationError(line=line, file=file, key="", found=found, expected=expected)
+    return ConfigurationErrors((error,))
+
+
+def _raise_errors(report: Report) -> None:
+    if report.errors:
+        raise ConfigurationErrors(tuple(sorted(report.errors)))
+
+
+def _manager(
+    document: Document, directory: Path, environ: Mapping[str, str], report: Report
+) -> ManagerSettings:
+    table = report.read(ManagerTable, document.manager, ("manager",))
+    return ManagerSettings(
+        state_dir=_resolved(directory, table.state_dir),
+        runtime_dir=(
+            places.default_runtime_dir(environ)
+            if table.runtime_dir is None
+            else _resolved(directory, table.runtime_dir)
+        ),
+        listen=table.listen,
+    )
+
+
+def _judge_directories(manager: ManagerSettings, report: Report) -> None:
+    for key, directory in (("state_dir", manager.state_dir), ("runtime_dir", manager.runtime_dir)):
+        _judge_directory(("manager", key), directory, report)
+    if places.is_open_to_others(manager.runtime_dir):
+        report.error(
+            ("manager", "runtime_dir"),
+            f"{manager.runtime_dir}, which every user can write",
+            "a directory that others can't write: commands are taken there",
+        )
+
+
+def _judge_directory(at: lines.Path, directory: Path, report: Report) -> None:
+    if trouble := places.trouble(directory):
+        report.error(at, trouble, f"to be able to write {directory}")
+
+
+def _volumes(document: Document, directory: Path, report: Report) -> dict[str, Volume | None]:
+    volumes: dict[str, Volume | None] = {}
+    for at, table in _items(VolumeTable, "volumes", document.volumes, report):
+        report.require((*at, "path"), "a path")
+        path = _resolved(directory, table.path)
+        if table.path:
+            _judge_directory((*at, "path"), path, report)
+        if table.id:
+            volumes[table.id] = Volume(id=table.id, path=path) if table.path else None
+    return volumes
+
+
+def _items(
+    model: type[TableT], key: str, items: Sequence[Mapping[str, object]], report: Report
+) -> list[tuple[lines.Path, TableT]]:
+    """Judge an array's tables one by one, and their ids together."""
+    tables: list[tuple[lines.Path, TableT]] = []
+    first_of: dict[str, lines.Path] = {}
+    for index, values in enumerate(items):
+        at: lines.Path = (key, index)
+        report.require((*at, "id"), "an id")
+        name = values.get("id")
+        if is_id(name):
+            report.name(at, name)
+            first = first_of.setdefault(name, at)
+            if first != at:
+                line = report.line((*first, "id"))
+                report.error((*at, "id"), f'"{name}", as in line {line}', "an id of its own")
+        tables.append((at, report.read(model, values, at)))
+    return tables
+
+
+def _resolved(directory: Path, path: str) -> Path:
+    return Path(os.path.abspath(directory / path))  # noqa: PTH100 - resolve() would follow symlinks

@@ -1,0 +1,37 @@
+"""Whether directories can be used, found out without making any."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def default_runtime_dir(environ: Mapping[str, str]) -> Path:
+    """Return where sockets are kept if nothing else is configured."""
+    user_runtime = environ.get("XDG_RUNTIME_DIR", "")
+    if user_runtime.startswith("/"):  # the XDG specification has others ignored
+        return Path(user_runtime) / "stream-manager"
+    if os.geteuid() == 0:
+        return Path("/run/stream-manager")
+    return Path(f"/tmp/stream-manager-{os.geteuid()}")  # noqa: S108 - refused unless it is ours
+
+
+def trouble(directory: Path) -> str | None:
+    """Say why the directory can't be written or made, or return None."""
+    nearest = directory
+    while not os.path.lexists(nearest):
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        return f"{nearest}, which is no directory"
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        return f"{nearest}, which can't be written"
+    return None
+
+
+def is_open_to_others(directory: Path) -> bool:
+    """Tell whether any user of the machine can write there."""
+    try:
+        mode = directory.stat().st_mode
+    except OSError:
+        return False
+    return bool(mode & stat.S_IWOTH)

@@ -1,0 +1,169 @@
+"""Placeholders: `${NAME}` stands for an environment variable, `${file:PATH}` for a file's content.
+
+A text is cut into its literal pieces and its placeholders before anything else is parsed, so that
+no character of a value can change what the text around it means.
+"""
+
+import re
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+_PLACEHOLDER = re.compile(r"\$\{(?:file:(?P<file>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))\}")
+_LARGEST_FILE_BYTES = 65536
+# Shorter texts are in too many words by chance: to scrub them would garble every message.
+_SHORTEST_SCRUBBED = 4
+# Values travel through URL parsing as one private-use character each. Texts and values are
+# printable, these are not, so that none can stand there already.
+_FIRST_MARK = 0xE000
+
+
+class _NoValueError(Exception):
+    """A placeholder has no usable value."""
+
+    def __init__(self, found: str, expected: str) -> None:
+        super().__init__(f"found {found}, expected {expected}")
+        self.found = found
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """A text whose placeholders are marks, and their values in the order of the marks."""
+
+    marked: str
+    values: tuple[str, ...] = field(repr=False)
+
+    def starts_with_value(self) -> bool:
+        """Tell whether the text begins with a placeholder."""
+        return self.marked.startswith(chr(_FIRST_MARK))
+
+    def with_first_in_place(self) -> "Expanded":
+        """Return the same with the first value as literal text."""
+        return replace(self, marked=self.marked.replace(chr(_FIRST_MARK), self.values[0]))
+
+    def raw(self, part: str) -> str:
+        """Return a part of `marked` with the values as they are."""
+        return "".join(value for _, value in self._pieces(part))
+
+    def decoded(self, part: str) -> str:
+        """Return a part with its literal pieces percent-decoded and the values as they are."""
+        return "".join(
+            value if is_value else unquote(value) for is_value, value in self._pieces(part)
+        )
+
+    def quoted(self, part: str) -> str:
+        """Return a part of a URL with the values percent-encoded."""
+        return "".join(
+            quote(value, safe="") if is_value else value for is_value, value in self._pieces(part)
+        )
+
+    def _pieces(self, part: str) -> Iterator[tuple[bool, str]]:
+        """Yield (True, a value) and (False, literal text) in order."""
+        literal = ""
+        for character in part:
+            index = ord(character) - _FIRST_MARK
+            if 0 <= index < len(self.values):
+                yield False, literal
+                yield True, self.values[index]
+                literal = ""
+            else:
+                literal += character
+        yield False, literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """Where placeholders find their values: `environ`, and files relative to `directory`."""
+
+    environ: Mapping[str, str]
+    directory: Path
+
+    def expand(self, text: str, *, tell: Callable[[str, str], None]) -> Expanded | None:
+        """Look up every placeholder; `tell` what was found and expected for each without a value.
+
+        Returns None after that. No value is told.
+        """
+        marked, values, end, complete = "", list[str](), 0, is_printable(text)
+        if not complete:
+            tell("a control character", "printable characters")
+        for found in _PLACEHOLDER.finditer(text):
+            marked += text[end : found.start()] + chr(_FIRST_MARK + len(values))
+            end = found.end()
+            try:
+                values.append(self._value(found))
+            except _NoValueError as error:
+                tell(error.found, error.expected)
+                complete = False
+        marked += text[end:]
+        if "${" in marked:
+            tell('"${" without a name', '"${NAME}" or "${file:PATH}"')
+            complete = False
+        return Expanded(marked, tuple(values)) if complete else None
+
+    def exposed(self, text: str) -> tuple[str, ...]:
+        """Return the placeholders of a text whose files every user of the machine can read."""
+        return tuple(
+            found[0]
+            for found in _PLACEHOLDER.finditer(text)
+            if found["file"] and self._readable_by_others(self.directory / found["file"])
+        )
+
+    def _value(self, found: re.Match[str]) -> str:
+        value = self._read(found) if found["file"] else self.environ.get(found["name"])
+        if value is None:
+            raise _NoValueError(
+                f"no environment variable {found['name']}", f"a value for {found[0]}"
+            )
+        if not value:
+            raise _NoValueError(f"an empty value for {found[0]}", "a value that is not empty")
+        if not is_printable(value):
+            raise _NoValueError(f"control characters in {found[0]}", "a text of one line")
+        return value
+
+    def _read(self, found: re.Match[str]) -> str:
+        path = self.directory / found["file"]
+        expected = f"a text file for {found[0]} that can be read"
+        try:
+            if not path.is_file():  # a pipe or a device could keep us waiting for ever
+                raise _NoValueError(f"no file {path}", expected)
+            with path.open("rb") as file:
+                content = file.read(_LARGEST_FILE_BYTES + 1)
+            text = content.decode()
+        except (OSError, ValueError) as error:
+            raise _NoValueError(f"{path}: {_reason(error)}", expected) from error
+        if len(content) > _LARGEST_FILE_BYTES:
+            raise _NoValueError(f"more than {_LARGEST_FILE_BYTES} bytes in {path}", expected)
+        return text.removesuffix("\n").removesuffix("\r")
+
+    def _readable_by_others(self, path: Path) -> bool:
+        try:
+            return bool(path.stat().st_mode & stat.S_IROTH)
+        except OSError:
+            return False  # that it can't be read is an error, and told as such
+
+
+def is_printable(text: str) -> bool:
+    """Tell whether a text is free of control characters (but tab, newline) and of our marks."""
+    return text.replace("\t", " ").replace("\n", " ").isprintable()
+
+
+def to_scrub(
+    values: tuple[str, ...], *, password: str = "", as_written: str = ""
+) -> tuple[str, ...]:
+    """Return each text that must not leave the product, raw and percent-encoded, longest first.
+
+    `as_written` is the password as it stands in its URL. Longest first, so that scrubbing one
+    never leaves the rest of another.
+    """
+    secrets = {value for value in values if len(value) >= _SHORTEST_SCRUBBED} | {password}
+    secrets |= {quote(secret, safe="") for secret in secrets} | {as_written}
+    return tuple(sorted(secrets - {""}, key=lambda secret: (-len(secret), secret)))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return "not UTF-8"

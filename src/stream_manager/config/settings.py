@@ -1,0 +1,52 @@
+"""What a configuration means: the values that the rest of the program is started with."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stream_manager.config.problems import ConfigurationError
+from stream_manager.pipelines.spec import StreamSpec
+from stream_manager.recovery.policy import RecoveryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagerSettings:
+    """Where the manager keeps its state and its sockets (absolute, perhaps not there yet).
+
+    `listen` is the loopback host and port of the API on TCP; None leaves the Unix socket alone.
+    """
+
+    state_dir: Path
+    runtime_dir: Path
+    listen: tuple[str, int] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """A place for recordings: `path` is absolute, perhaps not there yet."""
+
+    id: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """One stream: what to run, and how to heal it.
+
+    `stall_after_s` is None where the threshold is learned. `digest` names everything that defines
+    the stream, in 16 hexadecimal digits: another digest is another stream under the same id.
+    """
+
+    spec: StreamSpec = field(repr=False)  # its source holds the password
+    policy: RecoveryPolicy
+    stall_after_s: float | None
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """A whole valid file; `streams` and `volumes` in the file's order, `warnings` by line."""
+
+    manager: ManagerSettings
+    streams: tuple[StreamSettings, ...]
+    volumes: tuple[Volume, ...]
+    warnings: tuple[ConfigurationError, ...]

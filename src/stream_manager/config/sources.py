@@ -1,0 +1,119 @@
+"""What `source = "…"` and `pipeline = "…"` mean: a Source of the spec, and what to keep secret."""
+
+import re
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+from stream_manager.config.secrets import Expanded, to_scrub
+from stream_manager.pipelines.spec import (
+    FileSource,
+    PipelineSource,
+    RtspSource,
+    Source,
+    TestSource,
+)
+
+EXPECTED = 'an "rtsp://" URL, "file:PATH" or "test:"'
+_EXPECTED_RTSP = (
+    '"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH", with a #, /, ? or space of a literal password '
+    "written %23, %2F, %3F or %20"
+)
+_LATER_SCHEMES = frozenset({"rtmp", "rtmps", "rtsps", "srt", "http", "https", "v4l2"})
+# urlsplit is not asked: some versions of it refuse what stands for a value inside [brackets].
+_RTSP = re.compile(r"rtsp://(?P<authority>[^/?#\s]*)(?P<resource>[^#\s]*)", re.IGNORECASE)
+_HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\]]+)\])(?::(?P<port>[0-9]{1,5}))?")
+
+Transport = Literal["tcp", "udp"]
+
+
+class SourceError(Exception):
+    """The text names no source of this version; the message is what was expected, no secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedSource:
+    """A source and the texts that must be scrubbed from everything said about it."""
+
+    source: Source
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def parse_source(
+    text: Expanded,
+    *,
+    directory: Path,
+    transport: Transport,
+    latency_ms: int,
+) -> ParsedSource:
+    """Read a source string; `file:` paths are relative to `directory`. Raises SourceError."""
+    if text.values and text.starts_with_value():
+        # `${CAM_URL}` or `${BASE}/door`: what the source is stands in the value.
+        text = text.with_first_in_place()
+    scheme, colon, rest = text.marked.partition(":")
+    scheme = scheme.lower()
+    if scheme in _LATER_SCHEMES:
+        raise SourceError(f"{EXPECTED}: {scheme} is not in this version")
+    if colon and scheme == "rtsp":
+        return _rtsp(text, transport=transport, latency_ms=latency_ms)
+    if colon and scheme == "file":
+        path = _file_path(text, rest, directory)
+        return ParsedSource(source=FileSource(path=path), secrets=to_scrub(text.values))
+    if colon and scheme == "test" and not rest:
+        return ParsedSource(source=TestSource(), secrets=())
+    raise SourceError(EXPECTED)
+
+
+def parse_pipeline(text: Expanded) -> ParsedSource:
+    """Read a bin description; its syntax is GStreamer's to judge. Raises SourceError if empty."""
+    if not text.marked.strip():
+        raise SourceError("a GStreamer bin description")
+    return ParsedSource(
+        source=PipelineSource(description=text.raw(text.marked)), secrets=to_scrub(text.values)
+    )
+
+
+def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSource:
+    if not (parts := _RTSP.fullmatch(text.marked)):
+        raise SourceError(_EXPECTED_RTSP)
+    userinfo, at, host = parts["authority"].rpartition("@")
+    host = text.raw(host)
+    if not _is_host(host):
+        raise SourceError(_EXPECTED_RTSP)
+    user, colon, password = userinfo.partition(":")
+    source = RtspSource(
+        url=f"rtsp://{host}{text.quoted(parts['resource'])}",
+        user=text.decoded(user) if at else None,
+        password=text.decoded(password) if colon else None,
+        transport=transport,
+        latency_ms=latency_ms,
+    )
+    secrets = to_scrub(
+        text.values, password=source.password or "", as_written=text.quoted(password)
+    )
+    return ParsedSource(source=source, secrets=secrets)
+
+
+def _is_host(host_and_port: str) -> bool:
+    if not (found := _HOST.fullmatch(host_and_port)):
+        return False
+    if found["port"] and not 1 <= int(found["port"]) <= 65535:
+        return False
+    try:
+        return not found["ipv6"] or bool(IPv6Address(found["ipv6"]))
+    except ValueError:
+        return False
+
+
+def _file_path(text: Expanded, rest: str, directory: Path) -> str:
+    if rest.startswith("//"):
+        authority, slash, path = rest[2:].partition("/")
+        if authority not in ("", "localhost"):
+            raise SourceError('"file:PATH" or "file:///PATH"')
+        rest = unquote(slash + path)
+    path = text.raw(rest)
+    if not path:
+        raise SourceError('"file:PATH"')
+    return str(directory / path)

@@ -1,0 +1,122 @@
+"""What a stream's table means: its source with the secrets in place, its recording, its policy."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+
+from stream_manager.config import sources
+from stream_manager.config.lines import Path
+from stream_manager.config.policies import policy_of
+from stream_manager.config.report import Report, shown
+from stream_manager.config.secrets import Vault
+from stream_manager.config.settings import StreamSettings, Volume
+from stream_manager.config.tables import RecordTable, RecoveryTable, StreamTable
+from stream_manager.pipelines.spec import RecordSpec, RtspSource, StreamSpec
+from stream_manager.recovery.policy import RecoveryPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamReader:
+    """Reads streams that share a file.
+
+    `volumes` are all that the file names, None where their own table is wrong; `general` is
+    `[recovery]`.
+    """
+
+    vault: Vault
+    volumes: Mapping[str, Volume | None]
+    general: RecoveryTable
+    report: Report
+
+    def read(self, table: StreamTable, path: Path) -> StreamSettings | None:
+        """Return the stream's settings, or None after errors."""
+        source = self._source(table, path)
+        record = self._record(table.record, (*path, "record")) if table.record else None
+        recovery = self.general.with_own(table)
+        policy = policy_of(
+            recovery, own=frozenset(table.model_fields_set), path=path, report=self.report
+        )
+        if not table.id or source is None or policy is None:
+            return None
+        spec = StreamSpec(id=table.id, source=source.source, record=record, secrets=source.secrets)
+        return StreamSettings(
+            spec=spec,
+            policy=policy,
+            stall_after_s=recovery.stall_after,
+            digest=_digest(spec, policy, recovery.stall_after),
+        )
+
+    def _source(self, table: StreamTable, path: Path) -> sources.ParsedSource | None:
+        at_source, at_pipeline = (*path, "source"), (*path, "pipeline")
+        if self.report.has(at_source) and self.report.has(at_pipeline):
+            self.report.error(at_pipeline, '"source" beside it', "one of the two")
+            return None
+        if table.source is not None:
+            return self._rtsp_keys_fit(self._parsed(table, table.source, at_source), path)
+        if table.pipeline is not None:
+            return self._rtsp_keys_fit(self._parsed(table, table.pipeline, at_pipeline), path)
+        if not self.report.has(at_pipeline):
+            self.report.require(at_source, sources.EXPECTED + ", or a pipeline instead")
+        return None
+
+    def _parsed(self, table: StreamTable, text: str, at: Path) -> sources.ParsedSource | None:
+        expanded = self.vault.expand(text, tell=partial(self.report.error, at))
+        for placeholder in self.vault.exposed(text):
+            self.report.warn(
+                at, f"{placeholder}, which every user can read", "a file that others can't read"
+            )
+        if expanded is None:
+            return None
+        try:
+            if table.source is None:
+                return sources.parse_pipeline(expanded)
+            return sources.parse_source(
+                expanded,
+                directory=self.vault.directory,
+                transport=table.transport,
+                latency_ms=round(table.latency * 1000),
+            )
+        except sources.SourceError as error:
+            self.report.error(at, shown(text), str(error))
+            return None
+
+    def _rtsp_keys_fit(
+        self, parsed: sources.ParsedSource | None, path: Path
+    ) -> sources.ParsedSource | None:
+        if parsed and not isinstance(parsed.source, RtspSource):
+            for key in ("transport", "latency"):
+                if self.report.has((*path, key)):
+                    self.report.error(
+                        (*path, key), "a key for RTSP beside another source", "it to be left out"
+                    )
+        return parsed
+
+    def _record(self, table: RecordTable, path: Path) -> RecordSpec | None:
+        at = (*path, "volumes")
+        self.report.require(at, "the id of a volume, in an array")
+        match table.volumes:
+            case [volume_id] if volume_id in self.volumes:
+                volume = self.volumes[volume_id]
+            case [volume_id]:
+                known = ", ".join(self.volumes) or "none is defined"
+                self.report.error(at, shown(volume_id), f"the id of a [[volumes]] table ({known})")
+                return None
+            case ids:
+                if "volumes" in table.model_fields_set:
+                    self.report.error(
+                        at, f"{len(ids)} volumes", "exactly one: more are not in this version"
+                    )
+                return None
+        if volume is None:
+            return None
+        return RecordSpec(
+            directory=str(volume.path), segment_s=table.segment, container=table.container
+        )
+
+
+def _digest(spec: StreamSpec, policy: RecoveryPolicy, stall_after_s: float | None) -> str:
+    described = msgspec.json.encode((spec, policy, stall_after_s), order="sorted")
+    return hashlib.sha256(described).hexdigest()[:16]

@@ -55,8 +55,10 @@ class RecoveryManager:
         """Every component's record, in the order in which they were added."""
         return self._records
 
-    def add(self, spec: Spec) -> None:
+    def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; what it names must be there already.
+
+        epoch: the last one that an earlier manager gave it; the next start counts on from there.
 
         Raises UsageError for an id in use or an unknown parent or need.
         """
@@ -65,7 +67,7 @@ class RecoveryManager:
         for other in (*spec.needs, *(() if spec.parent is None else (spec.parent,))):
             if other not in self._records:
                 raise UsageError(f"component {spec.id!r} names {other!r}, which does not exist")
-        self._records[spec.id] = Record(spec=spec)
+        self._records[spec.id] = Record(spec=spec, epoch=epoch)
         for need in spec.needs:
             self._dependents.setdefault(need, []).append(spec.id)
         if spec.parent is not None:

@@ -1,0 +1,20 @@
+"""From media progress to health: pure judgements, read by the streams.
+
+Read in this order: rhythm (when is a track silent for too long?), pulse (is this run proven, or
+stalled?), state (what is that in one word?), outages (what did it cost?).
+"""
+
+from stream_manager.health.outages import Outage, Outages
+from stream_manager.health.pulse import Pulse, Stall
+from stream_manager.health.rhythm import Rhythm
+from stream_manager.health.state import HealthState, health_of
+
+__all__ = [
+    "HealthState",
+    "Outage",
+    "Outages",
+    "Pulse",
+    "Rhythm",
+    "Stall",
+    "health_of",
+]

@@ -1,0 +1,62 @@
+"""Outages: from the last good media to the first media of the run that verified."""
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """One outage; instants are monotonic seconds, `ended_s` is None while it lasts."""
+
+    began_s: float
+    cause: str
+    code: str
+    attempts: int = 0
+    ended_s: float | None = None
+
+
+class Outages:
+    """One stream's outages and what they add up to.
+
+    count, lost_s: outages and their seconds that ended before this process began to watch.
+    """
+
+    def __init__(self, *, count: int = 0, lost_s: float = 0.0) -> None:
+        self.count = count
+        self.lost_s = lost_s
+        self.current: Outage | None = None
+
+    def begin(self, *, last_media_s: float, cause: str, code: str) -> None:
+        """Open an outage; one that is open already goes on, with the cause that began it."""
+        if self.current is None:
+            self.current = Outage(began_s=last_media_s, cause=cause, code=code)
+
+    def attempted(self) -> None:
+        """Count one attempt to end the outage."""
+        if self.current is not None:
+            self.current = replace(self.current, attempts=self.current.attempts + 1)
+
+    def end(self, at_s: float) -> Outage | None:
+        """Close the open outage at `at_s`, the first verified media, and return it."""
+        if self.current is None:
+            return None
+        ended = replace(self.current, ended_s=max(at_s, self.current.began_s))
+        self.current = None
+        self.count += 1
+        self.lost_s += (ended.ended_s or 0.0) - ended.began_s
+        return ended
+
+    def total_s(self, now_s: float) -> float:
+        """Return the seconds lost so far, an outage that still lasts included."""
+        lasting_s = now_s - self.current.began_s if self.current else 0.0
+        return self.lost_s + max(lasting_s, 0.0)
+
+    @property
+    def mttr_s(self) -> float | None:
+        """The mean time to repair over the outages that ended; None before the first."""
+        return self.lost_s / self.count if self.count else None
+
+    def availability(self, now_s: float, observed_s: float) -> float | None:
+        """Return the share of `observed_s` in which media flowed, 0 to 1; None for no time."""
+        if observed_s <= 0:
+            return None
+        return min(max(1.0 - self.total_s(now_s) / observed_s, 0.0), 1.0)

@@ -1,0 +1,48 @@
+"""How long a track may be silent: learned from the gaps between its arrivals."""
+
+from dataclasses import dataclass, replace
+
+SHORTEST_S = 0.5
+LONGEST_S = 10.0
+# Before a track has shown its rhythm, only this much silence is a stall.
+UNLEARNED_S = 3.0
+LEARNED_FRAMES = 25
+# How fast the newest report moves the mean, and how fast an old extreme is forgotten: at five
+# reports a second a single stutter is half forgotten after about a minute.
+WEIGHT = 0.1
+DECAY = 0.998
+DEVIATIONS = 8.0
+PEAKS = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """One track's inter-arrival times, in seconds, as far as they are known."""
+
+    frames: int = 0
+    mean_s: float = 0.0
+    deviation_s: float = 0.0
+    peak_s: float = 0.0
+
+    def heard(
+        self, frames: int, *, mean_s: float, deviation_s: float, longest_s: float
+    ) -> "Rhythm":
+        """Return the rhythm after `frames` more arrivals with these gaps between them."""
+        if frames <= 0:
+            return self
+        weight = WEIGHT if self.frames else 1.0
+        return replace(
+            self,
+            frames=self.frames + frames,
+            mean_s=self.mean_s + weight * (mean_s - self.mean_s),
+            deviation_s=self.deviation_s + weight * (deviation_s - self.deviation_s),
+            peak_s=min(max(longest_s, self.peak_s * DECAY), LONGEST_S),
+        )
+
+    @property
+    def stall_after_s(self) -> float:
+        """The silence past which this track is stalled: sooner for a steady one."""
+        if self.frames < LEARNED_FRAMES:
+            return UNLEARNED_S
+        usual_s = max(self.mean_s + DEVIATIONS * self.deviation_s, PEAKS * self.peak_s)
+        return min(max(usual_s, SHORTEST_S), LONGEST_S)

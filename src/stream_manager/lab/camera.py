@@ -58,6 +58,7 @@ class Camera:
             self._command += ["--user", user, "--password-env", PASSWORD_VARIABLE]
             self._environment[PASSWORD_VARIABLE] = password
         self._urls: dict[str, str] = {}
+        self._announced = False
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
 
@@ -144,11 +145,11 @@ class Camera:
         if self._process is not None:
             raise UsageError("the camera already runs: stop it first")
         self._announced = False
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - die() closes it with the pipes
         # It ends at EOF of its stdin, which only this process holds open. Were it frozen then, it
         # could not see it: but as a process group of its own, in our session, it is orphaned by our
         # death, and the kernel sends SIGHUP and SIGCONT to an orphaned group that is stopped.
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, with our own options
             [*self._command, "--port", str(self.port), "--after-s", str(after_s)],
             env=self._environment,
             stdin=subprocess.PIPE,

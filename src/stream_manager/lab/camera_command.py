@@ -48,12 +48,17 @@ def serve(
         mounts=mounts,
         credentials=credentials,
     )
-    main_loop.run()
+    _run(main_loop)
     bound_port = server.listen(bind, port)
     host = f"[{bind}]" if ":" in bind else bind
     urls = {mount: f"rtsp://{host}:{bound_port}/{mount}" for mount in mounts}
-    print(json.dumps({"port": bound_port, "urls": urls}), flush=True)
-    GLib.MainLoop().run()
+    sys.stdout.write(json.dumps({"port": bound_port, "urls": urls}) + "\n")
+    sys.stdout.flush()
+    _run(GLib.MainLoop())
+
+
+def _run(main_loop: GLib.MainLoop) -> None:
+    main_loop.run()  # type: ignore[no-untyped-call] # PyGObject's override has no annotations
 
 
 def _leave(_descriptor: int, _condition: GLib.IOCondition) -> bool:
@@ -76,7 +81,7 @@ def main() -> int:
             after_s=options.after_s,
         )
     except UsageError as error:
-        print(f"camera: {error}", file=sys.stderr)
+        sys.stderr.write(f"camera: {error}\n")
         return 2
     except KeyboardInterrupt:
         return 0

@@ -23,10 +23,10 @@ AAC_FRAMES = 375
 # Without wait-on-eos=false it would tell of its end only after it was emptied.
 SINK = "appsink sync=false async=false wait-on-eos=false"
 
-# What follows the demuxer, by media type: a form that the payloader takes as it is, a unit a buffer.
+# What follows the demuxer, by media type: the form that payloaders take, one unit a buffer.
 PARSERS = {
-    "video/x-h264": "h264parse ! video/x-h264,stream-format=avc,alignment=au",
-    "video/x-h265": "h265parse ! video/x-h265,stream-format=hvc1,alignment=au",
+    "video/x-h264": "h264parse config-interval=-1 ! video/x-h264,stream-format=avc,alignment=au",
+    "video/x-h265": "h265parse config-interval=-1 ! video/x-h265,stream-format=hvc1,alignment=au",
     "image/jpeg": "jpegparse",
     "audio/mpeg": "aacparse ! audio/mpeg,mpegversion=4,stream-format=raw",
     "audio/x-opus": "opusparse",
@@ -38,11 +38,12 @@ PARSERS = {
 def generate(picture: Picture) -> Clip:
     """Encode eight seconds of the numbered picture (H.264) and a tone (AAC)."""
     Gst.init(None)
+    raw = f"video/x-raw,format=I420,width={picture.width},height={picture.height}"
     pipeline = Gst.parse_launch(
-        f"appsrc name=picture format=time block=true max-buffers=8 max-bytes=0 caps=video/x-raw,"
-        f"format=I420,width={picture.width},height={picture.height},framerate={picture.fps}/1 "
-        f"! x264enc tune=zerolatency speed-preset=superfast sliced-threads=false pass=qual quantizer=26 "
-        f"key-int-max={picture.gop} option-string=scenecut=0 "
+        f"appsrc name=picture format=time block=true max-buffers=8 max-bytes=0 "
+        f"caps={raw},framerate={picture.fps}/1 "
+        f"! x264enc tune=zerolatency speed-preset=superfast sliced-threads=false "
+        f"pass=qual quantizer=26 key-int-max={picture.gop} option-string=scenecut=0 "
         f"! {PARSERS['video/x-h264']} ! {SINK} name=video "
         f"audiotestsrc wave=sine freq=440 volume=0.1 samplesperbuffer=1024 "
         f"num-buffers={AAC_FRAMES + 1} ! audio/x-raw,rate=48000,channels=1 ! avenc_aac "
@@ -84,7 +85,8 @@ def read(path: Path) -> Clip:
 
 def _take(_parser: Gst.Element, pad: Gst.Pad, pipeline: Gst.Pipeline) -> None:
     """Lead a pad of the demuxer to an appsink named after its kind, or to nowhere."""
-    caps = pad.get_current_caps() or pad.query_caps(None)
+    # A query answers even where the parser, as in MPEG-TS, has not set its caps yet.
+    caps = pad.query_caps(None)  # type: ignore[no-untyped-call] # an override without annotations
     media_type = caps.get_structure(0).get_name()
     name = "audio" if media_type.startswith("audio/") else "video"
     if media_type in PARSERS and pipeline.get_by_name(name) is None:
@@ -110,7 +112,8 @@ def _collect(pipeline: Gst.Pipeline, name: str) -> Clip:
         if message is None:
             raise UsageError(f"{name}: not read within {READ_TIMEOUT_NS // Gst.SECOND} s")
         if message.type == Gst.MessageType.ERROR:
-            raise UsageError(f"{name}: {message.parse_error()[0].message} Give a playable file.")
+            reason = message.parse_error()[0].message.rstrip(".")
+            raise UsageError(f"{name}: {reason}. Give a playable file.")
         return _clip(_track(pipeline, Kind.VIDEO), _track(pipeline, Kind.AUDIO), name)
     finally:
         pipeline.set_state(Gst.State.NULL)
@@ -136,7 +139,6 @@ def _track(pipeline: Gst.Pipeline, kind: Kind) -> Track | None:
             Unit(
                 data=buffer.extract_dup(0, buffer.get_size()),
                 pts_ns=pts_ns,
-                duration_ns=buffer.duration,
                 key=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT),
             )
         )
@@ -154,10 +156,9 @@ def _clip(video: Track | None, audio: Track | None, name: str) -> Clip:
     count = len(stamps)
     # The last picture lasts as long as the mean of the others; not every container tells.
     period_ns = (stamps[-1] - start_ns) * count // (count - 1) if count > 1 else Gst.SECOND
-    tracks = [_cut(video, start_ns, start_ns + period_ns)]
-    if audio is not None:
-        half_ns = audio.units[0].duration_ns // 2
-        tracks.append(_cut(audio, start_ns - half_ns, start_ns + period_ns - half_ns))
+    tracks = [
+        _cut(track, start_ns, start_ns + period_ns) for track in (video, audio) if track is not None
+    ]
     return Clip(tracks=tuple(track for track in tracks if track.units), period_ns=period_ns)
 
 

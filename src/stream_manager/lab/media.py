@@ -17,7 +17,6 @@ class Unit:
 
     data: bytes
     pts_ns: int
-    duration_ns: int
     key: bool
 
 

@@ -32,8 +32,8 @@ SESSION_CHECK_S = 2
 ROLE = "viewer"
 
 PAYLOADERS = {
-    "video/x-h264": "rtph264pay pt=96 config-interval=-1 aggregate-mode=zero-latency",
-    "video/x-h265": "rtph265pay pt=96 config-interval=-1 aggregate-mode=zero-latency",
+    "video/x-h264": "rtph264pay pt=96 aggregate-mode=zero-latency",
+    "video/x-h265": "rtph265pay pt=96 aggregate-mode=zero-latency",
     "image/jpeg": "rtpjpegpay",
     "audio/mpeg": "rtpmp4gpay pt=97",
     "audio/x-opus": "rtpopuspay pt=97",
@@ -69,7 +69,6 @@ class Feed:
         delivery = self._next
         buffer = Gst.Buffer.new_wrapped(delivery.unit.data)
         buffer.pts = delivery.pts_ns
-        buffer.duration = delivery.unit.duration_ns
         self._sources[delivery.track].push_buffer(buffer)
         self._next = next(self._deliveries)
 
@@ -197,7 +196,9 @@ def _auth(user: str, password: str) -> GstRtspServer.RTSPAuth:
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
     auth = GstRtspServer.RTSPAuth()
-    auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC | GstRtsp.RTSPAuthMethod.DIGEST)
+    # Bits by meaning, but an enum by declaration, which does not know both at once.
+    both = GstRtsp.RTSPAuthMethod.BASIC | GstRtsp.RTSPAuthMethod.DIGEST
+    auth.set_supported_methods(both)  # type: ignore[arg-type]
     auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
     auth.add_digest(user, password, token)
     return auth

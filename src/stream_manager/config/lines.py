@@ -24,16 +24,16 @@ class TomlSyntaxError(Exception):
 class Lines:
     """The line of every key, by its path: names, and the indices of arrays."""
 
-    def __init__(self, lines: dict[Path, int]) -> None:
+    def __init__(self, lines: dict[KeyPath, int]) -> None:
         self._lines = lines
 
-    def of(self, path: Path) -> int:
+    def of(self, path: KeyPath) -> int:
         """Return the line of the key, or of the nearest table around it; 0 for the whole file."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 0)
 
-    def paths(self) -> frozenset[Path]:
+    def paths(self) -> frozenset[KeyPath]:
         """Return every path that has a line."""
         return frozenset(self._lines)
 
@@ -78,9 +78,11 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _locate(text: str) -> Lines:
-    lines: dict[Path, int] = {}
-    last_index: dict[Path, int] = {}  # of each array of tables: headers below it mean its last item
-    table: Path = ()
+    lines: dict[KeyPath, int] = {}
+    last_index: dict[
+        KeyPath, int
+    ] = {}  # of each array of tables: headers below it mean its last item
+    table: KeyPath = ()
     for line, chunk in _statements(text):
         value: Any = tomllib.loads(chunk)
         if chunk.lstrip().startswith("["):
@@ -101,7 +103,7 @@ def _locate(text: str) -> Lines:
     return Lines(lines)
 
 
-def _paths(value: object, at: Path) -> Iterator[Path]:
+def _paths(value: object, at: KeyPath) -> Iterator[KeyPath]:
     """Yield the path of everything inside a value."""
     inside: Iterator[tuple[str | int, object]] = iter(())
     if isinstance(value, dict):

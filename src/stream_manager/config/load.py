@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from stream_manager.config import lines, places
+from stream_manager.config.placeholders import Vault
 from stream_manager.config.policies import policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.report import Report, TableT
-from stream_manager.config.secrets import Vault
 from stream_manager.config.settings import Configuration, ManagerSettings, Volume
 from stream_manager.config.streams import StreamReader
 from stream_manager.config.tables import (
@@ -122,9 +122,9 @@ def _judge_directories(manager: ManagerSettings, report: Report) -> None:
         )
 
 
-def _judge_directory(at: lines.Path, directory: Path, report: Report) -> None:
+def _judge_directory(at: lines.KeyPath, directory: Path, report: Report) -> None:
     if trouble := places.trouble(directory):
-        report.error(at, trouble, f"to be able to write {directory}")
+        report.error(at, f"{directory}, but {trouble}", "a directory to write in")
 
 
 def _volumes(document: Document, directory: Path, report: Report) -> dict[str, Volume | None]:
@@ -141,12 +141,12 @@ def _volumes(document: Document, directory: Path, report: Report) -> dict[str, V
 
 def _items(
     model: type[TableT], key: str, items: Sequence[Mapping[str, object]], report: Report
-) -> list[tuple[lines.Path, TableT]]:
+) -> list[tuple[lines.KeyPath, TableT]]:
     """Judge an array's tables one by one, and their ids together."""
-    tables: list[tuple[lines.Path, TableT]] = []
-    first_of: dict[str, lines.Path] = {}
+    tables: list[tuple[lines.KeyPath, TableT]] = []
+    first_of: dict[str, lines.KeyPath] = {}
     for index, values in enumerate(items):
-        at: lines.Path = (key, index)
+        at: lines.KeyPath = (key, index)
         report.require((*at, "id"), "an id")
         name = values.get("id")
         if is_id(name):

@@ -17,14 +17,14 @@ def default_runtime_dir(environ: Mapping[str, str]) -> Path:
 
 
 def trouble(directory: Path) -> str | None:
-    """Say why the directory can't be written or made, or return None."""
+    """Say which place keeps the directory from being written or made, or return None."""
     nearest = directory
     while not os.path.lexists(nearest):
         nearest = nearest.parent
     if not nearest.is_dir():
-        return f"{nearest}, which is no directory"
+        return f"{nearest} is no directory"
     if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest}, which can't be written"
+        return f"{nearest} can't be written"
     return None
 
 

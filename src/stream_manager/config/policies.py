@@ -2,7 +2,7 @@
 
 from sys import float_info
 
-from stream_manager.config.lines import Path
+from stream_manager.config.lines import KeyPath
 from stream_manager.config.report import Report
 from stream_manager.config.tables import RecoveryTable
 from stream_manager.recovery.backoff import Backoff
@@ -11,7 +11,7 @@ from stream_manager.recovery.policy import RecoveryPolicy
 
 
 def policy_of(
-    table: RecoveryTable, *, own: frozenset[str], path: Path, report: Report
+    table: RecoveryTable, *, own: frozenset[str], path: KeyPath, report: Report
 ) -> RecoveryPolicy | None:
     """Return the policy, or None after errors; what concerns none of the `own` keys is not told.
 
@@ -71,6 +71,6 @@ def _soonest_spent_s(backoff: Backoff, restarts: int) -> float:
     return RecoveryPolicy(backoff=backoff, budget=endless).soonest_spent_s()
 
 
-def _nearest(report: Report, path: Path, *keys: Path) -> Path:
+def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> Path:
     """Return the first of the keys that the file sets at `path`, or `path`."""
     return next((path + key for key in keys if report.has(path + key)), path)

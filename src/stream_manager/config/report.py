@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from stream_manager.config.lines import Lines, Path
+from stream_manager.config.lines import KeyPath, Lines
 from stream_manager.config.problems import ConfigurationError
 from stream_manager.config.tables import EXPECTED, Table
 
@@ -58,34 +58,34 @@ class Report:
         self.warnings: list[ConfigurationError] = []
         self._file = file
         self._lines = lines
-        self._names: dict[Path, str] = {}
+        self._names: dict[KeyPath, str] = {}
 
-    def name(self, path: Path, name: str) -> None:
+    def name(self, path: KeyPath, name: str) -> None:
         """Let an array's item be called by its id."""
         self._names[path] = name
 
-    def has(self, path: Path) -> bool:
+    def has(self, path: KeyPath) -> bool:
         """Tell whether the file sets this key, rightly or wrongly."""
         return path in self._lines.paths()
 
-    def line(self, path: Path) -> int:
+    def line(self, path: KeyPath) -> int:
         """Return the key's line."""
         return self._lines.of(path)
 
-    def error(self, path: Path, found: str, expected: str) -> None:
+    def error(self, path: KeyPath, found: str, expected: str) -> None:
         """Add what makes the file unusable."""
         self.errors.append(self._finding(path, found, expected))
 
-    def warn(self, path: Path, found: str, expected: str) -> None:
+    def warn(self, path: KeyPath, found: str, expected: str) -> None:
         """Add what works and is hardly meant."""
         self.warnings.append(self._finding(path, found, expected))
 
-    def require(self, path: Path, expected: str) -> None:
+    def require(self, path: KeyPath, expected: str) -> None:
         """Add an error if the file does not set this key."""
         if not self.has(path):
             self.error(path, "nothing", expected)
 
-    def read(self, model: type[TableT], values: Mapping[str, Any], path: Path) -> TableT:
+    def read(self, model: type[TableT], values: Mapping[str, Any], path: KeyPath) -> TableT:
         """Judge the table at `path`; return it without the keys that were found wrong."""
         try:
             return model.model_validate(values)
@@ -97,19 +97,20 @@ class Report:
             _cut(right, problem["loc"])
         return model.model_validate(right)
 
-    def _add(self, model: type[Table], problem: ErrorDetails, path: Path) -> None:
+    def _add(self, model: type[Table], problem: ErrorDetails, path: KeyPath) -> None:
         at = (*path, *problem["loc"])
         if problem["type"] != "extra_forbidden":
             expected = _EXPECTED[problem["type"]].format_map(problem.get("ctx", {}))
-            self.error(at, shown(problem["input"]), expected)
+            self.error(at, shown(problem["input"]), expected.replace("'", '"'))
         elif (key := str(problem["loc"][-1])) in _LATER_KEYS:
             self.error(at, "a key that is not in this version", "it to be left out")
         else:
             known = sorted(_model_at(model, problem["loc"][:-1]).model_fields)
             near = difflib.get_close_matches(key, known, n=1)
-            self.error(at, "an unknown key", near[0] if near else f"one of {', '.join(known)}")
+            expected = shown(near[0]) if near else f"one of {', '.join(known)}"
+            self.error(at, "an unknown key", expected)
 
-    def _finding(self, path: Path, found: str, expected: str) -> ConfigurationError:
+    def _finding(self, path: KeyPath, found: str, expected: str) -> ConfigurationError:
         return ConfigurationError(
             line=self.line(path),
             file=self._file,
@@ -118,7 +119,7 @@ class Report:
             expected=expected,
         )
 
-    def _key(self, path: Path) -> str:
+    def _key(self, path: KeyPath) -> str:
         key = ""
         for length, part in enumerate(path, start=1):
             if name := self._names.get(path[:length]):

@@ -5,9 +5,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
-from stream_manager.config.secrets import Expanded, to_scrub
+from stream_manager.config.placeholders import Expanded, is_printable, to_scrub
 from stream_manager.pipelines.spec import (
     FileSource,
     PipelineSource,
@@ -25,6 +24,10 @@ _LATER_SCHEMES = frozenset({"rtmp", "rtmps", "rtsps", "srt", "http", "https", "v
 # urlsplit is not asked: some versions of it refuse what stands for a value inside [brackets].
 _RTSP = re.compile(r"rtsp://(?P<authority>[^/?#\s]*)(?P<resource>[^#\s]*)", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\]]+)\])(?::(?P<port>[0-9]{1,5}))?")
+_PASSWORD_IN_URL = re.compile(r"://[^\s:@/]*:([^\s@/]+)@")
+_PASSWORD_PROPERTY = re.compile(
+    r"""\b(?:user-pw|proxy-pw|password|passphrase)\s*=\s*("(?:\\.|[^"\\])*"|(?:\\.|[^\s\\])+)"""
+)
 
 Transport = Literal["tcp", "udp"]
 
@@ -70,8 +73,14 @@ def parse_pipeline(text: Expanded) -> ParsedSource:
     """Read a bin description; its syntax is GStreamer's to judge. Raises SourceError if empty."""
     if not text.marked.strip():
         raise SourceError("a GStreamer bin description")
+    description = text.in_pipeline()
+    passwords = [
+        found.strip('"')
+        for pattern in (_PASSWORD_IN_URL, _PASSWORD_PROPERTY)
+        for found in pattern.findall(description)
+    ]
     return ParsedSource(
-        source=PipelineSource(description=text.raw(text.marked)), secrets=to_scrub(text.values)
+        source=PipelineSource(description=description), secrets=to_scrub(text.values, passwords)
     )
 
 
@@ -80,40 +89,38 @@ def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSou
         raise SourceError(_EXPECTED_RTSP)
     userinfo, at, host = parts["authority"].rpartition("@")
     host = text.raw(host)
-    if not _is_host(host):
+    user, colon, as_written = userinfo.partition(":")
+    password = text.decoded(as_written)
+    if not (_is_host(host) and is_printable(text.decoded(userinfo))):
         raise SourceError(_EXPECTED_RTSP)
-    user, colon, password = userinfo.partition(":")
     source = RtspSource(
         url=f"rtsp://{host}{text.quoted(parts['resource'])}",
         user=text.decoded(user) if at else None,
-        password=text.decoded(password) if colon else None,
+        password=password if colon else None,
         transport=transport,
         latency_ms=latency_ms,
     )
-    secrets = to_scrub(
-        text.values, password=source.password or "", as_written=text.quoted(password)
+    return ParsedSource(
+        source=source, secrets=to_scrub(text.values, [password, text.quoted(as_written)])
     )
-    return ParsedSource(source=source, secrets=secrets)
 
 
 def _is_host(host_and_port: str) -> bool:
-    if not (found := _HOST.fullmatch(host_and_port)):
-        return False
-    if found["port"] and not 1 <= int(found["port"]) <= 65535:
+    found = _HOST.fullmatch(host_and_port)
+    if not found or (found["port"] and not 1 <= int(found["port"]) <= 65535):
         return False
     try:
-        return not found["ipv6"] or bool(IPv6Address(found["ipv6"]))
+        IPv6Address(found["ipv6"] or "::")
     except ValueError:
         return False
+    return True
 
 
 def _file_path(text: Expanded, rest: str, directory: Path) -> str:
-    if rest.startswith("//"):
-        authority, slash, path = rest[2:].partition("/")
-        if authority not in ("", "localhost"):
-            raise SourceError('"file:PATH" or "file:///PATH"')
-        rest = unquote(slash + path)
     path = text.raw(rest)
-    if not path:
-        raise SourceError('"file:PATH"')
+    if rest.startswith("//"):
+        authority, slash, rest = rest[2:].partition("/")
+        path = text.decoded(slash + rest) if authority in ("", "localhost") else ""
+    if not path or not is_printable(path):
+        raise SourceError('"file:PATH" or "file:///PATH"')
     return str(directory / path)

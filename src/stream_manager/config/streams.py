@@ -8,10 +8,10 @@ from functools import partial
 import msgspec
 
 from stream_manager.config import sources
-from stream_manager.config.lines import Path
+from stream_manager.config.lines import KeyPath
+from stream_manager.config.placeholders import Vault
 from stream_manager.config.policies import policy_of
 from stream_manager.config.report import Report, shown
-from stream_manager.config.secrets import Vault
 from stream_manager.config.settings import StreamSettings, Volume
 from stream_manager.config.tables import RecordTable, RecoveryTable, StreamTable
 from stream_manager.pipelines.spec import RecordSpec, RtspSource, StreamSpec
@@ -31,7 +31,7 @@ class StreamReader:
     general: RecoveryTable
     report: Report
 
-    def read(self, table: StreamTable, path: Path) -> StreamSettings | None:
+    def read(self, table: StreamTable, path: KeyPath) -> StreamSettings | None:
         """Return the stream's settings, or None after errors."""
         source = self._source(table, path)
         record = self._record(table.record, (*path, "record")) if table.record else None
@@ -49,7 +49,7 @@ class StreamReader:
             digest=_digest(spec, policy, recovery.stall_after),
         )
 
-    def _source(self, table: StreamTable, path: Path) -> sources.ParsedSource | None:
+    def _source(self, table: StreamTable, path: KeyPath) -> sources.ParsedSource | None:
         at_source, at_pipeline = (*path, "source"), (*path, "pipeline")
         if self.report.has(at_source) and self.report.has(at_pipeline):
             self.report.error(at_pipeline, '"source" beside it', "one of the two")
@@ -62,7 +62,7 @@ class StreamReader:
             self.report.require(at_source, sources.EXPECTED + ", or a pipeline instead")
         return None
 
-    def _parsed(self, table: StreamTable, text: str, at: Path) -> sources.ParsedSource | None:
+    def _parsed(self, table: StreamTable, text: str, at: KeyPath) -> sources.ParsedSource | None:
         expanded = self.vault.expand(text, tell=partial(self.report.error, at))
         for placeholder in self.vault.exposed(text):
             self.report.warn(
@@ -84,7 +84,7 @@ class StreamReader:
             return None
 
     def _rtsp_keys_fit(
-        self, parsed: sources.ParsedSource | None, path: Path
+        self, parsed: sources.ParsedSource | None, path: KeyPath
     ) -> sources.ParsedSource | None:
         if parsed and not isinstance(parsed.source, RtspSource):
             for key in ("transport", "latency"):
@@ -94,7 +94,7 @@ class StreamReader:
                     )
         return parsed
 
-    def _record(self, table: RecordTable, path: Path) -> RecordSpec | None:
+    def _record(self, table: RecordTable, path: KeyPath) -> RecordSpec | None:
         at = (*path, "volumes")
         self.report.require(at, "the id of a volume, in an array")
         match table.volumes:

@@ -23,7 +23,6 @@ EXPECTED = "expected"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _LISTEN = re.compile(r"(?P<host>[^\[\]:]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})")
-_LONGEST_LATENCY_S = 60.0
 _DEFAULTS = RecoveryPolicy()
 
 
@@ -32,11 +31,15 @@ def _refusal(expected: str) -> PydanticCustomError:
 
 
 def _duration(
-    *, least_s: float = 0.001, most_s: float = durations.LONGEST_S, among: str = ""
+    among: str = "",
+    *,
+    bounds: str = "a duration above 0",
+    least_s: float = 0.001,
+    most_s: float = durations.LONGEST_S,
 ) -> Callable[[object], float]:
-    """Make the validator of a duration from `least_s` to `most_s`; `among` names other forms."""
+    """Make a duration's validator; `among` names other forms, `bounds` is the range in words."""
 
-    def seconds(value: object) -> float:
+    def seconds_of(value: object) -> float:
         if not isinstance(value, str):
             raise _refusal(among + durations.EXPECTED)
         try:
@@ -44,10 +47,10 @@ def _duration(
         except ValueError as error:
             raise _refusal(among + durations.EXPECTED) from error
         if not least_s <= seconds <= most_s:
-            raise _refusal(f"{among}a duration from {least_s:g}s to {most_s:g}s")
+            raise _refusal(among + bounds)
         return seconds
 
-    return seconds
+    return seconds_of
 
 
 def is_id(value: object) -> TypeGuard[str]:
@@ -97,16 +100,20 @@ def _give_up_after(value: object) -> GiveUpAfter:
         return GiveUpAfter()
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return GiveUpAfter(attempts=value)
-    return GiveUpAfter(duration_s=_duration(among=among)(value))
+    return GiveUpAfter(duration_s=_duration(among)(value))
 
 
 def _stall_after(value: object) -> float | None:
-    return None if value == "auto" else _duration(among='"auto" or ')(value)
+    return None if value == "auto" else _duration('"auto" or ')(value)
 
 
 Duration = Annotated[float, PlainValidator(_duration())]
 Id = Annotated[str, AfterValidator(_identifier)]
 DirectoryPath = Annotated[str, AfterValidator(_path)]
+
+
+_SEGMENT = _duration(bounds="a duration of at least 1s", least_s=1.0)
+_LATENCY = _duration(bounds="a duration of at most 60s", least_s=0.0, most_s=60.0)
 
 
 class Table(BaseModel):
@@ -173,7 +180,7 @@ class RecordTable(Table):
     """`record = { … }`."""
 
     volumes: list[str] = []
-    segment: Annotated[float, PlainValidator(_duration(least_s=1.0))] = 60.0
+    segment: Annotated[float, PlainValidator(_SEGMENT)] = 60.0
     container: Container = "auto"
 
 
@@ -184,9 +191,7 @@ class StreamTable(RecoveryTable):
     source: str | None = None
     pipeline: str | None = None
     transport: Literal["tcp", "udp"] = "tcp"
-    latency: Annotated[float, PlainValidator(_duration(least_s=0.0, most_s=_LONGEST_LATENCY_S))] = (
-        0.2
-    )
+    latency: Annotated[float, PlainValidator(_LATENCY)] = 0.2
     record: RecordTable | None = None
 
 

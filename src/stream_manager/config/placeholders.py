@@ -6,12 +6,14 @@ no character of a value can change what the text around it means.
 
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
 _PLACEHOLDER = re.compile(r"\$\{(?:file:(?P<file>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))\}")
+_WORD_BORDER = re.compile(r"""[\s"'=]""")
+_ESCAPED_IN_PIPELINES = re.compile(r"""[\s"'\\]""")
 _LARGEST_FILE_BYTES = 65536
 # Shorter texts are in too many words by chance: to scrub them would garble every message.
 _SHORTEST_SCRUBBED = 4
@@ -46,19 +48,34 @@ class Expanded:
 
     def raw(self, part: str) -> str:
         """Return a part of `marked` with the values as they are."""
-        return "".join(value for _, value in self._pieces(part))
+        return "".join(piece for _, piece in self._pieces(part))
 
     def decoded(self, part: str) -> str:
         """Return a part with its literal pieces percent-decoded and the values as they are."""
         return "".join(
-            value if is_value else unquote(value) for is_value, value in self._pieces(part)
+            piece if is_value else unquote(piece) for is_value, piece in self._pieces(part)
         )
 
     def quoted(self, part: str) -> str:
         """Return a part of a URL with the values percent-encoded."""
         return "".join(
-            quote(value, safe="") if is_value else value for is_value, value in self._pieces(part)
+            quote(piece, safe="") if is_value else piece for is_value, piece in self._pieces(part)
         )
+
+    def in_pipeline(self) -> str:
+        """Return the text with each value such that GStreamer reads it whole, as one word.
+
+        Inside a URL it is percent-encoded, elsewhere escaped.
+        """
+        description = ""
+        for is_value, piece in self._pieces(self.marked):
+            if not is_value:
+                description += piece
+            elif "://" in _WORD_BORDER.split(description)[-1]:
+                description += quote(piece, safe="")
+            else:
+                description += _escaped(piece)
+        return description
 
     def _pieces(self, part: str) -> Iterator[tuple[bool, str]]:
         """Yield (True, a value) and (False, literal text) in order."""
@@ -86,9 +103,11 @@ class Vault:
 
         Returns None after that. No value is told.
         """
-        marked, values, end, complete = "", list[str](), 0, is_printable(text)
+        complete = is_printable(text)
         if not complete:
             tell("a control character", "printable characters")
+        marked, end = "", 0
+        values: list[str] = []
         for found in _PLACEHOLDER.finditer(text):
             marked += text[end : found.start()] + chr(_FIRST_MARK + len(values))
             end = found.end()
@@ -120,7 +139,7 @@ class Vault:
         if not value:
             raise _NoValueError(f"an empty value for {found[0]}", "a value that is not empty")
         if not is_printable(value):
-            raise _NoValueError(f"control characters in {found[0]}", "a text of one line")
+            raise _NoValueError(f"control characters in {found[0]}", "printable characters")
         return value
 
     def _read(self, found: re.Match[str]) -> str:
@@ -150,17 +169,19 @@ def is_printable(text: str) -> bool:
     return text.replace("\t", " ").replace("\n", " ").isprintable()
 
 
-def to_scrub(
-    values: tuple[str, ...], *, password: str = "", as_written: str = ""
-) -> tuple[str, ...]:
-    """Return each text that must not leave the product, raw and percent-encoded, longest first.
+def to_scrub(values: Iterable[str], passwords: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return each text that must not leave the product, in all its forms, longest first.
 
-    `as_written` is the password as it stands in its URL. Longest first, so that scrubbing one
-    never leaves the rest of another.
+    Passwords count however short they are. Longest first, so that scrubbing one never leaves the
+    rest of another.
     """
-    secrets = {value for value in values if len(value) >= _SHORTEST_SCRUBBED} | {password}
-    secrets |= {quote(secret, safe="") for secret in secrets} | {as_written}
-    return tuple(sorted(secrets - {""}, key=lambda secret: (-len(secret), secret)))
+    secrets = {value for value in values if len(value) >= _SHORTEST_SCRUBBED} | {*passwords} - {""}
+    forms = secrets.union(*((quote(secret, safe=""), _escaped(secret)) for secret in secrets))
+    return tuple(sorted(forms, key=lambda form: (-len(form), form)))
+
+
+def _escaped(value: str) -> str:
+    return _ESCAPED_IN_PIPELINES.sub(r"\\\g<0>", value)
 
 
 def _reason(error: Exception) -> str:

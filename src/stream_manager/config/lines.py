@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from typing import Any
 
-Path = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 
 class TomlSyntaxError(Exception):
@@ -79,9 +79,8 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 def _locate(text: str) -> Lines:
     lines: dict[KeyPath, int] = {}
-    last_index: dict[
-        KeyPath, int
-    ] = {}  # of each array of tables: headers below it mean its last item
+    # Of each array of tables: a header below one means its last item.
+    last_index: dict[KeyPath, int] = {}
     table: KeyPath = ()
     for line, chunk in _statements(text):
         value: Any = tomllib.loads(chunk)

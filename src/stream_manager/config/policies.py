@@ -71,6 +71,6 @@ def _soonest_spent_s(backoff: Backoff, restarts: int) -> float:
     return RecoveryPolicy(backoff=backoff, budget=endless).soonest_spent_s()
 
 
-def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> Path:
+def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> KeyPath:
     """Return the first of the keys that the file sets at `path`, or `path`."""
     return next((path + key for key in keys if report.has(path + key)), path)

@@ -4,7 +4,6 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -126,7 +125,7 @@ def from_values(values: tuple[SqlValue, ...]) -> Entry:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """At most `limit` entries, of all streams or of one: those next `after` a seq, or the newest."""
+    """At most `limit` entries, of one stream or all: those next `after` a seq, or the newest."""
 
     stream: str | None
     after: int | None
@@ -165,7 +164,6 @@ def read_journal(
     if not path.exists():
         raise OutsideError(f"no journal at {path}: no manager has run with this state_dir")
     try:
-        with closing(schema.connect_to_read(path)) as connection:
-            return Query(stream, after, limit).read(connection)
+        return schema.read(path, Query(stream, after, limit).read)
     except sqlite3.Error as error:
         raise OutsideError(f"the journal {path} can't be read: {error}") from error

@@ -8,8 +8,11 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from stream_manager.errors import UsageError
+
+Answer = TypeVar("Answer")
 
 NAME = "manager.db"
 
@@ -170,11 +173,19 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H-%M-%SZ")
 
 
-def connect_to_read(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
-    """Open `path` for reading beside a running writer; raises sqlite3.Error.
+def read(path: Path, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    """Run `query` beside a running writer; raises sqlite3.Error if the file can't be read at all.
 
-    `immutable` needs neither locks nor a -shm file, so it reads even on a full or read-only disk;
-    it misses what still stands in the -wal.
+    A full or read-only disk has no room for the -shm file that readers share: there the file is
+    read as it stands, without what is still in the -wal.
     """
-    mode = "immutable=1" if immutable else "mode=ro"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=1.0)
+    try:
+        return _query(path, "mode=ro", query)
+    except sqlite3.OperationalError:
+        return _query(path, "immutable=1", query)
+
+
+def _query(path: Path, mode: str, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    address = f"{path.absolute().as_uri()}?{mode}"
+    with closing(sqlite3.connect(address, uri=True, timeout=1.0)) as connection:
+        return query(connection)

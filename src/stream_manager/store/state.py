@@ -215,6 +215,12 @@ def outage_row(it: OutageRow) -> tuple[Key, Row]:
     )
 
 
+def read_outages(connection: sqlite3.Connection, stream: str, limit: int) -> list[OutageRow]:
+    """Read the newest outages of a stream, newest first."""
+    query = f"{READ_OUTAGES} WHERE stream = ? ORDER BY began_at DESC LIMIT ?"
+    return [outage(values) for values in connection.execute(query, (stream, limit))]
+
+
 def outage(values: tuple[object, ...]) -> OutageRow:
     """Return the outage of one row of READ_OUTAGES."""
     stream, began, ended, cause, code, attempts = values

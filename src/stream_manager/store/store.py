@@ -39,7 +39,12 @@ class Store:
         database, error = opening.first_try()
         self._state = _load(path, database, clock)
         self._writer = Writer(
-            connect=opening.connect, database=database, error=error, clock=clock, on_fault=on_fault
+            path,
+            connect=opening.connect,
+            database=database,
+            error=error,
+            clock=clock,
+            on_fault=on_fault,
         )
         self._writer.know(dict(self._state.rows()))
         self._writer.put_state(*state.instance_row(self._state.instance_id))
@@ -83,9 +88,12 @@ class Store:
         """
         if not entries:
             return True
-        self._put(entries, late=False)
-        commit = self._writer.next_commit()
+        late = self._writer.failing
+        self._put(entries, late=late)
         self._tell_followers()
+        if late:
+            return False
+        commit = self._writer.next_commit()
         await asyncio.wait({commit}, timeout=at_most_s)
         if commit.done() and commit.result():
             return True
@@ -106,8 +114,7 @@ class Store:
         query = Query(stream, after, limit)
         waiting = [row.values for row in self._writer.waiting("journal")]
         try:
-            with closing(schema.connect_to_read(self._path)) as connection:
-                return query.read(connection, waiting)
+            return schema.read(self._path, lambda connection: query.read(connection, waiting))
         except sqlite3.Error:
             return query.pick(waiting)
 
@@ -191,14 +198,9 @@ class Store:
     def outages(self, stream: str, limit: int = 100) -> list[OutageRow]:
         """Return the newest outages of a stream, oldest first; the open one stands last."""
         try:
-            with closing(schema.connect_to_read(self._path)) as connection:
-                saved = connection.execute(
-                    f"{state.READ_OUTAGES} WHERE stream = ? ORDER BY began_at DESC LIMIT ?",
-                    (stream, limit),
-                ).fetchall()
+            known = schema.read(self._path, lambda c: state.read_outages(c, stream, limit))
         except sqlite3.Error:
-            saved = []
-        known = [state.outage(values) for values in saved]
+            known = []
         known += [state.outage(row.values) for row in self._writer.waiting("outages")]
         by_begin = {it.began_at: it for it in known if it.stream == stream}
         return [by_begin[began_at] for began_at in sorted(by_begin)][-limit:]
@@ -262,8 +264,7 @@ def _load(path: Path, database: Database | None, clock: Clock) -> State:
     if database is not None:
         return State.load(database.connection)
     try:
-        with closing(schema.connect_to_read(path, immutable=True)) as connection:
-            return State.load(connection)
+        return schema.read(path, State.load)
     except (sqlite3.Error, ValueError):
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(";".join(schema.MIGRATIONS))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from stream_manager.clock import Clock
@@ -42,6 +43,7 @@ class Writer:
 
     def __init__(
         self,
+        path: Path,
         *,
         connect: Callable[[], Database],
         database: Database | None,
@@ -49,6 +51,7 @@ class Writer:
         clock: Clock,
         on_fault: Callable[[str], None],
     ) -> None:
+        self._path = path
         self._connect = connect
         self._database = database
         self._clock = clock
@@ -103,18 +106,17 @@ class Writer:
             self._changed.notify()
 
     def next_commit(self) -> asyncio.Future[bool]:
-        """Return a future of the running loop: whether all rows put so far are on disk.
-
-        It is False at once while the disk fails, so that nobody waits for what won't happen.
-        """
+        """Return a future of the running loop: whether all rows put so far are on disk."""
         future = asyncio.get_running_loop().create_future()
         with self._changed:
-            if self._error is not None:
-                future.set_result(False)
-            else:
-                self._waiters.append(future)
-                self._changed.notify()
+            self._waiters.append(future)
+            self._changed.notify()
         return future
+
+    @property
+    def failing(self) -> bool:
+        """Whether the disk refused the last write, so that waiting for the next one is vain."""
+        return self._error is not None
 
     def waiting(self, table: str) -> list[Row]:
         """Return the history rows of `table` that are not on disk yet, oldest first."""
@@ -205,8 +207,9 @@ class Writer:
                 self._since = self._clock.wall()
         if first:
             self._on_fault(
-                f"the store can't write ({error}); streams go on, the newest {KEEP_WAITING} journal"
-                f" entries wait in memory, and it is tried again every {RETRY_S:g} s"
+                f"the store can't write {self._path} ({error}); streams go on, the newest"
+                f" {KEEP_WAITING} journal entries wait in memory, and it is tried again every"
+                f" {RETRY_S:g} s"
             )
 
     def _recover(self, written: int) -> None:

@@ -114,7 +114,6 @@ STORAGE_ERRNOS = frozenset({"ENOSPC", "EDQUOT", "EROFS", "EIO", "ENXIO", "ENODEV
 # A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
 PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
 SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
-CRASH_SIGNALS = frozenset({"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP", "SIGSYS"})
 FILE_SINKS = frozenset({"filesink", "fdsink", "record"})
 
 BUSY = frozenset({453, 500, 502, 503, 504})
@@ -131,16 +130,17 @@ RULES: tuple[Rule, ...] = (
     Rule(name="auth-never-worked", cause=Cause.AUTH, fault_class=_fatal, codes=_resource(15), statuses=frozenset({401, 403}), when=When.NEVER_PROVEN, charged=False, probed=False),
     Rule(name="auth-while-booting", cause=Cause.AUTH, fault_class=_retry, codes=_resource(15), statuses=frozenset({401, 403}), when=When.FIRST_OF_CAUSE, charged=False),
     Rule(name="auth-refused", cause=Cause.AUTH, fault_class=_fatal, codes=_resource(15), statuses=frozenset({401, 403}), charged=False),
-    Rule(name="rtsp-not-found", cause=Cause.NOT_FOUND, fault_class=_retry, statuses=frozenset({404}), charged=False),
+    Rule(name="rtsp-not-found", cause=Cause.NOT_FOUND, fault_class=_retry, origins=frozenset({"rtspsrc"}), codes=_resource(3), statuses=frozenset({404}), charged=False),
     Rule(name="rtsp-session-lost", cause=Cause.NETWORK, fault_class=_retry, statuses=frozenset({454}), charged=False),
     Rule(name="rtsp-busy", cause=Cause.DEVICE, fault_class=_retry, statuses=BUSY, charged=False),
     Rule(name="rtsp-transport", cause=Cause.CONFIG, fault_class=_fatal, statuses=frozenset({461})),
+    Rule(name="rtsp-transport", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"rtspsrc"}), codes=_stream(6)),
 
     # The network, as errno or as rtspsrc tells it. Never retried at once: that would hammer.
     Rule(name="network-errno", cause=Cause.NETWORK, fault_class=_retry, origins=frozenset({"connect"}), charged=False),
     Rule(name="network-errno", cause=Cause.NETWORK, fault_class=_retry, codes=NETWORK_ERRNOS, charged=False),
     Rule(name="network-read-write", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=_resource(5, 6, 7, 9, 10), charged=False),
-    Rule(name="network-timeout", cause=Cause.NETWORK, fault_class=_retry, codes=frozenset({"rtsp-timeout"}), charged=False),
+    Rule(name="network-timeout", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=frozenset({"timeout"}), charged=False),
     Rule(name="source-closed", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=frozenset({"eos"}), charged=False),
     Rule(name="no-streams", cause=Cause.MEDIA, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=_resource(13)),
 
@@ -158,6 +158,7 @@ RULES: tuple[Rule, ...] = (
     # A file source: the file may come yet; what it holds won't change by itself (poison ends it).
     Rule(name="file-missing", cause=Cause.NOT_FOUND, fault_class=_retry, codes=_resource(3) | frozenset({"ENOENT"}), charged=False),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
+    Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"filesrc"}), codes=_resource(5)),
 
     # The machine has no room for one more process or file.
     Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),

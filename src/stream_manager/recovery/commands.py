@@ -14,9 +14,9 @@ def wanted(record: Record, event: Event, context: Context) -> Decision | None:
         return None
     if not event.up:
         return _unwanted(replace(record, wanted=False), event, context, before=record)
-    fresh = replace(record, wanted=True, digest=event.digest)
+    fresh = replace(_cleared(record), wanted=True, digest=event.digest)
     if changed:
-        fresh = replace(_cleared(fresh), proven=False, same_faults=0, last=None)
+        fresh = replace(fresh, proven=False, same_faults=0, last=None)
     rule = "wanted" if not record.wanted else "configuration-changed"
     return _again(fresh, event, context, before=record, rule=rule)
 
@@ -39,16 +39,16 @@ def restart(record: Record, event: Event, context: Context) -> Decision:
     return _again(_cleared(record), event, context, before=record, rule="restart-commanded")
 
 
-def reset(record: Record, event: Event, context: Context) -> Decision | None:
+def reset(record: Record, event: Event, context: Context) -> Decision:
     """Clear the counters, and try at once what waits or has failed; what runs goes on."""
     fresh = _cleared(record)
     match record.phase:
         case Phase.FAILED | Phase.BACKING_OFF:
             return begin(fresh, event, context, before=record, rule="reset-commanded")
+        case Phase.TEARING_DOWN:
+            fresh = replace(fresh, afterwards=Phase.BACKING_OFF)
         case Phase.RUNNING:
             fresh = replace(fresh, due_s=None)
-    if fresh == record:
-        return None
     return decided(event, "reset-commanded", record, fresh)
 
 
@@ -75,4 +75,4 @@ def _again(
 
 
 def _cleared(record: Record) -> Record:
-    return replace(forgiven(record), charged=(), probing=False)
+    return replace(forgiven(record), charged=(), probing=False, ended_by=None)

@@ -79,7 +79,9 @@ def _judged(
         tells = (_escalation(record.spec.parent, record, fault, rule.cause),)
         return decided(event, end, record, after, saw=saw, tells=tells)
     after, stop = stopping(after, context, Phase.TEARING_DOWN, afterwards=Phase.FAILED)
-    return decided(event, end, record, replace(after, resume_s=None), saw=saw, actions=(stop,))
+    # A probe that failed explains nothing: what once led to FAILED does.
+    after = replace(after, resume_s=None, ended_by=record.ended_by or end)
+    return decided(event, end, record, after, saw=saw, actions=(stop,))
 
 
 def _marked(record: Record, now_s: float, fault: Fault, rule: Rule) -> Record:
@@ -149,9 +151,10 @@ def _end(record: Record, after: Record, now_s: float, rule: Rule) -> str | None:
     if rule.charged and not record.proven and after.same_faults >= POISON_FAULTS:
         return "poison"
     attempts, patience_s = policy.give_up_after_attempts, policy.give_up_after_s
-    if attempts is not None and record.attempts >= attempts:
+    if attempts is not None and record.attempts - record.excused >= attempts:
         return "give-up"
-    if patience_s is not None and now_s - (after.failing_since_s or now_s) >= patience_s:
+    since_s = record.failing_since_s
+    if patience_s is not None and since_s is not None and now_s - since_s >= patience_s:
         return "give-up"
     if rule.charged and policy.budget.spent(after.charged):
         return "budget-spent"

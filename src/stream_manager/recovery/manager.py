@@ -16,7 +16,6 @@ from stream_manager.recovery.states import (
     UP,
     Decision,
     Due,
-    Escalated,
     Event,
     Failed,
     Gone,
@@ -60,13 +59,16 @@ class RecoveryManager:
 
         epoch: the last one that an earlier manager gave it; the next start counts on from there.
 
-        Raises UsageError for an id in use or an unknown parent or need.
+        Raises UsageError for an id in use, an unknown parent or need, or a parent that is not
+        needed: a parent's end has to be its children's.
         """
         if spec.id in self._records:
             raise UsageError(f"component {spec.id!r} exists already")
-        for other in (*spec.needs, *(() if spec.parent is None else (spec.parent,))):
-            if other not in self._records:
-                raise UsageError(f"component {spec.id!r} names {other!r}, which does not exist")
+        for need in spec.needs:
+            if need not in self._records:
+                raise UsageError(f"component {spec.id!r} needs {need!r}, which does not exist")
+        if spec.parent is not None and spec.parent not in spec.needs:
+            raise UsageError(f"component {spec.id!r} does not need its parent {spec.parent!r}")
         self._records[spec.id] = Record(spec=spec, epoch=epoch)
         for need in spec.needs:
             self._dependents.setdefault(need, []).append(spec.id)
@@ -76,8 +78,8 @@ class RecoveryManager:
     def update(self, spec: Spec) -> None:
         """Give a component another policy; relations stay. A running timer keeps its instant."""
         record = self._records[spec.id]
-        if (spec.parent, spec.needs) != (record.spec.parent, record.spec.needs):
-            raise UsageError(f"component {spec.id!r}: parent and needs can't change while it lives")
+        if replace(spec, policy=record.spec.policy) != record.spec:
+            raise UsageError(f"component {spec.id!r}: its relations can't change while it lives")
         self._records[spec.id] = replace(record, spec=spec)
 
     def remove(self, id_: str) -> None:
@@ -97,14 +99,14 @@ class RecoveryManager:
         """Decide about `event` and all that follows from it, in order.
 
         Facts of an older epoch, or about a component that is gone, are counted and dropped.
-        Raises InvariantError for what can't happen; decisions made before it stand.
+        Raises InvariantError for a fact that can't be; nothing has changed then.
         """
         queue: deque[tuple[Event, int | None]] = deque([(event, None)])
         decisions: list[Decision] = []
         while queue:
             told, because = queue.popleft()
             record = self._records.get(told.id)
-            if record is None or self._outdated(told, record):
+            if record is None or _outdated(told, record, now_s):
                 self.late_facts += 1
                 continue
             ready = all(self._records[need].phase in UP for need in record.spec.needs)
@@ -135,15 +137,6 @@ class RecoveryManager:
         while (due_s := self.next_due_s()) is not None and due_s <= now_s:
             yield Due(id=heapq.heappop(self._timers)[1])
 
-    def _outdated(self, event: Event, record: Record) -> bool:
-        match event:
-            case Started() | Proved() | Failed() | Gone():
-                return event.epoch != record.epoch
-            case Due():
-                return record.due_s is None
-            case _:
-                return False
-
     def _apply(self, decision: Decision) -> None:
         after = decision.after
         self._records[after.spec.id] = after
@@ -155,9 +148,10 @@ class RecoveryManager:
         before, after = decision.before, decision.after
         id_, parent = after.spec.id, after.spec.parent
         if (before.phase in UP) and after.phase not in UP:
-            by_fault = isinstance(decision.event, Failed | Escalated | Due)
+            own = after.last if isinstance(decision.event, Failed) else None
+            cause = None if own is None else own.rule.cause
             for other in self._dependents.get(id_, ()):
-                yield Lost(id=other, by=id_, by_fault=by_fault)
+                yield Lost(id=other, by=id_, cause=cause)
         if (after.phase in UP) and before.phase not in UP:
             for other in self._dependents.get(id_, ()):
                 yield Lifted(id=other, by=id_)
@@ -169,3 +163,14 @@ class RecoveryManager:
         if isinstance(decision.event, Restart | Reset):
             for child in self._children.get(id_, ()):
                 yield Reset(id=child)
+
+
+def _outdated(event: Event, record: Record, now_s: float) -> bool:
+    match event:
+        case Started() | Proved() | Failed() | Gone():
+            return event.epoch != record.epoch
+        case Due():
+            # What was decided since the timer fired may have set it anew.
+            return record.due_s is None or record.due_s > now_s
+        case _:
+            return False

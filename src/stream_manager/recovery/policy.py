@@ -15,7 +15,8 @@ class RecoveryPolicy:
     verify_for_s: how long media must advance before a run counts as recovered.
     start_deadline_s: from a start to its proof; past it the start has failed.
     teardown_s: how long a teardown may take before something harsher ends it.
-    give_up_after_attempts, give_up_after_s: whichever is set ends in FAILED; None is never.
+    give_up_after_attempts (retries, the first start is none), give_up_after_s (since the first of
+        these faults): whichever is set ends in FAILED; None is never.
     probe_every_s: how often FAILED is tried again, where the rule that led there allows it.
 
     Raises ValueError, naming the field and its value, where the numbers contradict each other.

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.states import Decision, Event, Lost, Phase, Record, Unproved
 from stream_manager.recovery.steps import (
     Context,
@@ -31,6 +30,9 @@ def proved(record: Record, event: Event, context: Context) -> Decision:
         proven=True,
         proven_at_s=context.now_s,
         probing=False,
+        ended_by=None,
+        excused=record.attempts if record.probing else record.excused,
+        failing_since_s=None if record.probing else record.failing_since_s,
         same_faults=0,
         restore_failures=0,
         due_s=context.now_s + record.spec.policy.stable_for_s if record.attempts else None,
@@ -79,6 +81,7 @@ def lost(record: Record, event: Event, context: Context) -> Decision:
         after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
     else:
         after = taken_along(record, context)
-        if event.by_fault:
-            after = blamed_snapshot(record, after, Cause.CRASH)
+        if event.cause is not None and event.by == record.spec.parent:
+            # A crash of the process that it runs in may be the doing of what it restored.
+            after = blamed_snapshot(record, after, event.cause)
     return decided(event, "need-is-down", record, after, saw={"need": event.by})

@@ -105,11 +105,11 @@ class Lifted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lost:
-    """Internal: something it needs went down, by a fault or by command, and took it along."""
+    """Internal: something it needs went down and took it along; `cause`: by a fault of its own."""
 
     id: str
     by: str
-    by_fault: bool
+    cause: Cause | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,9 +206,11 @@ class Spec:
 class Record:
     """One component, now. Instants are monotonic seconds.
 
-    attempts: failures since it was last stable; restarts_total: restarts in its life.
+    attempts: retries since it was last stable; excused: those of them that `give_up_after` no
+        longer counts, since a slow probe succeeded. restarts_total: restarts in its life.
     charged: the intensity window. resume_s: when the next attempt may begin.
     afterwards: the phase that a confirmed teardown leads to.
+    ended_by: the rule that led to FAILED; it stays until something re-arms the component.
     """
 
     spec: Spec
@@ -221,6 +223,7 @@ class Record:
     afterwards: Phase = Phase.BACKING_OFF
     delay_s: float = 0.0
     attempts: int = 0
+    excused: int = 0
     restarts_total: int = 0
     charged: tuple[float, ...] = ()
     failing_since_s: float | None = None
@@ -230,6 +233,7 @@ class Record:
     same_faults: int = 0
     restore_failures: int = 0
     last: Sighting | None = None
+    ended_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

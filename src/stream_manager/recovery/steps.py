@@ -113,7 +113,13 @@ def stopping(
 def forgiven(record: Record) -> Record:
     """Return the record with the backoff's counters cleared; the intensity window stays."""
     return replace(
-        record, attempts=0, delay_s=0.0, resume_s=None, failing_since_s=None, restore_failures=0
+        record,
+        attempts=0,
+        excused=0,
+        delay_s=0.0,
+        resume_s=None,
+        failing_since_s=None,
+        restore_failures=0,
     )
 
 

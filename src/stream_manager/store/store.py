@@ -119,19 +119,20 @@ class Store:
             return query.pick(waiting)
 
     async def follow(
-        self, stream: str | None, after: int, limit: int, wait_s: float
+        self, stream: str | None, after: int | None, limit: int, wait_s: float
     ) -> list[Entry]:
-        """Return journal(), waiting up to `wait_s` for a first entry; ends early at close()."""
+        """Return journal(), waiting up to `wait_s` for a first entry; close() ends the wait."""
+        news = self._news
+        found = await asyncio.to_thread(self.journal, stream, after, limit)
         try:
             async with asyncio.timeout(wait_s):
-                while not self._closed:
-                    news = self._news
-                    if found := await asyncio.to_thread(self.journal, stream, after, limit):
-                        return found
+                while not found and not self._closed:
                     await news.wait()
+                    news = self._news
+                    found = await asyncio.to_thread(self.journal, stream, after, limit)
         except TimeoutError:
-            pass
-        return []
+            pass  # nothing new is an answer
+        return found
 
     def desired(self) -> dict[str, bool]:
         """Return what operators asked for, for each stream that one gave a command to."""

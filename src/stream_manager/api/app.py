@@ -1,0 +1,81 @@
+"""The one HTTP API of a running manager."""
+
+import asyncio
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import FastAPI, HTTPException, Path, Query, Request, status
+from fastapi.responses import JSONResponse
+
+from stream_manager.api.guard import Guard
+from stream_manager.api.models import Status
+from stream_manager.api.service import Service, Verb
+from stream_manager.errors import UsageError
+
+PREFIX = "/api/v1"
+LONGEST_POLL_S = 25.0
+LARGEST_PAGE = 1000
+
+Stream = Annotated[str, Path(description="A configured stream's id")]
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the ASGI application over `service`; serve() runs it."""
+    app = FastAPI(
+        title="stream-manager",
+        version=version("stream-manager"),
+        docs_url=None,  # its pages would come from the network
+        redoc_url=None,
+        openapi_url=f"{PREFIX}/openapi.json",
+    )
+    app.state.closing = asyncio.Event()
+    app.add_middleware(Guard)
+
+    def known(stream: Stream) -> str:
+        streams = service.stream_ids()
+        if stream not in streams:
+            there = ", ".join(streams) or "none"
+            raise HTTPException(
+                status.HTTP_404_NOT_FOUND, f'no stream "{stream}"; there are: {there}'
+            )
+        return stream
+
+    @app.get(f"{PREFIX}/status")
+    async def read_status() -> Status:
+        return Status.model_validate(service.status())
+
+    @app.get(f"{PREFIX}/journal")
+    async def read_journal(
+        stream: str | None = None,
+        after: Annotated[int | None, Query(ge=0)] = None,
+        limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
+        wait_s: Annotated[float, Query(ge=0, le=LONGEST_POLL_S)] = 0.0,
+    ) -> list[dict[str, object]]:
+        reading = asyncio.ensure_future(service.journal(stream, after, limit, wait_s))
+        closing = asyncio.ensure_future(app.state.closing.wait())
+        try:
+            await asyncio.wait({reading, closing}, return_when=asyncio.FIRST_COMPLETED)
+            return [entry.to_json() for entry in reading.result()] if reading.done() else []
+        finally:
+            reading.cancel()
+            closing.cancel()
+
+    @app.get(f"{PREFIX}/streams/{{stream}}/explain")
+    async def explain(stream: Stream) -> list[str]:
+        return service.explain(known(stream))
+
+    @app.post(f"{PREFIX}/streams/{{stream}}/{{verb}}", status_code=status.HTTP_202_ACCEPTED)
+    async def command(stream: Stream, verb: Verb) -> dict[str, str]:
+        await service.command(known(stream), verb)
+        return {"stream": stream, "accepted": verb}
+
+    @app.post(f"{PREFIX}/shutdown", status_code=status.HTTP_202_ACCEPTED)
+    async def shutdown() -> dict[str, str]:
+        service.shutdown()
+        return {"accepted": "shutdown"}
+
+    @app.exception_handler(UsageError)
+    async def refuse(_request: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status.HTTP_409_CONFLICT)
+
+    return app

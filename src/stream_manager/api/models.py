@@ -1,0 +1,91 @@
+"""What `status` says, field by field: a contract with the people and programs that read it.
+
+Times are UTC ISO 8601 with Z, durations are seconds, enums are lower case.
+"""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class StoreStatus(BaseModel):
+    """Whether the journal reaches the disk. `state` is "ok" or "failing", since `since`."""
+
+    state: str
+    error: str | None
+    waiting: int
+    dropped: int
+    since: str | None
+
+
+class ManagerStatus(BaseModel):
+    """The control process."""
+
+    pid: int
+    uptime_s: float
+    version: str
+    store: StoreStatus | None = None
+
+
+class LastFault(BaseModel):
+    """The newest fault of a stream; `fault_class` stands under the key "class"."""
+
+    at: str
+    cause: str
+    fault_class: str = Field(alias="class")
+    code: str
+    message: str
+
+
+class MediaStatus(BaseModel):
+    """What the source has brought in this epoch; `fps` counts video frames."""
+
+    frames: int
+    bytes: int
+    last_at: str | None
+    fps: float | None
+    bitrate_bps: float | None
+
+
+class OutputStatus(BaseModel):
+    """One output; each kind adds fields of its own."""
+
+    model_config = ConfigDict(extra="allow")
+
+    id: str
+    kind: str
+    state: str
+    health: str | None
+
+
+class StreamStatus(BaseModel):
+    """One stream. `health` is null when nobody wants it to run, `pid` when no worker lives.
+
+    `availability` is a share from 0 to 1 of the observed time, null before there is any; `mttr_s`
+    is the mean time to repair, null before the first outage ended.
+    """
+
+    id: str
+    state: str
+    health: str | None
+    pid: int | None
+    epoch: int
+    restarts_total: int
+    attempt: int
+    next_attempt_in_s: float | None
+    last_fault: LastFault | None
+    uptime_s: float | None
+    availability: float | None
+    outage_s_total: float
+    mttr_s: float | None
+    media: MediaStatus
+    outputs: list[OutputStatus]
+
+
+class Status(BaseModel):
+    """The whole of it."""
+
+    manager: ManagerStatus
+    streams: list[StreamStatus]
+    domains: list[dict[str, Any]]
+    pressure: dict[str, Any]

@@ -1,0 +1,43 @@
+"""Runs the application inside the manager's own event loop, as one task among others."""
+
+import asyncio
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+GRACE_S = 1
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to the manager."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
+    """Answer on the given bound sockets until cancelled; then end polls, finish, and close them."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    serving = asyncio.create_task(server.serve(list(sockets)), name="api")
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        app.state.closing.set()
+        server.should_exit = True
+        await serving
+        raise

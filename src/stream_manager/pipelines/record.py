@@ -1,0 +1,320 @@
+"""The recorder: one output of a worker, a pipeline of its own that the source can't feel.
+
+    source:  tee ! proxysink          (for each track, fresh at each start)
+    record:  proxysrc ! parse to the container's form ! [segment writer] ! mux ! fdsink
+
+The queue inside proxysrc is leaky: when the disk is slow or hangs, data is lost there and the
+source goes on. Everything that may block as long as a disk does (fsync, close, set_state) runs
+on the recorder's own helper thread; the public methods are for the main thread and return at once.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from gi.repository import GLib, Gst
+
+from stream_manager.pipelines import containers
+from stream_manager.pipelines.containers import Muxed
+from stream_manager.pipelines.disk_thread import DiskThread
+from stream_manager.pipelines.messages import (
+    FromWorker,
+    OutputProgress,
+    PartFailed,
+    PartGone,
+    PartStarted,
+    SegmentClosed,
+    Track,
+)
+from stream_manager.pipelines.segment import Segment
+from stream_manager.pipelines.spec import RecordSpec
+from stream_manager.pipelines.tap import Tap
+from stream_manager.pipelines.tracks import SourceTrack
+from stream_manager.pipelines.writer import SegmentWriter
+
+PART: Final = "record"
+_WATCH_MS = 250
+_DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
+
+_STORAGE_ERRNOS: Final = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.EACCES,
+    errno.ENOENT,
+)
+
+_abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
+
+
+class Recorder:
+    """Records the tracks of a playing source pipeline into segments.
+
+    `epoch` is the record part's; `sequence` numbers the first segment; `wall` gives UTC seconds.
+    `report` is called on the main thread alone. After a failure nothing more is written, and
+    everything waits for `stop`.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: str,
+        spec: RecordSpec,
+        epoch: int,
+        sequence: int,
+        source: Gst.Pipeline,
+        tracks: Sequence[SourceTrack],
+        report: Callable[[FromWorker], None],
+        wall: Callable[[], float],
+    ) -> None:
+        self._stream = stream
+        self._spec = spec
+        self._epoch = epoch
+        self._sequence = sequence
+        self._source = source
+        self._tracks = tuple(tracks)
+        self._report = report
+        self._wall = wall
+        self._container: Muxed = "ts"
+        self._pipeline = Gst.Pipeline.new(PART)
+        self._taps: list[Tap] = []
+        self._disk = DiskThread(f"{stream}-{PART}")
+        self._writer = SegmentWriter(
+            pipeline=self._pipeline,
+            segment_s=spec.segment_s,
+            sequence=sequence,
+            create=self._create,
+            on_error=self._on_create_error,
+            on_finished=self._on_finished,
+            on_drained=partial(GLib.idle_add, self._on_drained),
+        )
+        self._timers: dict[str, int] = {}
+        self._failed = False
+        self._flows = True
+        self._stopping = False
+        self._tearing_down = False
+        self._on_gone: Callable[[], None] | None = None
+        self._closed_bytes = 0
+        self._path = ""
+        self._first_s: float | None = None
+        self._last_s: float | None = None
+
+    def start(self) -> None:
+        """Build, link and play; reports PartStarted, or PartFailed.
+
+        A volume that is missing or read-only shows later, when the first keyframe comes.
+        """
+        try:
+            self._container = containers.choose(
+                self._spec.container, [track.codec for track in self._tracks]
+            )
+        except containers.ContainerError as error:
+            self._fail("record", "container", str(error))
+            return
+        if not any(track.kind == "video" for track in self._tracks):
+            self._fail("record", "no-video", "a recording needs a video track")
+            return
+        try:
+            for track in self._tracks:
+                self._add(track)
+        except GLib.Error as error:
+            self._fail("record", _code(error, ""), error.message)
+            return
+        bus = self._pipeline.get_bus()
+        bus.add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
+        # The source's clock and base time: a buffer means the same instant in both pipelines.
+        self._pipeline.use_clock(self._source.get_clock())
+        self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+        self._pipeline.set_base_time(self._source.get_base_time())
+        self._pipeline.set_state(Gst.State.PLAYING)
+        for tap in self._taps:
+            tap.open()
+        self._timers["watch"] = GLib.timeout_add(_WATCH_MS, self._on_watch)
+        tracks = tuple(
+            Track(name=t.name, kind=t.kind, codec=t.codec, caps=t.caps.to_string())
+            for t in self._tracks
+        )
+        self._report(PartStarted(part=PART, epoch=self._epoch, tracks=tracks))
+
+    def stop(self, grace_s: float, on_gone: Callable[[], None] | None = None) -> None:
+        """Finish the files and tear down, within `grace_s`; reports PartGone, then `on_gone`.
+
+        Past the grace it reports PartFailed "deadline" instead and leaves the hung pipeline
+        alone: the source has long been free of it.
+        """
+        self._stopping = True
+        self._on_gone = on_gone
+        self._timers["deadline"] = GLib.timeout_add(int(grace_s * 1000), self._on_deadline)
+        for tap in self._taps:
+            tap.close()
+        if self._flows and self._taps and not self._writer.drained:
+            drain_ms = int(grace_s * _DRAIN_SHARE * 1000)
+            self._timers["drain"] = GLib.timeout_add(drain_ms, self._tear_down)
+        else:
+            self._tear_down()
+
+    def progress(self) -> OutputProgress:
+        """Return what the operating system has taken so far, in this epoch."""
+        for segment in self._writer.open_segments:
+            self._note(segment)
+        open_bytes = sum(segment.written_bytes for segment in self._writer.open_segments)
+        return OutputProgress(
+            part=PART,
+            epoch=self._epoch,
+            bytes=self._closed_bytes + open_bytes,
+            first_s=self._first_s,
+            last_s=self._last_s,
+            segment=self._path,
+            sequence=self._sequence,
+        )
+
+    def _note(self, segment: Segment) -> None:
+        if self._first_s is None:
+            self._first_s = segment.first_s
+        if segment.last_s is not None:
+            self._last_s = segment.last_s
+            self._path, self._sequence = str(segment.path), segment.sequence
+
+    def _add(self, track: SourceTrack) -> None:
+        tap = Tap(self._source, track)
+        self._taps.append(tap)
+        form = Gst.parse_bin_from_description(containers.form(track.codec, self._container), True)
+        self._pipeline.add(tap.proxysrc)
+        self._pipeline.add(form)
+        tap.proxysrc.link(form)
+        pad = form.get_static_pad("src")
+        self._writer.add(track, pad)
+
+    def _create(self, sequence: int, begin_ns: int, after_jump: bool) -> Segment:
+        return Segment.create(
+            directory=Path(self._spec.directory),
+            stream=self._stream,
+            began_at=self._wall(),
+            container=self._container,
+            sequence=sequence,
+            begin_ns=begin_ns,
+            after_jump=after_jump,
+        )
+
+    def _on_watch(self) -> bool:
+        self._disk.run(self._writer.release_silent)
+        return GLib.SOURCE_CONTINUE
+
+    def _on_create_error(self, error: OSError) -> None:
+        code = errno.errorcode.get(error.errno or 0, "OSError")
+        GLib.idle_add(self._fail, "open", code, str(error))
+
+    def _on_message(self, _bus: Gst.Bus, message: Gst.Message) -> bool:
+        if message.type == Gst.MessageType.ERROR:
+            error, debug = message.parse_error()
+            element = message.src
+            self._flows = False
+            self._writer.fail()
+            path = next(
+                (str(s.path) for s in self._writer.open_segments if s.owns(element)), self._path
+            )
+            factory = element.get_factory().get_name()
+            self._fail(factory, _code(error, debug or ""), f"{path}: {error.message} ({debug})")
+        return GLib.SOURCE_CONTINUE
+
+    def _fail(self, origin: str, code: str, text: str) -> None:
+        """Report the first failure; what it drags along would only hide it."""
+        if not self._failed:
+            self._failed = True
+            self._report(
+                PartFailed(part=PART, epoch=self._epoch, origin=origin, code=code, text=text)
+            )
+
+    def _on_finished(self, segment: Segment) -> None:
+        self._disk.run(partial(self._close, segment))
+
+    def _close(self, segment: Segment) -> None:
+        size, failure = 0, None
+        try:
+            size = segment.close()
+        except OSError as error:
+            failure = error
+        GLib.idle_add(self._on_closed, segment, size, failure)
+
+    def _on_closed(self, segment: Segment, size: int, failure: OSError | None) -> None:
+        self._note(segment)
+        self._closed_bytes += segment.written_bytes
+        self._writer.closed(segment)
+        if failure is not None:
+            code = errno.errorcode.get(failure.errno or 0, "OSError")
+            self._fail("fsync", code, f"{segment.path}: {failure.strerror}")
+        elif size:
+            self._report(
+                SegmentClosed(
+                    part=PART,
+                    epoch=self._epoch,
+                    sequence=segment.sequence,
+                    path=str(segment.path),
+                    began_at=segment.began_at,
+                    duration_s=(segment.end_ns - segment.begin_ns) / Gst.SECOND,
+                    bytes=size,
+                    container=segment.container,
+                    tracks=segment.codecs,
+                )
+            )
+
+    def _on_drained(self) -> None:
+        if self._stopping:
+            self._tear_down()
+
+    def _tear_down(self) -> bool:
+        if not self._tearing_down:
+            self._tearing_down = True
+            self._disk.run(self._free)
+        return GLib.SOURCE_CONTINUE  # the timers end together, in _end
+
+    def _free(self) -> None:
+        self._pipeline.set_state(Gst.State.NULL)
+        self._writer.disconnect()
+        for segment in self._writer.open_segments:
+            self._close(segment)
+        GLib.idle_add(self._on_free)
+
+    def _on_free(self) -> None:
+        if self in _abandoned:
+            _abandoned.discard(self)
+            self._disk.end()
+        else:
+            self._end(PartGone(part=PART, epoch=self._epoch))
+            self._disk.end()
+
+    def _on_deadline(self) -> bool:
+        _abandoned.add(self)
+        self._end(
+            PartFailed(
+                part=PART,
+                epoch=self._epoch,
+                origin="teardown",
+                code="deadline",
+                text=f"{self._path}: the disk did not let go of the recording in time",
+            )
+        )
+        return GLib.SOURCE_CONTINUE
+
+    def _end(self, fact: FromWorker) -> None:
+        for timer in self._timers.values():
+            GLib.source_remove(timer)
+        self._timers.clear()
+        self._pipeline.get_bus().remove_watch()
+        self._report(fact)
+        if self._on_gone is not None:
+            self._on_gone()
+
+
+def _code(error: GLib.Error, debug: str) -> str:
+    """Return the errno's name where GStreamer tells it, else domain and code."""
+    if error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT):
+        return "ENOSPC"
+    for number in _STORAGE_ERRNOS:
+        if os.strerror(number) in debug:
+            return errno.errorcode[number]
+    return f"{error.domain.removesuffix('-quark')}:{error.code}"

@@ -1,0 +1,185 @@
+"""One file of a recording: a muxer and a sink in a bin of their own.
+
+Tracks enter and leave by its pads, each in its own streaming thread. When all have left, the
+muxer finishes the file and `on_finished` is called, once, in a streaming thread.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from gi.repository import Gst
+
+from stream_manager.pipelines import containers, names
+from stream_manager.pipelines.tracks import SourceTrack
+
+if TYPE_CHECKING:
+    from stream_manager.pipelines.containers import Muxed
+
+_STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT)
+
+
+class Segment:
+    """A file being written.
+
+    `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds;
+    `written_bytes` is what write(2) has taken, `first_s` and `last_s` when (monotonic).
+    `following` is the segment after this one, once it is there: each track walks along this
+    chain at its own pace, so that tracks share no lock. `after_jump`: timestamps went back
+    just before, so running times of this segment and its forerunner can't be compared.
+    """
+
+    def __init__(
+        self,
+        *,
+        sequence: int,
+        container: "Muxed",
+        path: Path,
+        fd: int,
+        began_at: float,
+        begin_ns: int,
+        after_jump: bool,
+    ) -> None:
+        self.sequence = sequence
+        self.container = container
+        self.path = path
+        self.began_at = began_at
+        self.begin_ns = self.end_ns = begin_ns
+        self.after_jump = after_jump
+        self.following: Segment | None = None
+        self.codecs: tuple[str, ...] = ()
+        self.written_bytes = 0
+        self.first_s: float | None = None
+        self.last_s: float | None = None
+        self._fd = fd
+        self._in_write_bytes = 0
+        self._pads: dict[str, Gst.GhostPad] = {}
+        self._bin = Gst.parse_bin_from_description(
+            f"{containers.MUXERS[container]} name=mux ! fdsink name=sink fd={fd} sync=false async=false",
+            False,  # noqa: FBT003 - ghost pads are made here, one for each track
+        )
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        directory: Path,
+        stream: str,
+        began_at: float,
+        container: "Muxed",
+        sequence: int,
+        begin_ns: int,
+        after_jump: bool,
+    ) -> Self:
+        """Create the file under its name in time. Raises OSError, which names the path."""
+        path, fd = names.create(directory, stream, began_at, container)
+        return cls(
+            sequence=sequence,
+            container=container,
+            path=path,
+            fd=fd,
+            began_at=began_at,
+            begin_ns=begin_ns,
+            after_jump=after_jump,
+        )
+
+    def open(
+        self,
+        pipeline: Gst.Pipeline,
+        tracks: Iterable[SourceTrack],
+        on_finished: "Callable[[Segment], None]",
+    ) -> None:
+        """Put the bin to work in a playing pipeline, with a pad for each track."""
+        mux = self._bin.get_by_name("mux")
+        sink = self._bin.get_by_name("sink")
+        assert mux is not None
+        assert sink is not None
+        for track in tracks:
+            target = mux.request_pad_simple(containers.pad_template(self.container, track.kind))
+            pad = Gst.GhostPad.new(track.name, target)
+            pad.set_active(True)
+            self._bin.add_pad(pad)
+            self._pads[track.name] = pad
+            self.codecs += (track.codec,)
+        entry = sink.get_static_pad("sink")
+        assert entry is not None
+        data = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
+        self._probes = (
+            (entry, entry.add_probe(data, self._on_data)),
+            (entry, entry.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)),
+        )
+        self._on_finished = on_finished
+        pipeline.add(self._bin)
+        self._bin.sync_state_with_parent()
+
+    def owns(self, element: Gst.Object) -> bool:
+        """Tell whether the element works for this segment."""
+        return element.has_as_ancestor(self._bin)
+
+    def takes(self, name: str) -> bool:
+        """Tell whether the track may still enter, or is inside."""
+        return name in self._pads
+
+    def enter(self, name: str, pad: Gst.Pad) -> None:
+        """Lead the track's data into the file; `pad` is linked to nothing."""
+        pad.link(self._pads[name])
+
+    def leave(self, name: str, pad: Gst.Pad) -> None:
+        """End the track in this file, whether it ever entered or not; a second call does nothing.
+
+        May write what the muxer held back, so it may block as long as the disk does.
+        """
+        entry = self._pads.pop(name, None)
+        if entry is None:
+            return
+        if not pad.unlink(entry):
+            for kind in _STICKY:
+                if event := pad.get_sticky_event(kind, 0):
+                    entry.send_event(event)
+        entry.send_event(Gst.Event.new_eos())
+
+    def close(self) -> int:
+        """Take the bin out of its pipeline, sync the file, close it; return its size in bytes.
+
+        A file that nothing reached is removed. Blocks as long as the disk does. Raises OSError.
+        """
+        for pad, probe in self._probes:
+            pad.remove_probe(probe)
+        self._bin.set_locked_state(True)
+        self._bin.set_state(Gst.State.NULL)
+        if (pipeline := self._bin.get_parent()) is not None:
+            pipeline.remove(self._bin)
+        try:
+            size = os.fstat(self._fd).st_size
+            if size:
+                os.fsync(self._fd)
+            else:
+                self.path.unlink(missing_ok=True)
+        finally:
+            os.close(self._fd)
+        return size
+
+    def _on_data(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        self._count()
+        if info.type & Gst.PadProbeType.BUFFER:
+            self._in_write_bytes = info.get_buffer().get_size()
+        else:
+            self._in_write_bytes = info.get_buffer_list().calculate_size()
+        return Gst.PadProbeReturn.OK
+
+    def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        if info.get_event().type is Gst.EventType.EOS:
+            self._count()
+            self._on_finished(self)
+        return Gst.PadProbeReturn.OK
+
+    def _count(self) -> None:
+        """Count the buffer before this one: its write has returned, else nothing would follow."""
+        if self._in_write_bytes:
+            self.last_s = time.monotonic()
+            if self.first_s is None:
+                self.first_s = self.last_s
+            self.written_bytes += self._in_write_bytes
+            self._in_write_bytes = 0

@@ -1,0 +1,63 @@
+"""One track's way out of the source pipeline and into an output's: proxysink and proxysrc.
+
+A proxysink replays its sticky events to its first proxysrc only, so both are made anew for
+each start of an output.
+"""
+
+from gi.repository import GLib, Gst
+
+from stream_manager.pipelines.tracks import SourceTrack
+
+_LEAKY_DOWNSTREAM = 2
+_QUEUE_BUFFERS = 200  # 8 s of video at 25 frames/s
+
+
+class Tap:
+    """Takes a track's data from its tee while the source plays, without ever holding it up.
+
+    `proxysrc` is for the output's pipeline. The leaky queue is the one inside it: before the
+    proxysink it would hang its own teardown when the output hangs.
+    """
+
+    def __init__(self, source: Gst.Pipeline, track: SourceTrack) -> None:
+        self._source = source
+        self._tee = track.tee
+        self._sink = Gst.ElementFactory.make("proxysink")
+        self.proxysrc = Gst.ElementFactory.make("proxysrc")
+        self.proxysrc.set_property("proxysink", self._sink)
+        inner = self.proxysrc.children[0]
+        inner.set_property("leaky", _LEAKY_DOWNSTREAM)
+        inner.set_property("silent", True)
+        inner.set_property("max-size-time", 0)
+        inner.set_property("max-size-bytes", 0)
+        inner.set_property("max-size-buffers", _QUEUE_BUFFERS)
+        source.add(self._sink)
+        self._pad: Gst.Pad | None = None
+
+    def open(self) -> None:
+        """Let data flow; the output's pipeline plays already."""
+        self._sink.sync_state_with_parent()
+        self._pad = self._tee.request_pad_simple("src_%u")
+        self._pad.link(self._sink.get_static_pad("sink"))
+
+    def close(self) -> None:
+        """Take no more data, and end what was taken with EOS; returns before that is done."""
+        if self._pad is not None:
+            self._pad.add_probe(Gst.PadProbeType.IDLE, self._on_idle)
+        else:
+            self._remove()
+
+    def _on_idle(self, pad: Gst.Pad, _info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        entry = self._sink.get_static_pad("sink")
+        pad.unlink(entry)
+        entry.send_event(Gst.Event.new_eos())
+        GLib.idle_add(self._remove)
+        return Gst.PadProbeReturn.REMOVE
+
+    def _remove(self) -> None:
+        pad, self._pad = self._pad, None
+        if pad is not None:
+            self._tee.release_request_pad(pad)
+        self._sink.set_state(Gst.State.NULL)
+        if self._sink.get_parent() is not None:
+            self._source.remove(self._sink)

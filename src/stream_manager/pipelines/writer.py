@@ -1,0 +1,296 @@
+"""The segment writer: decides, in the streaming threads, which file each buffer goes to.
+
+The leading track (the first video) begins a segment at a keyframe; the others follow, each at
+its first buffer that belongs to the new segment's time. The rules:
+1. Nothing is written before the leader's first keyframe.
+2. A keyframe begins a new segment when the present one is long enough, or when a cut is wanted:
+   a track came back, or timestamps leapt forward.
+3. When the leader's caps change or its timestamps go back, its part of the segment ends at once,
+   and the next keyframe begins another.
+4. A follower that is silent leaves its file, for a muxer waits for every track; when it is heard
+   again, a cut is wanted, and it joins the next segment. So does one whose caps change.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gi.repository import Gst
+
+from stream_manager.pipelines.segment import Segment
+from stream_manager.pipelines.tracks import SourceTrack
+
+JUMP_NS = 1_000_000_000  # a step this far from the expected time is a jump, not a stutter
+LEAD_NS = 5_000_000_000  # after a jump, a follower further ahead than this has not jumped yet
+SILENT_S = 1.0  # a follower without data for this long leaves its file
+LENGTH_MAX_NS = 10_000_000_000  # a pause is not a picture's length
+OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the present one goes on
+
+
+@dataclass(slots=True, kw_only=True)
+class _Feed:
+    """One track on its way to the files; `pad` is its last before a muxer.
+
+    `segment` is where it stands in the chain. Its own streaming thread alone moves it, or
+    another that holds the pad blocked; the leader's thread places it while it stands nowhere.
+    """
+
+    track: SourceTrack
+    pad: Gst.Pad
+    time: Gst.Segment = field(default_factory=Gst.Segment)
+    segment: Segment | None = None
+    inside: bool = False
+    caps: Gst.Caps | None = None
+    at_ns: int = 0
+    length_ns: int = 0
+    taken_s: float = 0.0
+    silent: bool = False
+    ended: bool = False
+    probes: tuple[int, ...] = ()
+
+
+class SegmentWriter:
+    """Writes the tracks of one playing pipeline into one file after another.
+
+    `create(sequence, begin_ns, after_jump)` makes a segment's file; its OSError goes to
+    `on_error`, after which everything is dropped. `on_finished` gets each finished segment, to be
+    closed and then given to `closed`. `on_drained` says that every track has ended and every
+    segment is closed. All are called in streaming threads, `closed` in whichever calls it.
+    """
+
+    def __init__(
+        self,
+        *,
+        pipeline: Gst.Pipeline,
+        segment_s: float,
+        sequence: int,
+        create: Callable[[int, int, bool], Segment],
+        on_error: Callable[[OSError], None],
+        on_finished: Callable[[Segment], None],
+        on_drained: Callable[[], None],
+    ) -> None:
+        self._pipeline = pipeline
+        self._segment_ns = int(segment_s * Gst.SECOND)
+        self._sequence = sequence
+        self._create = create
+        self._on_error = on_error
+        self._on_finished = on_finished
+        self._on_drained = on_drained
+        self._leader: _Feed | None = None
+        self._followers: list[_Feed] = []
+        self._open: dict[int, Segment] = {}
+        self._latest: Segment | None = None
+        self._cut_wanted = False
+        self._jumped_back = False
+        self._failed = False
+
+    def add(self, track: SourceTrack, pad: Gst.Pad) -> None:
+        """Take over a track at `pad`, before the pipeline plays. The first video leads."""
+        feed = _Feed(track=track, pad=pad)
+        if track.kind == "video" and self._leader is None:
+            self._leader = feed
+            on_buffer = self._on_leading_buffer
+        else:
+            self._followers.append(feed)
+            on_buffer = self._on_following_buffer
+        feed.probes = (
+            pad.add_probe(Gst.PadProbeType.BUFFER, on_buffer, feed),
+            pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event, feed),
+        )
+
+    @property
+    def open_segments(self) -> tuple[Segment, ...]:
+        """The segments that are not closed yet, oldest first."""
+        return tuple(self._open.values())
+
+    @property
+    def drained(self) -> bool:
+        """Whether every track has ended and every segment is closed."""
+        return not self._open and all(feed.ended for feed in self._feeds())
+
+    def closed(self, segment: Segment) -> None:
+        """Forget a segment whose file is closed."""
+        self._open.pop(segment.sequence, None)
+        self._tell_if_drained()
+
+    def fail(self) -> None:
+        """Write nothing more: each track leaves its file at its next buffer."""
+        self._failed = True
+
+    def disconnect(self) -> None:
+        """Take the probes off, when the pipeline has stopped: they hold this object and it."""
+        for feed in self._feeds():
+            for probe in feed.probes:
+                feed.pad.remove_probe(probe)
+            feed.probes = ()
+
+    def release_silent(self) -> None:
+        """Let followers that have been silent leave their files. May block as the disk does."""
+        now_s = time.monotonic()
+        for feed in self._followers:
+            waited_for = self._latest is not None and self._latest.takes(feed.track.name)
+            if waited_for and (feed.ended or now_s - feed.taken_s > SILENT_S):
+                here = threading.get_ident()
+                probe = feed.pad.add_probe(Gst.PadProbeType.IDLE, self._release, feed, here)
+                if probe:  # busy, so not silent: the muxer holds it until the leader comes
+                    feed.pad.remove_probe(probe)
+
+    def _release(
+        self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: _Feed, thread: int
+    ) -> Gst.PadProbeReturn:
+        if threading.get_ident() == thread:
+            feed.silent = True
+            self._leave(feed)
+            if self._latest is not None:  # begun while this track was leaving its forerunner
+                self._latest.leave(feed.track.name, feed.pad)
+        return Gst.PadProbeReturn.REMOVE
+
+    def _feeds(self) -> tuple[_Feed, ...]:
+        leader = () if self._leader is None else (self._leader,)
+        return (*leader, *self._followers)
+
+    def _on_leading_buffer(
+        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
+    ) -> Gst.PadProbeReturn:
+        buffer = info.get_buffer()
+        before_ns = feed.at_ns
+        at_ns = _advance(feed, buffer)
+        if self._failed:
+            return self._give_up(feed)
+        if feed.segment is not None:
+            if at_ns < before_ns - JUMP_NS:
+                self._jumped_back = True
+                self._leave(feed)
+            elif at_ns > before_ns + feed.length_ns + JUMP_NS:
+                self._cut_wanted = True
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
+            try:
+                self._cut(feed)
+            except OSError as error:
+                self._failed = True
+                self._on_error(error)
+                return self._give_up(feed)
+        if feed.segment is None:
+            return Gst.PadProbeReturn.DROP
+        feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
+        return Gst.PadProbeReturn.OK
+
+    def _cut_is_due(self, leader: _Feed) -> bool:
+        present = leader.segment
+        if present is None or self._cut_wanted:
+            return True
+        return leader.at_ns - present.begin_ns >= self._segment_ns and len(self._open) < OPEN_MAX
+
+    def _cut(self, leader: _Feed) -> None:
+        """Begin a segment at the leader's buffer, with every track that is heard."""
+        segment = self._create(self._sequence, leader.at_ns, self._jumped_back)
+        feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
+        segment.open(self._pipeline, [feed.track for feed in feeds], self._on_finished)
+        self._open[segment.sequence] = segment
+        self._sequence += 1
+        self._cut_wanted = self._jumped_back = False
+        self._leave(leader)
+        now_s = time.monotonic()
+        for feed in feeds:
+            if feed.segment is None:
+                feed.taken_s = now_s
+                feed.segment = segment
+        if self._latest is not None:
+            self._latest.following = segment
+        self._latest = segment
+        segment.enter(leader.track.name, leader.pad)
+
+    def _on_following_buffer(
+        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
+    ) -> Gst.PadProbeReturn:
+        buffer = info.get_buffer()
+        at_ns = _advance(feed, buffer)
+        if self._failed:
+            return self._give_up(feed)
+        if feed.segment is None:
+            self._cut_wanted |= feed.silent
+            feed.silent = False
+            return Gst.PadProbeReturn.DROP
+        self._follow(feed, whole=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT))
+        segment = feed.segment
+        if not feed.inside or not self._in_step(feed, segment):
+            return Gst.PadProbeReturn.DROP
+        feed.taken_s = time.monotonic()
+        return Gst.PadProbeReturn.OK
+
+    def _follow(self, feed: _Feed, *, whole: bool) -> None:
+        """Walk the chain to the segment of the feed's time, and enter it at a whole picture."""
+        segment = feed.segment
+        assert segment is not None
+        if not whole:
+            return
+        while (following := segment.following) is not None and (
+            following.after_jump or feed.at_ns >= following.begin_ns
+        ):
+            segment.leave(feed.track.name, feed.pad)
+            feed.inside = False
+            feed.segment = segment = following
+        if feed.inside or feed.at_ns < segment.begin_ns:
+            return
+        if segment.takes(feed.track.name):
+            segment.enter(feed.track.name, feed.pad)
+            feed.inside = True
+        else:
+            self._cut_wanted = True
+            feed.segment = None
+
+    def _in_step(self, feed: _Feed, segment: Segment) -> bool:
+        if not segment.after_jump or self._leader is None:
+            return True
+        return segment.begin_ns <= feed.at_ns <= self._leader.at_ns + LEAD_NS
+
+    def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed) -> Gst.PadProbeReturn:
+        event = info.get_event()
+        if event.type is Gst.EventType.SEGMENT:
+            event.copy_segment(feed.time)
+        elif event.type is Gst.EventType.CAPS:
+            caps = event.parse_caps()
+            if feed.caps is not None and not caps.is_equal(feed.caps):
+                self._leave(feed)
+                self._cut_wanted = True
+            feed.caps = caps
+        elif event.type is Gst.EventType.EOS:
+            self._leave(feed)
+            feed.ended = True
+            self._tell_if_drained()
+            return Gst.PadProbeReturn.DROP
+        return Gst.PadProbeReturn.OK
+
+    def _leave(self, feed: _Feed) -> None:
+        """End the track in its segment and in those after it."""
+        segment, feed.segment, feed.inside = feed.segment, None, False
+        while segment is not None:
+            segment.leave(feed.track.name, feed.pad)
+            segment = segment.following
+
+    def _give_up(self, feed: _Feed) -> Gst.PadProbeReturn:
+        self._leave(feed)
+        return Gst.PadProbeReturn.DROP
+
+    def _tell_if_drained(self) -> None:
+        if self.drained:
+            self._on_drained()
+
+
+def _advance(feed: _Feed, buffer: Gst.Buffer) -> int:
+    """Note the buffer's running time and length in its feed; return the time, in ns.
+
+    A buffer without a time gets its forerunner's.
+    """
+    stamp_ns = buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else buffer.dts
+    at_ns = feed.at_ns
+    if stamp_ns != Gst.CLOCK_TIME_NONE:
+        running_ns = feed.time.to_running_time(Gst.Format.TIME, stamp_ns)
+        at_ns = at_ns if running_ns == Gst.CLOCK_TIME_NONE else running_ns
+    if buffer.duration != Gst.CLOCK_TIME_NONE:
+        feed.length_ns = buffer.duration
+    elif at_ns > feed.at_ns:
+        feed.length_ns = min(at_ns - feed.at_ns, LENGTH_MAX_NS)
+    feed.at_ns = at_ns
+    return at_ns

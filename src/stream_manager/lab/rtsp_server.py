@@ -5,6 +5,7 @@ one thread, the pacer, hands every client's units over when they are due. So wha
 (timestamps) and what it does (arrival) stay independent, and forty clients cost one Python thread.
 """
 
+import socket
 import threading
 from collections.abc import Callable, Iterator
 
@@ -27,7 +28,8 @@ from stream_manager.lab.media import Clip  # noqa: E402
 from stream_manager.lab.schedule import Delivery  # noqa: E402
 
 ROUND_S = 0.004  # the pacer's shortest nap: units due within it leave together
-BACKLOG_NS = 2 * Gst.SECOND  # a client that reads slower than this loses the oldest units
+UNREAD_NS = 2 * Gst.SECOND  # a client that reads slower than this loses the oldest units
+BACKLOG = 128  # with the default of 5, a crowd's clients wait a second for a second SYN
 SESSION_CHECK_S = 2
 ROLE = "viewer"
 
@@ -131,6 +133,7 @@ class RtspServer:
         """Accept connections from now on; return the port. Raises `UsageError` if it is taken."""
         self._server.set_address(bind)
         self._server.set_service(str(port))
+        self._server.set_backlog(BACKLOG)
         try:
             source = self._server.create_source(None)
         except GLib.Error as error:
@@ -139,6 +142,7 @@ class RtspServer:
                 "Choose another port, or 0 for any free one."
             ) from error
         source.attach(None)
+        self._server.connect("client-connected", _send_at_once)
         GLib.timeout_add_seconds(SESSION_CHECK_S, self._forget_dead_sessions)
         return self._server.get_bound_port()
 
@@ -151,7 +155,7 @@ class RtspServer:
 
     def _factory(self) -> GstRtspServer.RTSPMediaFactory:
         launch = " ".join(
-            f"appsrc name=track{index} format=time max-bytes=0 max-time={BACKLOG_NS} "
+            f"appsrc name=track{index} format=time max-bytes=0 max-time={UNREAD_NS} "
             f"leaky-type=downstream ! {PAYLOADERS[track.caps.split(',', 1)[0]]} name=pay{index}"
             for index, track in enumerate(self._clip.tracks)
         )
@@ -189,6 +193,15 @@ class RtspServer:
 
     def _on_unprepared(self, _media: GstRtspServer.RTSPMedia, feed: Feed) -> None:
         self._pacer.pause(feed)
+
+
+def _send_at_once(_server: GstRtspServer.RTSPServer, client: GstRtspServer.RTSPClient) -> None:
+    # Nagle's algorithm and delayed acknowledgements would hold the first picture for 40 ms.
+    connection = client.get_connection()
+    assert connection is not None
+    stream = connection.get_read_socket()
+    assert stream is not None
+    stream.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _auth(user: str, password: str) -> GstRtspServer.RTSPAuth:

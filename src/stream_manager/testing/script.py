@@ -42,6 +42,10 @@ class Script:
         """Return a component's record."""
         return self.manager.records[id_]
 
+    def phase(self, id_: str) -> Phase:
+        """Return where a component stands."""
+        return self[id_].phase
+
     def phases(self) -> dict[str, Phase]:
         """Return where each component stands."""
         return {id_: record.phase for id_, record in self.manager.records.items()}

@@ -41,7 +41,7 @@ def waits(script: Script, faults: int) -> list[float]:
         script.breaks("cam", REFUSED)
         delays_s.append(script["cam"].delay_s)
         script.passes(script["cam"].delay_s)
-        assert script["cam"].phase is Phase.STARTING
+        assert script.phase("cam") is Phase.STARTING
     return delays_s
 
 
@@ -192,7 +192,7 @@ def test_the_second_crash_waits() -> None:
     script.breaks("cam", CRASHED)
     script.comes_up("cam")
     assert script.breaks("cam", CRASHED) == ["cam: crash", "cam: gone"]
-    assert script["cam"].phase is Phase.BACKING_OFF
+    assert script.phase("cam") is Phase.BACKING_OFF
     assert script["cam"].due_s == script.now_s + 1.0
 
 

@@ -169,14 +169,18 @@ def is_printable(text: str) -> bool:
     return text.replace("\t", " ").replace("\n", " ").isprintable()
 
 
-def to_scrub(values: Iterable[str], passwords: Iterable[str] = ()) -> tuple[str, ...]:
+def to_scrub(
+    values: Iterable[str], *, passwords: Iterable[str] = (), as_written: str = ""
+) -> tuple[str, ...]:
     """Return each text that must not leave the product, in all its forms, longest first.
 
-    Passwords count however short they are. Longest first, so that scrubbing one never leaves the
-    rest of another.
+    Passwords count however short they are; `as_written` is how one stands in its URL. Longest
+    first, so that scrubbing one never leaves the rest of another.
     """
-    secrets = {value for value in values if len(value) >= _SHORTEST_SCRUBBED} | {*passwords} - {""}
-    forms = secrets.union(*((quote(secret, safe=""), _escaped(secret)) for secret in secrets))
+    secrets = {value for value in values if len(value) >= _SHORTEST_SCRUBBED} | {*passwords}
+    encoded = {quote(secret, safe="") for secret in secrets}
+    escaped = {_escaped(secret) for secret in secrets}
+    forms = (secrets | encoded | escaped | {as_written}) - {""}
     return tuple(sorted(forms, key=lambda form: (-len(form), form)))
 
 

@@ -80,7 +80,8 @@ def parse_pipeline(text: Expanded) -> ParsedSource:
         for found in pattern.findall(description)
     ]
     return ParsedSource(
-        source=PipelineSource(description=description), secrets=to_scrub(text.values, passwords)
+        source=PipelineSource(description=description),
+        secrets=to_scrub(text.values, passwords=passwords),
     )
 
 
@@ -100,9 +101,8 @@ def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSou
         transport=transport,
         latency_ms=latency_ms,
     )
-    return ParsedSource(
-        source=source, secrets=to_scrub(text.values, [password, text.quoted(as_written)])
-    )
+    secrets = to_scrub(text.values, passwords=[password], as_written=text.quoted(as_written))
+    return ParsedSource(source=source, secrets=secrets)
 
 
 def _is_host(host_and_port: str) -> bool:

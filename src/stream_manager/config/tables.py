@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal, TypeGuard
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 from pydantic_core import PydanticCustomError
 
-from stream_manager.config import durations
+from stream_manager.config.durations import EXPECTED as EXPECTED_DURATION
+from stream_manager.config.durations import duration_s
 from stream_manager.pipelines.spec import Container
 from stream_manager.recovery.backoff import MAX_FACTOR, Jitter
 from stream_manager.recovery.policy import RecoveryPolicy
@@ -31,23 +32,20 @@ def _refusal(expected: str) -> PydanticCustomError:
 
 
 def _duration(
-    among: str = "",
-    *,
-    bounds: str = "a duration above 0",
-    least_s: float = 0.001,
-    most_s: float = durations.LONGEST_S,
+    among: str = "", *, least: str = "1ms", most: str = "365d"
 ) -> Callable[[object], float]:
-    """Make a duration's validator; `among` names other forms, `bounds` is the range in words."""
+    """Make the validator of a duration within bounds; `among` names what else may stand there."""
+    least_s, most_s = duration_s(least), duration_s(most)
 
     def seconds_of(value: object) -> float:
         if not isinstance(value, str):
-            raise _refusal(among + durations.EXPECTED)
+            raise _refusal(among + EXPECTED_DURATION)
         try:
-            seconds = durations.duration_s(value)
+            seconds = duration_s(value)
         except ValueError as error:
-            raise _refusal(among + durations.EXPECTED) from error
+            raise _refusal(among + EXPECTED_DURATION) from error
         if not least_s <= seconds <= most_s:
-            raise _refusal(among + bounds)
+            raise _refusal(f"{among}a duration from {least} to {most}")
         return seconds
 
     return seconds_of
@@ -112,8 +110,8 @@ Id = Annotated[str, AfterValidator(_identifier)]
 DirectoryPath = Annotated[str, AfterValidator(_path)]
 
 
-_SEGMENT = _duration(bounds="a duration of at least 1s", least_s=1.0)
-_LATENCY = _duration(bounds="a duration of at most 60s", least_s=0.0, most_s=60.0)
+_SEGMENT = _duration(least="1s")
+_LATENCY = _duration(least="0s", most="60s")
 
 
 class Table(BaseModel):

@@ -1,0 +1,201 @@
+"""Files, directories, ids and secrets that can't be used are refused; warnings are not errors."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from stream_manager.config import ConfigurationError, ConfigurationErrors, check, load
+
+HEAD = """\
+[manager]
+state_dir = "state"
+runtime_dir = "run"
+[[volumes]]
+id = "main"
+path = "recordings"
+[[streams]]
+id = "front-door"
+source = "test:"
+"""
+
+
+def _findings(tmp_path: Path, text: str) -> tuple[ConfigurationError, ...]:
+    file = tmp_path / "cameras.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigurationErrors) as caught:
+        load(file, {})
+    return caught.value.errors
+
+
+@pytest.mark.parametrize("bad_id", ["", "-a", "Front", "a/b", "..", "a" * 65, "é", "a\\n"])
+def test_unsafe_ids_are_refused(tmp_path: Path, bad_id: str) -> None:
+    """An id becomes a file name, so nothing else may be in it; the stream is shown by number."""
+    (error,) = _findings(tmp_path, HEAD.replace("front-door", bad_id))
+    assert (error.line, error.key) == (8, "streams[0].id")
+    assert error.expected.startswith("1 to 64 of a-z, 0-9, _ and -")
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [
+        ('"0.0.0.0:80"', "a loopback host"),
+        ('"[::]:80"', "a loopback host"),
+        ('"example.org:80"', "a loopback host"),
+        ('":8080"', '"HOST:PORT"'),
+        ('"8080"', '"HOST:PORT"'),
+        ('"127.0.0.1:0"', '"HOST:PORT"'),
+        ('"127.0.0.1:65536"', '"HOST:PORT"'),
+        ("8080", '"HOST:PORT"'),
+    ],
+)
+def test_the_api_listens_on_loopback_alone(tmp_path: Path, listen: str, expected: str) -> None:
+    """Without authentication no other host is offered; a broken address is told as such."""
+    (error,) = _findings(tmp_path, HEAD.replace("[manager]", f"[manager]\nlisten = {listen}"))
+    assert (error.line, error.key) == (2, "manager.listen")
+    assert error.expected.startswith(expected)
+
+
+def test_all_errors_are_told_at_once_by_line(tmp_path: Path) -> None:
+    """Errors of form and of meaning, in one stream and over several, come together and sorted."""
+    errors = _findings(
+        tmp_path,
+        """\
+state = 1
+[recovery]
+budget = { restarts = 50 }
+[[volumes]]
+id = "Main"
+path = "x"
+[[streams]]
+id = "a"
+source = "rtsp://${ONE}:${TWO}@cam/"
+record = { volumes = ["none"], segment = 5 }
+[[streams]]
+id = "a"
+transport = "quic"
+backoff = { base = "1min", cap = "1s", jiter = "none" }
+""",
+    )
+    assert [(error.line, error.key) for error in errors] == [
+        (1, "state"),
+        (3, "recovery.budget"),
+        (5, "volumes[0].id"),
+        (9, "streams.a.source"),
+        (9, "streams.a.source"),
+        (10, "streams.a.record.segment"),
+        (10, "streams.a.record.volumes"),
+        (11, "streams.a.source"),
+        (12, "streams.a.id"),
+        (13, "streams.a.transport"),
+        (14, "streams.a.backoff.cap"),
+        (14, "streams.a.backoff.jiter"),
+    ]
+
+
+def test_directories_that_cannot_be_used_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file in the way, a place without permission, and a socket directory open to all."""
+    (tmp_path / "state").write_text("a file")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run").chmod(0o777)
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path)
+    state, run, recordings = _findings(tmp_path, HEAD)
+    assert (state.line, state.key) == (2, "manager.state_dir")
+    assert state.found == f"{tmp_path}/state, but {tmp_path}/state is no directory"
+    assert (run.line, run.key) == (3, "manager.runtime_dir")
+    assert run.found == f"{tmp_path}/run, which every user can write"
+    assert (recordings.line, recordings.key) == (6, "volumes.main.path")
+    assert recordings.found == f"{tmp_path}/recordings, but {tmp_path} can't be written"
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "no file"),
+        (b"", "an empty value"),
+        (b"\n", "an empty value"),
+        (b"\xff", "not UTF-8"),
+        (b"x" * 70_000, "more than 65536 bytes"),
+    ],
+)
+def test_a_secret_file_without_a_secret_is_named(
+    tmp_path: Path, content: bytes | None, found: str
+) -> None:
+    """Missing, empty, binary and huge files are errors that show nothing of the content."""
+    secret = tmp_path / "secret"
+    if content is not None:
+        secret.write_bytes(content)
+        secret.chmod(0o600)
+    (error,) = _findings(tmp_path, HEAD.replace("test:", "rtsp://u:${file:secret}@cam"))
+    assert (error.line, error.key) == (9, "streams.front-door.source")
+    assert found in error.found
+
+
+def test_no_error_shows_a_secret(tmp_path: Path) -> None:
+    """A value that makes a URL impossible is not repeated in the complaint about it."""
+    file = tmp_path / "cameras.toml"
+    file.write_text(HEAD.replace("test:", "${URL}"))
+    with pytest.raises(ConfigurationErrors) as caught:
+        load(file, {"URL": "rtsp://u:hunt er2@cam"})
+    assert "er2" not in str(caught.value)
+    assert '"${URL}"' in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "found"),
+    [
+        (b"a = 1\nb = \xff\n", 2, "bytes that are not UTF-8"),
+        (b"a = 1\nb = [\n\n", 2, "a syntax error (Invalid value)"),
+        (b"a = 1\na = 2\n", 2, "a syntax error (Cannot overwrite a value)"),
+    ],
+)
+def test_a_file_that_is_no_toml_has_one_error(
+    tmp_path: Path, content: bytes, line: int, found: str
+) -> None:
+    """Where the text itself is broken, nothing more can be said about it."""
+    file = tmp_path / "cameras.toml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigurationErrors) as caught:
+        load(file, {})
+    (error,) = caught.value.errors
+    assert (error.line, error.key, error.found) == (line, "", found)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A missing file and a directory are errors of the file as a whole."""
+    for path, reason in ((tmp_path / "none.toml", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(ConfigurationErrors, match=f"^{path}: found {reason}"):
+            load(path, {})
+
+
+def test_warnings_are_told_and_do_not_refuse(tmp_path: Path) -> None:
+    """A short success period and a file without streams are good enough to run."""
+    file = tmp_path / "cameras.toml"
+    file.write_text('[manager]\nruntime_dir = "run"\n[recovery]\nbackoff.cap = "1min"\n')
+    verdict = check(file, {})
+    assert verdict.exit_code == 0
+    no_streams, short, summary = verdict.lines
+    assert no_streams == (
+        f"{file}: streams: found nothing, expected at least one [[streams]] table (warning)"
+    )
+    assert short == (
+        f"{file}:4: recovery.backoff.cap: found stable_for of 60s with a backoff.cap of 60s, "
+        "expected stable_for of at least twice the cap, 120s (warning)"
+    )
+    assert summary == f"{file}: good, 0 streams, 0 volumes, 2 warnings"
+
+
+def test_check_renders_errors_as_compilers_do(tmp_path: Path) -> None:
+    """file:line: key: found, expected; a count at the end, exit code 2."""
+    file = tmp_path / "cameras.toml"
+    file.write_text(HEAD + 'backoff = { cap = "30" }\n')
+    verdict = check(file, {})
+    assert verdict.exit_code == 2
+    error, summary = verdict.lines
+    assert error == (
+        f'{file}:10: streams.front-door.backoff.cap: found "30", '
+        'expected a duration with a unit, like "30s"'
+    )
+    assert summary == f"{file}: 1 error"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from gi.repository import Gst
+from stream_manager.pipelines.gst import Gst
 
 Kind = Literal["video", "audio"]
 

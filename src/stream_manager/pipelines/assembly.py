@@ -1,0 +1,131 @@
+"""A source's pads made into tracks as they appear, in whatever thread that is."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+
+from stream_manager.pipelines.build import Built
+from stream_manager.pipelines.codecs import chain_for
+from stream_manager.pipelines.elements import BadSourceError, link, make_bin
+from stream_manager.pipelines.gst import GLib, Gst
+from stream_manager.pipelines.joint import Joint
+from stream_manager.pipelines.messages import TrackProgress
+from stream_manager.pipelines.tracks import Kind, SourceTrack
+
+
+class Assembly:
+    """The tracks of one source pipeline.
+
+    Both callbacks come on the main thread: `on_news` when tracks or their caps have changed,
+    `on_end` with a track's name when it has ended.
+    """
+
+    def __init__(
+        self,
+        built: Built,
+        *,
+        hold: bool,
+        on_news: Callable[[], bool],
+        on_end: Callable[[str], bool],
+    ) -> None:
+        """Collect what `built` has and will have; with `hold`, frames wait for release()."""
+        self.refused: list[BadSourceError] = []  # pads of which no track can be made
+        self._built = built
+        self._hold = hold
+        self._on_news = on_news
+        self._on_end = on_end
+        self._lock = threading.Lock()  # demuxers and rtspsrc add pads in threads of their own
+        self._joints: list[Joint] = []
+        self._kinds: Counter[Kind] = Counter()
+        self._unknown_pads = 0
+        self._growing = len(built.growing)
+        for element in built.growing:
+            element.connect("pad-added", self._on_pad_added)
+            element.connect("no-more-pads", self._on_no_more_pads)
+        for pad in built.pads:
+            self._take(pad)
+
+    def tracks(self) -> tuple[SourceTrack, ...]:
+        """Return the tracks whose caps are known."""
+        return tuple(track for joint in self._joints if (track := joint.track()) is not None)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no pad is still to come and every track's caps are known."""
+        with self._lock:
+            return (
+                self._growing <= 0
+                and self._unknown_pads == 0
+                and all(joint.track() is not None for joint in self._joints)
+            )
+
+    def progress(self) -> tuple[TrackProgress, ...]:
+        """Return what each track has brought, with the gaps since the last call."""
+        return tuple(joint.meter.read() for joint in self._joints)
+
+    def release(self) -> None:
+        """Let held tracks flow, and those that are still to come."""
+        with self._lock:
+            self._hold = False
+            for joint in self._joints:
+                joint.release()
+
+    def _on_pad_added(self, _element: Gst.Element, pad: Gst.Pad) -> None:
+        if pad.direction == Gst.PadDirection.SRC and not pad.is_linked():
+            self._take(pad)
+
+    def _on_no_more_pads(self, _element: Gst.Element) -> None:
+        with self._lock:
+            self._growing -= 1
+        self._tell_news()
+
+    def _take(self, pad: Gst.Pad) -> None:
+        caps = pad.get_current_caps()
+        if caps is not None:
+            self._attach(pad, caps)
+            return
+        with self._lock:
+            self._unknown_pads += 1
+        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_early_event)
+
+    def _on_early_event(self, pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        event = info.get_event()
+        if event is None or event.type != Gst.EventType.CAPS:
+            return Gst.PadProbeReturn.OK
+        self._attach(pad, event.parse_caps())
+        with self._lock:
+            self._unknown_pads -= 1
+        return Gst.PadProbeReturn.REMOVE
+
+    def _attach(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
+        try:
+            self._join(pad, caps)
+        except BadSourceError as refusal:
+            self.refused.append(refusal)
+            waste = make_bin("fakesink async=false")  # an unlinked pad would end other tracks too
+            self._built.pipeline.add(waste)
+            waste.sync_state_with_parent()
+            link(pad, waste)
+        self._tell_news()
+
+    def _join(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
+        chain = chain_for(caps)
+        with self._lock:
+            kind = chain.codec.kind
+            self._kinds[kind] += 1
+            joint = Joint(
+                kind if self._kinds[kind] == 1 else f"{kind}_{self._kinds[kind]}",
+                chain,
+                pipeline=self._built.pipeline,
+                hold=self._hold,
+                on_caps=self._tell_news,
+                on_end=self._tell_end,
+            )
+            self._joints.append(joint)
+        joint.join(pad)
+
+    def _tell_news(self) -> None:
+        GLib.idle_add(self._on_news)
+
+    def _tell_end(self, name: str) -> None:
+        GLib.idle_add(self._on_end, name)

@@ -1,0 +1,110 @@
+"""Source specifications made into pipelines; their pads become tracks in source.py."""
+
+from dataclasses import dataclass
+
+from stream_manager.pipelines.codecs import chain_for
+from stream_manager.pipelines.elements import BadSourceError, make
+from stream_manager.pipelines.faults import code_of
+from stream_manager.pipelines.file import FileLoop
+from stream_manager.pipelines.gst import GLib, Gst
+from stream_manager.pipelines.spec import (
+    FileSource,
+    PipelineSource,
+    RtspSource,
+    Source,
+    TestSource,
+)
+
+TCP_TIMEOUT_US = 3_000_000
+
+# Cheap on purpose (many run at once), but every frame differs and shows how far it is.
+_TEST_PICTURE = (
+    "videotestsrc is-live=true pattern=ball animation-mode=frames"
+    " ! video/x-raw,format=I420,width=640,height=360,framerate=25/1{counter}"
+    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=25 bitrate=500 threads=1"
+)
+_TEST_TONE = (
+    "audiotestsrc is-live=true wave=ticks samplesperbuffer=1024"
+    " ! audio/x-raw,rate=48000,channels=1 ! voaacenc bitrate=48000"
+)
+_COUNTER = " ! timeoverlay font-desc=monospace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A source pipeline in NULL. `pads` are there; `growing` elements add theirs later."""
+
+    pipeline: Gst.Pipeline
+    pads: tuple[Gst.Pad, ...] = ()
+    growing: tuple[Gst.Element, ...] = ()
+    file: FileLoop | None = None
+
+
+def build(source: Source, *, position_s: float) -> Built:
+    """Return the pipeline of `source`; raises BadSourceError."""
+    match source:
+        case RtspSource():
+            return _build_rtsp(source)
+        case FileSource():
+            raise BadSourceError("no files yet", origin="source", code="file")
+        case TestSource():
+            counter = _COUNTER if Gst.ElementFactory.find("timeoverlay") else ""
+            return _build_description(f"{_TEST_PICTURE.format(counter=counter)} {_TEST_TONE}")
+        case PipelineSource():
+            return _build_description(source.description)
+
+
+def _build_rtsp(source: RtspSource) -> Built:
+    rtspsrc = make("rtspsrc")
+    rtspsrc.set_property("location", source.url)
+    if source.user is not None:
+        rtspsrc.set_property("user-id", source.user)
+    if source.password is not None:
+        rtspsrc.set_property("user-pw", source.password)
+    rtspsrc.set_property("latency", source.latency_ms)
+    rtspsrc.set_property("tcp-timeout", TCP_TIMEOUT_US)
+    Gst.util_set_object_arg(rtspsrc, "protocols", source.transport)
+    rtspsrc.connect("select-stream", _is_recordable)
+    pipeline = Gst.Pipeline()
+    pipeline.add(rtspsrc)
+    return Built(pipeline=pipeline, growing=(rtspsrc,))
+
+
+def _is_recordable(_rtspsrc: Gst.Element, _number: int, caps: Gst.Caps) -> bool:
+    """Return whether the camera is to send this stream; its metadata, for one, is not wanted."""
+    try:
+        chain_for(caps)
+    except BadSourceError:
+        return False
+    return True
+
+
+def _build_description(description: str) -> Built:
+    try:
+        parsed = Gst.parse_launch_full(description, None, Gst.ParseFlags.FATAL_ERRORS)
+    except GLib.Error as error:
+        raise BadSourceError(
+            f"the pipeline description can't be built: {error.message}",
+            origin="source",
+            code=code_of(error),
+        ) from error
+    if isinstance(parsed, Gst.Pipeline):
+        pipeline = parsed
+    else:
+        pipeline = Gst.Pipeline()
+        pipeline.add(parsed)
+    pads = []
+    growing = []
+    for element in pipeline.children:
+        pads += [pad for pad in element.srcpads if not pad.is_linked()]
+        if _adds_source_pads(element):
+            growing.append(element)
+    return Built(pipeline=pipeline, pads=tuple(pads), growing=tuple(growing))
+
+
+def _adds_source_pads(element: Gst.Element) -> bool:
+    return any(
+        template.direction == Gst.PadDirection.SRC
+        and template.presence == Gst.PadPresence.SOMETIMES
+        for template in element.get_pad_template_list()
+    )

@@ -1,0 +1,2 @@
+class FileLoop:
+    position_s: float | None

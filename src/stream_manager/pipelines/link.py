@@ -1,0 +1,134 @@
+"""The worker's end of its control socket. A slow or absent manager never blocks the worker."""
+
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+
+from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.gst import GLib
+from stream_manager.pipelines.messages import (
+    MAX_PACKET_BYTES,
+    FromWorker,
+    Hello,
+    Progress,
+    ToWorker,
+    encode,
+)
+
+KEPT_FACTS = 1000
+_READABLE = GLib.IOCondition.IN | GLib.IOCondition.HUP | GLib.IOCondition.ERR
+
+_decode = msgspec.msgpack.Decoder(ToWorker).decode
+
+
+class Link:
+    """One manager connection at a time; a newer one replaces the older.
+
+    Facts are kept, up to KEPT_FACTS, until a manager takes them; of a pulse only the newest
+    counts, so one that can't be sent at once is dropped.
+    """
+
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        hello: Hello,
+        on_order: Callable[[ToWorker], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Serve `listener`; `on_lost` tells that the manager closed its connection."""
+        self._listener = listener
+        self._hello = encode(hello)
+        self._on_order = on_order
+        self._on_lost = on_lost
+        self._facts: deque[bytes] = deque(maxlen=KEPT_FACTS)
+        self._manager: socket.socket | None = None
+        self.met_a_manager = False
+        self._watches: list[int] = []
+        self._waits_for_room = False
+        listener.setblocking(False)
+        _watch(listener, _READABLE, self._on_connection)
+
+    def tell(self, fact: FromWorker) -> None:
+        """Send `fact` now, or as soon as a manager takes it."""
+        self._facts.append(encode(fact))
+        self._send_facts()
+
+    def pulse(self, progress: Progress) -> None:
+        """Send `progress` if that is possible now and nothing older waits."""
+        if self._manager is not None and not self._facts:
+            with suppress(OSError):  # full: dropped; closed: seen by the watch
+                self._manager.send(encode(progress))
+
+    @lasting
+    def _on_connection(self) -> bool:
+        with suppress(BlockingIOError):
+            connection, _ = self._listener.accept()
+            self._drop()
+            connection.setblocking(False)
+            self._manager = connection
+            self.met_a_manager = True
+            self._watches.append(_watch(connection, _READABLE, self._on_packet))
+            with suppress(OSError):
+                connection.send(self._hello)
+            self._send_facts()
+        return True
+
+    @lasting
+    def _on_packet(self) -> bool:
+        assert self._manager is not None, "the watch goes with the connection"
+        try:
+            packet = self._manager.recv(MAX_PACKET_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            packet = b""
+        if not packet:
+            self._drop()
+            self._on_lost()
+            return False
+        self._on_order(_decode(packet))
+        return True
+
+    def _send_facts(self) -> None:
+        while self._manager is not None and self._facts:
+            try:
+                self._manager.send(self._facts[0])
+            except BlockingIOError:
+                self._wait_for_room()
+                return
+            except OSError:
+                return  # closed: the watch sees it, and the next manager is told
+            self._facts.popleft()
+
+    def _wait_for_room(self) -> None:
+        if not self._waits_for_room and self._manager is not None:
+            self._waits_for_room = True
+            self._watches.append(_watch(self._manager, GLib.IOCondition.OUT, self._on_room))
+
+    @lasting
+    def _on_room(self) -> bool:
+        self._waits_for_room = False
+        self._watches.pop()
+        self._send_facts()
+        return False
+
+    def _drop(self) -> None:
+        for watch in self._watches:
+            GLib.source_remove(watch)
+        self._watches.clear()
+        self._waits_for_room = False
+        if self._manager is not None:
+            self._manager.close()
+            self._manager = None
+
+
+def _watch(
+    watched: socket.socket, condition: GLib.IOCondition, on_ready: Callable[[], bool]
+) -> int:
+    return GLib.unix_fd_add_full(
+        GLib.PRIORITY_DEFAULT, watched.fileno(), condition, lambda *_: on_ready()
+    )

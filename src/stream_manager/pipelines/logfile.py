@@ -1,0 +1,29 @@
+"""A worker's standard output and error: one file of bounded size."""
+
+import os
+
+LIMIT_BYTES = 1 << 20
+
+
+def open_log(path: str) -> int:
+    """Return a descriptor that appends to `path`, mode 0600; raises OSError."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+
+
+def become_output(log_fd: int) -> None:
+    """Put `log_fd` in the place of descriptors 1 and 2, and close it."""
+    os.dup2(log_fd, 1)
+    os.dup2(log_fd, 2)
+    os.close(log_fd)
+
+
+def keep_short(path: str) -> None:
+    """Rename the log to `path`.1 once it is past LIMIT_BYTES, and go on in a new one.
+
+    Everything that writes to descriptors 1 and 2 follows: C libraries, faulthandler, Python.
+    Raises OSError; then the old file is still written to.
+    """
+    if os.fstat(2).st_size <= LIMIT_BYTES:
+        return
+    os.replace(path, path + ".1")  # noqa: PTH105 - Path.replace adds nothing to a string
+    become_output(open_log(path))

@@ -1,0 +1,83 @@
+"""Media counted where it flows: the pulse that proves a track alive."""
+
+import math
+import time
+
+from stream_manager.pipelines.gst import Gst
+from stream_manager.pipelines.messages import TrackProgress
+
+
+class TrackMeter:
+    """Counts one track's buffers in the streaming thread; read from the main thread.
+
+    It holds no GStreamer object, so that a pad probe on it keeps no pipeline alive.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Count for the track called `name`."""
+        self.name = name
+        self.frames = 0
+        self._bytes = 0
+        self._first_s: float | None = None
+        self._last_s: float | None = None
+        self._gaps = _Gaps()
+
+    def watch(self, pad: Gst.Pad) -> None:
+        """Count every buffer that passes `pad` from now on."""
+        pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer)
+
+    def _on_buffer(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        now_s = time.monotonic()
+        buffer = info.get_buffer()
+        if self._last_s is None:
+            self._first_s = now_s
+        else:
+            self._gaps.add(now_s - self._last_s)
+        self._last_s = now_s
+        self.frames += 1
+        if buffer is not None:
+            self._bytes += buffer.get_size()
+        return Gst.PadProbeReturn.OK
+
+    def read(self) -> TrackProgress:
+        """Return what has passed; the gaps are those since the last call."""
+        gaps, self._gaps = self._gaps, _Gaps()
+        return TrackProgress(
+            name=self.name,
+            frames=self.frames,
+            bytes=self._bytes,
+            first_s=self._first_s,
+            last_s=self._last_s,
+            gap_max_s=gaps.max_s,
+            gap_mean_s=gaps.mean_s,
+            gap_deviation_s=gaps.deviation_s,
+        )
+
+
+class _Gaps:
+    """Sums over the times between arrivals."""
+
+    __slots__ = ("_count", "_squares", "_sum_s", "max_s")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._sum_s = 0.0
+        self._squares = 0.0
+        self.max_s = 0.0
+
+    def add(self, gap_s: float) -> None:
+        self._count += 1
+        self._sum_s += gap_s
+        self._squares += gap_s * gap_s
+        self.max_s = max(self.max_s, gap_s)
+
+    @property
+    def mean_s(self) -> float:
+        return self._sum_s / self._count if self._count else 0.0
+
+    @property
+    def deviation_s(self) -> float:
+        if not self._count:
+            return 0.0
+        variance = self._squares / self._count - self.mean_s**2
+        return math.sqrt(max(0.0, variance))  # rounding may leave it just below zero

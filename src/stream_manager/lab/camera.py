@@ -12,8 +12,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO, Literal, Self
 
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.picture import Picture
@@ -26,9 +25,9 @@ class Camera:
     """One RTSP server with one or several mounts, in a process that this object owns.
 
     It sends `clip` (or the generated `picture`) in a loop, to each client from the first keyframe.
-    With `user` and `password` it asks for them (basic or digest). With `stutter_ms` it holds its
-    pictures back now and then, so that they leave up to that far apart. `port` 0 takes a free one
-    and keeps it for life. Use it as a context manager; if the owner is killed, the camera ends too.
+    With `user` and `password` it asks for them, in the manner of `auth`. With `stutter_ms` it holds
+    its pictures back now and then, so that they leave up to that far apart. `port` 0 takes a free
+    one and keeps it for life. Use it as a context manager; a killed owner's camera ends too.
     """
 
     def __init__(
@@ -38,6 +37,7 @@ class Camera:
         picture: Picture | None = None,
         user: str | None = None,
         password: str | None = None,
+        auth: Literal["basic", "digest"] = "digest",
         bind: str = "127.0.0.1",
         port: int = 0,
         stutter_ms: int = 0,
@@ -54,24 +54,22 @@ class Camera:
         if picture is not None:
             self._command += ["--size", f"{picture.width}x{picture.height}"]
             self._command += ["--fps", str(picture.fps), "--gop", str(picture.gop)]
-        if user is not None and password is not None:
-            self._command += ["--user", user, "--password-env", PASSWORD_VARIABLE]
+        if user is not None:
+            self._command += ["--user", user, "--auth", auth]
+        if password is not None:
+            self._command += ["--password-env", PASSWORD_VARIABLE]
             self._environment[PASSWORD_VARIABLE] = password
         self._urls: dict[str, str] = {}
         self._announced = False
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
+        self._waker: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        _kind: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property
@@ -121,6 +119,7 @@ class Camera:
         if process is None:
             return
         process.kill()
+        self._wake()  # before the wait, after which its pid may be another's
         process.wait()
         for pipe in (process.stdin, process.stdout, self._errors):
             assert pipe is not None
@@ -130,11 +129,25 @@ class Camera:
 
     def freeze(self) -> None:
         """Stop the process (SIGSTOP): sockets stay open and nothing flows."""
-        self._running().send_signal(signal.SIGSTOP)
+        process = self._running()
+        if self._waker is None:
+            # A stopped camera can't see that its owner died. A shell can: its pipe ends too.
+            self._waker = subprocess.Popen(  # noqa: S603 - a constant script and a number
+                ["/bin/sh", "-c", 'read -r _; kill -CONT "$0"', str(process.pid)],
+                stdin=subprocess.PIPE,
+                process_group=0,
+            )
+        process.send_signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let a frozen camera go on. What was due meanwhile leaves at once, in a burst."""
-        self._running().send_signal(signal.SIGCONT)
+        """Let a frozen camera go on: late by up to a second in a burst, else from the present."""
+        self._running()
+        self._wake()
+
+    def _wake(self) -> None:
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.communicate()
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
@@ -146,9 +159,8 @@ class Camera:
             raise UsageError("the camera already runs: stop it first")
         self._announced = False
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - die() closes it with the pipes
-        # It ends at EOF of its stdin, which only this process holds open. Were it frozen then, it
-        # could not see it: but as a process group of its own, in our session, it is orphaned by our
-        # death, and the kernel sends SIGHUP and SIGCONT to an orphaned group that is stopped.
+        # It ends when its stdin hangs up, which only this process holds open. In a process group
+        # of its own it is spared a terminal's Ctrl-C, so that its owner ends it in due order.
         self._process = subprocess.Popen(  # noqa: S603 - our own module, with our own options
             [*self._command, "--port", str(self.port), "--after-s", str(after_s)],
             env=self._environment,

@@ -15,7 +15,7 @@ from stream_manager.clock import chance
 from stream_manager.errors import UsageError
 from stream_manager.lab import clips
 from stream_manager.lab.picture import Picture
-from stream_manager.lab.rtsp_server import RtspServer
+from stream_manager.lab.rtsp_server import Credentials, RtspServer
 from stream_manager.lab.schedule import loop, stutter
 
 STDIN = 0
@@ -28,7 +28,7 @@ def serve(
     port: int = 0,
     clip: Path | None = None,
     picture: Picture | None = None,
-    credentials: tuple[str, str] | None = None,
+    credentials: Credentials | None = None,
     stutter_ms: int = 0,
     after_s: float = 0.0,
 ) -> None:
@@ -76,7 +76,7 @@ def main() -> int:
             port=options.port,
             clip=options.clip,
             picture=Picture(width=width, height=height, fps=options.fps, gop=options.gop),
-            credentials=_credentials(options.user, options.password_env),
+            credentials=_credentials(options),
             stutter_ms=options.stutter_ms,
             after_s=options.after_s,
         )
@@ -99,6 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--gop", type=int, default=10, help="pictures between keyframes")
     parser.add_argument("--user")
     parser.add_argument("--password-env", metavar="NAME", help="variable that holds the password")
+    parser.add_argument("--auth", choices=["basic", "digest"], default="digest")
     parser.add_argument("--stutter-ms", type=int, default=0, help="longest gap between pictures")
     parser.add_argument("--after-s", type=float, default=0.0, help="come up after that long")
     return parser
@@ -109,7 +110,8 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
-def _credentials(user: str | None, variable: str | None) -> tuple[str, str] | None:
+def _credentials(options: argparse.Namespace) -> Credentials | None:
+    user, variable = options.user, options.password_env
     if user is None and variable is None:
         return None
     if user is None or variable is None:
@@ -117,4 +119,4 @@ def _credentials(user: str | None, variable: str | None) -> tuple[str, str] | No
     password = os.environ.get(variable)
     if password is None:
         raise UsageError(f"--password-env {variable}: there is no such environment variable")
-    return user, password
+    return Credentials(user=user, password=password, method=options.auth)

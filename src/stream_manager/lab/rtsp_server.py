@@ -8,6 +8,8 @@ one thread, the pacer, hands every client's units over when they are due. So wha
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
 
 import gi
 
@@ -28,6 +30,7 @@ from stream_manager.lab.media import Clip  # noqa: E402
 from stream_manager.lab.schedule import Delivery  # noqa: E402
 
 ROUND_S = 0.004  # the pacer's shortest nap: units due within it leave together
+STALE_NS = Gst.SECOND  # after a freeze a camera goes on from the present, at a keyframe
 UNREAD_NS = 2 * Gst.SECOND  # a client that reads slower than this loses the oldest units
 BACKLOG = 128  # with the default of 5, a crowd's clients wait a second for a second SYN
 SESSION_CHECK_S = 2
@@ -44,6 +47,15 @@ PAYLOADERS = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Whom the server lets in, and how it asks."""
+
+    user: str
+    password: str
+    method: Literal["basic", "digest"]
+
+
 class Feed:
     """One client's deliveries on their way into its media's appsrcs."""
 
@@ -51,6 +63,7 @@ class Feed:
         self._sources = sources
         self._deliveries = deliveries
         self._next = next(deliveries)
+        self._broken: set[int] = set()  # tracks that lack a unit, until their next keyframe
         self.played_ns = 0
 
     def prime(self) -> None:
@@ -58,21 +71,26 @@ class Feed:
         waiting = set(range(len(self._sources)))
         while waiting:
             waiting.discard(self._next.track)
-            self._push()
+            self._hand_over()
 
     def advance(self, played_ns: int) -> int:
         """Hand over all that is due `played_ns` after PLAY; return when the next unit is due."""
         self.played_ns = played_ns
         while self._next.due_ns <= played_ns:
-            self._push()
+            self._hand_over()
         return self._next.due_ns
 
-    def _push(self) -> None:
-        delivery = self._next
+    def _hand_over(self) -> None:
+        delivery, self._next = self._next, next(self._deliveries)
+        if self.played_ns - delivery.due_ns > STALE_NS:
+            self._broken.add(delivery.track)
+        elif delivery.unit.key:
+            self._broken.discard(delivery.track)
+        if delivery.track in self._broken:
+            return
         buffer = Gst.Buffer.new_wrapped(delivery.unit.data)
         buffer.pts = delivery.pts_ns
         self._sources[delivery.track].push_buffer(buffer)
-        self._next = next(self._deliveries)
 
 
 class Pacer:
@@ -116,7 +134,7 @@ class RtspServer:
         deliveries: Callable[[], Iterator[Delivery]],
         *,
         mounts: tuple[str, ...],
-        credentials: tuple[str, str] | None,
+        credentials: Credentials | None,
     ) -> None:
         self._clip = clip
         self._deliveries = deliveries
@@ -127,7 +145,7 @@ class RtspServer:
         for mount in mounts:
             points.add_factory(f"/{mount}", self._factory())
         if credentials is not None:
-            self._server.set_auth(_auth(*credentials))
+            self._server.set_auth(_auth(credentials))
 
     def listen(self, bind: str, port: int) -> int:
         """Accept connections from now on; return the port. Raises `UsageError` if it is taken."""
@@ -204,14 +222,16 @@ def _send_at_once(_server: GstRtspServer.RTSPServer, client: GstRtspServer.RTSPC
     stream.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _auth(user: str, password: str) -> GstRtspServer.RTSPAuth:
-    """Ask for a password, basic or digest, as the client prefers."""
+def _auth(credentials: Credentials) -> GstRtspServer.RTSPAuth:
     token = GstRtspServer.RTSPToken()
     token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
     auth = GstRtspServer.RTSPAuth()
-    # Bits by meaning, but an enum by declaration, which does not know both at once.
-    both = GstRtsp.RTSPAuthMethod.BASIC | GstRtsp.RTSPAuthMethod.DIGEST
-    auth.set_supported_methods(both)  # type: ignore[arg-type]
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
-    auth.add_digest(user, password, token)
+    user, password = credentials.user, credentials.password
+    # Both at once can't be had from Python: their union is no value of the declared enum.
+    if credentials.method == "basic":
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.BASIC)
+        auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+    else:
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        auth.add_digest(user, password, token)
     return auth

@@ -1,0 +1,77 @@
+from itertools import islice, pairwise
+
+from stream_manager.lab.media import Clip, Kind, Track, Unit
+from stream_manager.lab.schedule import Delivery, loop, stutter
+
+MS = 1_000_000
+
+
+def track(kind: Kind, *pts_ms: int) -> Track:
+    """Make a track whose units hold their own index."""
+    units = tuple(
+        Unit(data=bytes([index]), pts_ns=pts * MS, key=index == 0)
+        for index, pts in enumerate(pts_ms)
+    )
+    return Track(kind=kind, caps="", units=units)
+
+
+def told(delivery: Delivery) -> tuple[str, int, int, int]:
+    """Tell kind, index, PTS and time of leaving, the times in milliseconds."""
+    return (
+        delivery.kind.value,
+        delivery.unit.data[0],
+        delivery.pts_ns // MS,
+        delivery.due_ns // MS,
+    )
+
+
+def test_a_loop_goes_on_where_it_ended() -> None:
+    """The second round follows the first without a seam, tracks interleaved by time."""
+    clip = Clip(
+        tracks=(track(Kind.VIDEO, 0, 40), track(Kind.AUDIO, 10, 50)),
+        period_ns=80 * MS,
+    )
+    assert [told(delivery) for delivery in islice(loop(clip), 6)] == [
+        ("video", 0, 0, 0),
+        ("audio", 0, 10, 10),
+        ("video", 1, 40, 40),
+        ("audio", 1, 50, 50),
+        ("video", 0, 80, 80),
+        ("audio", 0, 90, 90),
+    ]
+
+
+def test_pictures_that_are_shown_out_of_order_leave_evenly() -> None:
+    """With B-frames, units leave in decoding order, one picture's time apart."""
+    clip = Clip(tracks=(track(Kind.VIDEO, 0, 120, 40, 80),), period_ns=160 * MS)
+    assert [told(delivery)[2:] for delivery in islice(loop(clip), 5)] == [
+        (0, 0),
+        (120, 40),
+        (40, 80),
+        (80, 120),
+        (160, 160),
+    ]
+
+
+def test_stutter_holds_within_its_bound_and_spares_the_timestamps() -> None:
+    """Gaps between pictures reach towards the bound and not past it; order and PTS are kept."""
+    clip = Clip(
+        tracks=(track(Kind.VIDEO, 0, 40, 80, 120), track(Kind.AUDIO, 0, 64, 128)),
+        period_ns=160 * MS,
+    )
+    draws = iter([0.0, 0.99] * 2000)  # every picture holds, as long as it can
+    steady = list(islice(loop(clip), 700))
+    held = list(islice(stutter(loop(clip), gap_ns=300 * MS, chance=lambda: next(draws)), 700))
+    assert [told(delivery)[:3] for delivery in held] == [told(delivery)[:3] for delivery in steady]
+    assert all(late.due_ns >= true.due_ns for late, true in zip(held, steady, strict=True))
+    assert all(later.due_ns >= earlier.due_ns for earlier, later in pairwise(held))
+    pictures = [delivery.due_ns for delivery in held if delivery.kind is Kind.VIDEO]
+    gaps = [later - earlier for earlier, later in pairwise(pictures)]
+    assert 290 * MS < max(gaps) <= 300 * MS
+
+
+def test_no_stutter_changes_nothing() -> None:
+    """A gap of zero leaves every delivery as it was, whatever is drawn."""
+    clip = Clip(tracks=(track(Kind.VIDEO, 0, 40),), period_ns=80 * MS)
+    plain = list(islice(loop(clip), 20))
+    assert list(islice(stutter(loop(clip), gap_ns=0, chance=lambda: 0.0), 20)) == plain

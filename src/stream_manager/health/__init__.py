@@ -5,11 +5,12 @@ stalled?), state (what is that in one word?), outages (what did it cost?).
 """
 
 from stream_manager.health.outages import Outage, Outages
-from stream_manager.health.pulse import Pulse, Stall
+from stream_manager.health.pulse import BORNE_FOR_S, Pulse, Stall
 from stream_manager.health.rhythm import Rhythm
 from stream_manager.health.state import HealthState, health_of
 
 __all__ = [
+    "BORNE_FOR_S",
     "HealthState",
     "Outage",
     "Outages",

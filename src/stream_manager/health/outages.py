@@ -1,13 +1,18 @@
 """Outages: from the last good media to the first media of the run that verified."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outage:
-    """One outage; instants are monotonic seconds, `ended_s` is None while it lasts."""
+    """One outage; instants are monotonic seconds, `ended_s` is None while it lasts.
+
+    began_at: when it began by the wall clock of that moment; it names the outage from then on.
+    """
 
     began_s: float
+    began_at: datetime
     cause: str
     code: str
     attempts: int = 0
@@ -25,10 +30,10 @@ class Outages:
         self.lost_s = lost_s
         self.current: Outage | None = None
 
-    def begin(self, *, last_media_s: float, cause: str, code: str) -> None:
+    def begin(self, outage: Outage) -> None:
         """Open an outage; one that is open already goes on, with the cause that began it."""
         if self.current is None:
-            self.current = Outage(began_s=last_media_s, cause=cause, code=code)
+            self.current = outage
 
     def attempted(self) -> None:
         """Count one attempt to end the outage."""

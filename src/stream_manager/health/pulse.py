@@ -4,12 +4,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from stream_manager.health.rhythm import Rhythm
-from stream_manager.pipelines.messages import TrackProgress
+from stream_manager.pipelines.messages import Track, TrackProgress
+
+# How long after the first media a promised track may still be silent before it is called missing,
+# and how long a missing one is borne before the source is rebuilt for it.
+MISSING_AFTER_S = 3.0
+BORNE_FOR_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """A track that was silent for longer than it may be."""
+    """A video track that was silent for longer than it may be."""
 
     track: str
     silent_s: float
@@ -19,24 +24,33 @@ class Stall:
 class Pulse:
     """Judges one run (one epoch) of a source by the worker's reports.
 
-    rhythms: what earlier runs learned, by track. stall_after_s: a fixed limit; None learns it.
+    expected: names of the tracks of the last verified run; with those present they are what this
+        run must bring. rhythms: what earlier runs learned, by track.
+    stall_after_s: a fixed limit of silence; None: learned.
     """
 
     def __init__(
         self,
         *,
-        tracks: Iterable[str],
+        tracks: Iterable[Track],
+        expected: Iterable[str],
         verify_for_s: float,
         stall_after_s: float | None,
         rhythms: Mapping[str, Rhythm],
     ) -> None:
+        present = tuple(tracks)
+        self._video = {track.name for track in present if track.kind == "video"}
+        self._promised = {track.name for track in present} | set(expected)
         self._verify_for_s = verify_for_s
         self._stall_after_s = stall_after_s
-        self.rhythms: dict[str, Rhythm] = {name: rhythms.get(name, Rhythm()) for name in tracks}
-        self._frames: dict[str, int] = dict.fromkeys(self.rhythms, 0)
+        self._frames = dict.fromkeys((track.name for track in present), 0)
         self._silent: set[str] = set()
+        self._missing_since_s: float | None = None
+        self.rhythms = {name: rhythms.get(name, Rhythm()) for name in self._frames}
         self.first_media_s: float | None = None
+        self.last_media_s: float | None = None
         self.proven = False
+        self.missing: frozenset[str] = frozenset()
 
     def allowed_s(self, track: str) -> float:
         """Return the silence that `track` may show."""
@@ -56,31 +70,40 @@ class Pulse:
 
         at_s: when the worker made the report, by its own clock, so that a manager that is late
         sees no stall; late_s: how late the worker itself was, which excuses as much silence.
-        output_last_s: the newest write of any output. Silence in the source counts only if the
-        outputs are silent too or other tracks flow, and only in the second report in a row.
+        output_last_s: the newest write of any output, None without outputs. Silence counts in the
+        second report in a row, and only if the outputs are silent too or another track flows.
         """
-        known = [reading for reading in readings if reading.name in self.rhythms]
-        for reading in known:
+        heard = {it.name: it for it in readings if it.name in self.rhythms}
+        for reading in heard.values():
             self._learn(reading)
-        begun = [reading.first_s for reading in known if reading.first_s is not None]
-        if begun and self.first_media_s is None:
-            self.first_media_s = min(begun)
-        stalls = {
-            stall.track: stall
-            for reading in known
-            if (stall := self._silence(reading, at_s, late_s)) is not None
+        firsts = [it.first_s for it in heard.values() if it.first_s is not None]
+        if firsts and self.first_media_s is None:
+            self.first_media_s = min(firsts)
+        lasts = [it.last_s for it in heard.values() if it.name in self._video and it.last_s]
+        self.last_media_s = max(lasts, default=self.last_media_s)
+        silences = {
+            name: stall
+            for name, it in heard.items()
+            if (stall := self._silence(it, at_s, late_s)) is not None
         }
-        confirmed = [stall for track, stall in stalls.items() if track in self._silent]
-        self._silent = set(stalls)
-        if not self.proven:
-            self.proven = not stalls and len(known) > 0 and all(map(self._verified, known))
-        if not confirmed:
-            return None
-        worst = max(confirmed, key=lambda stall: stall.silent_s)
-        outputs_flow = output_last_s is not None and at_s - output_last_s <= worst.allowed_s
-        if outputs_flow and len(stalls) == len(known):
-            return None
-        return worst
+        self._miss(heard, silences, at_s)
+        self.proven = self.proven or self._verified(heard, silences)
+        return self._stalled(heard, silences, at_s=at_s, output_last_s=output_last_s)
+
+    def missed_for_s(self, at_s: float) -> float:
+        """Return for how long something promised has been missing."""
+        return 0.0 if self._missing_since_s is None else at_s - self._missing_since_s
+
+    def accept_missing(self) -> None:
+        """Take the tracks that flow as all that there is, from now on."""
+        self._promised -= self.missing
+        self.missing = frozenset()
+        self._missing_since_s = None
+
+    @property
+    def promised(self) -> frozenset[str]:
+        """The tracks that this run has to bring."""
+        return frozenset(self._promised)
 
     def _learn(self, reading: TrackProgress) -> None:
         new = reading.frames - self._frames[reading.name]
@@ -94,14 +117,50 @@ class Pulse:
 
     def _silence(self, reading: TrackProgress, at_s: float, late_s: float) -> Stall | None:
         if reading.last_s is None:
-            return None  # nothing yet: the start deadline judges that
+            return None  # nothing yet: that is for the start deadline, or a missing track
         silent_s = at_s - reading.last_s
         allowed_s = self.allowed_s(reading.name)
         if silent_s <= allowed_s + late_s:
             return None
         return Stall(track=reading.name, silent_s=silent_s, allowed_s=allowed_s)
 
-    def _verified(self, reading: TrackProgress) -> bool:
-        if reading.first_s is None or reading.last_s is None:
-            return False
-        return reading.last_s - reading.first_s >= self._verify_for_s
+    def _miss(
+        self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall], at_s: float
+    ) -> None:
+        begun_s = self.first_media_s
+        if begun_s is None or at_s - begun_s < MISSING_AFTER_S:
+            return
+        flowing = {name for name, it in heard.items() if it.last_s and name not in silences}
+        self.missing = frozenset(self._promised - flowing - self._video)
+        if not self.missing:
+            self._missing_since_s = None
+        elif self._missing_since_s is None:
+            self._missing_since_s = at_s
+
+    def _verified(self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall]) -> bool:
+        due = self._promised - self.missing
+        return bool(self._video) and all(
+            (it := heard.get(name)) is not None
+            and name not in silences
+            and it.first_s is not None
+            and it.last_s is not None
+            and it.last_s - it.first_s >= self._verify_for_s
+            for name in due
+        )
+
+    def _stalled(
+        self,
+        heard: Mapping[str, TrackProgress],
+        silences: Mapping[str, Stall],
+        *,
+        at_s: float,
+        output_last_s: float | None,
+    ) -> Stall | None:
+        confirmed = [silences[name] for name in self._video & self._silent & silences.keys()]
+        self._silent = set(silences)
+        if not confirmed:
+            return None
+        worst = max(confirmed, key=lambda stall: stall.silent_s)
+        outputs_flow = output_last_s is not None and at_s - output_last_s <= worst.allowed_s
+        others_flow = any(it.last_s and name not in silences for name, it in heard.items())
+        return None if outputs_flow and not others_flow else worst

@@ -1,0 +1,160 @@
+"""The manager's side of the fork server: keeps one running, and asks it for workers."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from stream_manager.clock import Clock
+from stream_manager.errors import OutsideError
+from stream_manager.pipelines import sockets
+from stream_manager.pipelines.messages import Exited, FromForkServer, Spawn, Spawned, SpawnFailed
+from stream_manager.streams.channel import Channel
+
+# Building the registry of a fresh machine takes seconds; everything after is a fork.
+SERVER_WITHIN_S = 30.0
+SPAWN_WITHIN_S = 5.0
+STATUS_WITHIN_S = 0.5
+POLL_S = 0.01
+
+_decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
+
+
+class SpawnRefused(OutsideError):  # noqa: N818 - what happened, as the fault tells it
+    """No worker was made; nothing is left of it. `code` is an errno's name or "lost"."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forked:
+    """A worker that lives: `pidfd` is the caller's to close."""
+
+    pid: int
+    pidfd: int
+
+
+class Launcher:
+    """Spawns workers through one fork server, which it starts again whenever that is gone.
+
+    socket_path, registry_path, log_path: the server's socket, plugin cache and log file.
+    """
+
+    def __init__(
+        self, *, socket_path: Path, registry_path: Path, log_path: Path, clock: Clock
+    ) -> None:
+        self._command = (
+            *(sys.executable, "-m", "stream_manager.pipelines.forkserver"),
+            *("--socket", str(socket_path)),
+            *("--registry", str(registry_path)),
+            *("--log", str(log_path)),
+        )
+        self._socket_path = socket_path
+        self._clock = clock
+        self._server: subprocess.Popen[bytes] | None = None
+        self._channel: Channel[FromForkServer] | None = None
+        self._starting = asyncio.Lock()
+        self._pending: dict[tuple[str, int], asyncio.Future[Forked]] = {}
+        self._statuses: dict[int, asyncio.Future[int]] = {}
+
+    async def spawn(self, order: Spawn) -> Forked:
+        """Return a worker that already listens. Raises SpawnRefused."""
+        channel = await self._ready()
+        key = (order.stream, order.epoch)
+        forked: asyncio.Future[Forked] = asyncio.get_running_loop().create_future()
+        self._pending[key] = forked
+        try:
+            if not channel.send(order):
+                raise SpawnRefused("lost", "the fork server does not take orders")
+            async with asyncio.timeout(SPAWN_WITHIN_S):
+                return await forked
+        except TimeoutError:
+            raise SpawnRefused("lost", "the fork server does not answer") from None
+        finally:
+            self._pending.pop(key, None)
+
+    async def exit_code(self, pid: int) -> int | None:
+        """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
+        status = self._statuses.setdefault(pid, asyncio.get_running_loop().create_future())
+        try:
+            async with asyncio.timeout(STATUS_WITHIN_S):
+                return os.waitstatus_to_exitcode(await status)
+        except TimeoutError:
+            return None
+        finally:
+            self._statuses.pop(pid, None)
+
+    async def close(self) -> None:
+        """Let the fork server go; it ends when its last worker has."""
+        if self._channel is not None:
+            self._channel.close()
+        if self._server is not None:
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(self._server.wait, 1.0)
+        self._socket_path.unlink(missing_ok=True)
+
+    async def _ready(self) -> Channel[FromForkServer]:
+        async with self._starting:
+            if self._channel is None or not self._channel.open:
+                self._channel = await self._start()
+            return self._channel
+
+    async def _start(self) -> Channel[FromForkServer]:
+        if self._server is not None:
+            self._server.poll()  # reaps the one that ended
+        self._socket_path.unlink(missing_ok=True)
+        try:
+            self._server = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, at once
+                self._command, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except OSError as error:
+            raise SpawnRefused("lost", f"the fork server can't be started: {error}") from error
+        deadline_s = self._clock.monotonic_s() + SERVER_WITHIN_S
+        while True:
+            try:
+                connection = sockets.connect(str(self._socket_path))
+            except OSError as error:
+                if (code := self._server.poll()) is not None:
+                    raise SpawnRefused(
+                        "lost", f"the fork server ended at once with exit code {code}"
+                    ) from error
+                if self._clock.monotonic_s() > deadline_s:
+                    self._server.kill()
+                    raise SpawnRefused("lost", "the fork server did not come up") from error
+                await self._clock.sleep(POLL_S)
+            else:
+                return Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
+
+    def _heard(self, message: FromForkServer, fds: list[int]) -> None:
+        match message:
+            case Spawned():
+                pending = self._pending.get((message.stream, message.epoch))
+                if pending is None or pending.done():
+                    # Its order was given up: nobody would ever watch it.
+                    with suppress(ProcessLookupError):
+                        os.kill(message.pid, 9)
+                    os.close(fds[0])
+                    return
+                pending.set_result(Forked(pid=message.pid, pidfd=fds[0]))
+            case SpawnFailed():
+                pending = self._pending.get((message.stream, message.epoch))
+                if pending is not None and not pending.done():
+                    pending.set_exception(SpawnRefused(message.code, message.text))
+            case Exited():
+                status = self._statuses.setdefault(
+                    message.pid, asyncio.get_running_loop().create_future()
+                )
+                if not status.done():
+                    status.set_result(message.status)
+
+    def _lost(self, why: str) -> None:
+        for pending in self._pending.values():
+            if not pending.done():
+                pending.set_exception(SpawnRefused("lost", f"the fork server is gone: {why}"))

@@ -1,0 +1,222 @@
+"""`StreamManager`: all streams under one supervisor, and what the API may ask of them."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from stream_manager.api import Verb
+from stream_manager.clock import Clock, chance, wall_of
+from stream_manager.config import Configuration, StreamSettings
+from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart, explain
+from stream_manager.store import Entry, Store
+from stream_manager.streams.entries import entry
+from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.oom import OutOfMemoryWatch
+from stream_manager.streams.report import report
+from stream_manager.streams.stream import Stream
+from stream_manager.streams.views import stream_status
+from stream_manager.supervision import Supervisor
+
+LOOK_EVERY_S = 0.25
+OBSERVE_EVERY_S = 10.0
+POLL_S = 0.02
+
+log = structlog.get_logger()
+
+
+class StreamManager:
+    """Runs the configured streams. Used on one event loop; `run()` spans its life.
+
+    runtime_dir and log_dir exist and are ours.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        launcher: Launcher,
+        clock: Clock,
+        runtime_dir: Path,
+        log_dir: Path,
+    ) -> None:
+        self._store = store
+        self._launcher = launcher
+        self._clock = clock
+        self._runtime_dir = runtime_dir
+        self._log_dir = log_dir
+        self._began_s = clock.monotonic_s()
+        self._oom = OutOfMemoryWatch(clock)
+        self._streams: dict[str, Stream] = {}
+        self._leaving: dict[str, StreamSettings | None] = {}
+        self.lag_s = 0.0
+        self.stopping = asyncio.Event()
+        self._supervisor = Supervisor(
+            recovery=RecoveryManager(chance=chance, first_seq=store.last_seq() + 1),
+            journal=self._write,
+            clock=clock,
+            watch=self._decided,
+        )
+
+    async def run(self) -> None:
+        """Decide and watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._supervisor.run(), name="supervisor")
+            tasks.create_task(self._look(), name="look")
+
+    def configure(self, configuration: Configuration) -> None:
+        """Run these streams: new ones start, changed ones start anew, missing ones stop."""
+        wanted = {settings.spec.id: settings for settings in configuration.streams}
+        for id_, stream in list(self._streams.items()):
+            settings = wanted.pop(id_, None)
+            if settings is None or settings.digest != stream.settings.digest:
+                self._leaving[id_] = settings
+                stream.want(up=False)
+        for settings in wanted.values():
+            self._add(settings)
+
+    async def stop(self, at_most_s: float) -> bool:
+        """Stop every stream; False if some still ran after `at_most_s`."""
+        for stream in self._streams.values():
+            stream.want(up=False)
+        deadline_s = self._clock.monotonic_s() + at_most_s
+        while not all(map(self._stopped, self._streams.values())):
+            if self._clock.monotonic_s() > deadline_s:
+                return False
+            await self._clock.sleep(POLL_S)
+        return True
+
+    def _add(self, settings: StreamSettings) -> None:
+        id_ = settings.spec.id
+        stream = Stream(
+            settings,
+            supervisor=self._supervisor,
+            store=self._store,
+            launcher=self._launcher,
+            oom=self._oom,
+            clock=self._clock,
+            socket_dir=self._runtime_dir,
+            log_dir=self._log_dir,
+        )
+        self._streams[id_] = stream
+        if self._store.desired().get(id_, True):
+            stream.want(up=True)
+        else:
+            log.info("stopped by an operator earlier", stream=id_)
+
+    def _stopped(self, stream: Stream) -> bool:
+        return stream.record_of(stream.id).phase is Phase.STOPPED
+
+    # --- what the supervisor tells ---------------------------------------------------------------
+
+    async def _write(self, decisions: Sequence[Decision], at_most_s: float) -> bool:
+        entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
+        return await self._store.write(entries, at_most_s)
+
+    def _decided(self, decision: Decision) -> None:
+        id_ = decision.after.spec.id.partition("/")[0]
+        stream = self._streams[id_]
+        outage = stream.decided(decision)
+        report(decision, outage, wall=self._local)
+        if id_ in self._leaving and self._stopped(stream):
+            # Not before the decisions of this round are all acted upon.
+            asyncio.get_running_loop().call_soon(self._replace, stream)
+
+    def _replace(self, stream: Stream) -> None:
+        if stream.id not in self._leaving or not self._stopped(stream):
+            return
+        settings = self._leaving.pop(stream.id)
+        stream.leave()
+        del self._streams[stream.id]
+        if settings is not None:
+            self._add(settings)
+
+    def _local(self, instant_s: float) -> str:
+        return f"{wall_of(instant_s, self._clock).astimezone():%H:%M:%S}"
+
+    async def _look(self) -> None:
+        """Find silent workers; a look that comes late excuses as much silence."""
+        observed_s = expected_s = self._clock.monotonic_s()
+        while True:
+            expected_s += LOOK_EVERY_S
+            await self._clock.sleep(max(expected_s - self._clock.monotonic_s(), 0.0))
+            now_s = self._clock.monotonic_s()
+            self.lag_s, expected_s = max(now_s - expected_s, 0.0), max(now_s, expected_s)
+            for stream in self._streams.values():
+                stream.look(lag_s=self.lag_s)
+            if now_s - observed_s >= OBSERVE_EVERY_S:
+                observed_s = now_s
+                self._oom.look()
+                for stream in self._streams.values():
+                    stream.history.observe()
+
+    # --- what the API asks (api.Service) ---------------------------------------------------------
+
+    def stream_ids(self) -> Sequence[str]:
+        """Return the configured streams."""
+        return tuple(self._streams)
+
+    def status(self) -> dict[str, Any]:
+        """Return the values of `status --json`."""
+        store = self._store.health()
+        return {
+            "manager": {
+                "pid": os.getpid(),
+                "uptime_s": self._clock.monotonic_s() - self._began_s,
+                "version": version("stream-manager"),
+                "store": {
+                    "state": store.state,
+                    "error": store.error,
+                    "waiting": store.waiting,
+                    "dropped": store.dropped,
+                    "since": store.since,
+                },
+            },
+            "streams": [stream_status(it, self._clock) for it in self._streams.values()],
+            "domains": [],
+            "pressure": {},
+        }
+
+    def explain(self, stream: str) -> list[str]:
+        """Return sentences about each component, the deciding facts first."""
+        now_s = self._clock.monotonic_s()
+        it = self._streams[stream]
+        return [
+            sentence
+            for id_ in it.ids
+            for sentence in explain(it.record_of(id_), now_s=now_s, wall=self._local)
+        ]
+
+    async def command(self, stream: str, verb: Verb) -> None:
+        """Take an operator's command; stop and start are remembered over restarts of ours."""
+        it = self._streams[stream]
+        match verb:
+            case "stop":
+                self._store.set_desired(stream, up=False)
+                it.want(up=False)
+            case "start":
+                self._store.set_desired(stream, up=True)
+                it.want(up=True)
+                it.post(Reset(id=it.id))
+            case "restart":
+                self._store.set_desired(stream, up=True)
+                it.want(up=True)
+                it.post(Restart(id=it.id))
+            case "reset":
+                it.post(Reset(id=it.id))
+
+    async def journal(
+        self, stream: str | None, after: int | None, limit: int, wait_s: float
+    ) -> list[Entry]:
+        """Return entries, waiting for the first one where there is none yet."""
+        if after is None or wait_s <= 0:
+            return self._store.journal(stream, after, limit)
+        return await self._store.follow(stream, after, limit, wait_s)
+
+    def shutdown(self) -> None:
+        """Begin to stop the streams and the manager."""
+        self.stopping.set()

@@ -1,0 +1,37 @@
+"""The parts of a worker as components: a source, an output."""
+
+from collections.abc import Callable
+
+from stream_manager.pipelines.messages import StartRecord, StartSource, StopPart
+from stream_manager.recovery import Action, Event, Gone, Start
+from stream_manager.streams.worker import Worker
+
+
+class Part:
+    """Component: something that a worker runs by itself, named `STREAM/PART`.
+
+    order: makes what to tell the worker when the part starts.
+    """
+
+    def __init__(
+        self,
+        id_: str,
+        worker: Worker,
+        *,
+        post: Callable[[Event], None],
+        order: Callable[[Start], StartSource | StartRecord],
+    ) -> None:
+        self.id = id_
+        self.name = id_.rpartition("/")[2]
+        self._worker = worker
+        self._post = post
+        self._order = order
+
+    def begin(self, action: Action) -> None:
+        """Tell the worker. One that can't be told has ended, or will be found hanging."""
+        if isinstance(action, Start):
+            self._worker.send(self._order(action))
+            return
+        stop = StopPart(part=self.name, epoch=action.epoch, grace_s=action.grace_s)
+        if not self._worker.send(stop):
+            self._post(Gone(id=self.id, epoch=action.epoch))

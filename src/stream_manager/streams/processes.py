@@ -1,0 +1,66 @@
+"""Telling a process from a later one with its pid, and ending what an earlier manager left."""
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+from stream_manager.clock import Clock
+from stream_manager.store import Store, WorkerRow
+
+LEAVE_WITHIN_S = 6.0  # a worker that lost its manager finishes its files in at most four seconds
+POLL_S = 0.05
+
+
+def boot_id() -> str:
+    """Return the name of this boot; pids and start times mean nothing in another."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def start_ticks(pid: int) -> int | None:
+    """Return when `pid` was started, in clock ticks since boot; None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+async def end_leftovers(store: Store, clock: Clock) -> list[WorkerRow]:
+    """End the workers of a manager that is no more, and return those that were still alive.
+
+    A recycled pid is never touched: boot, pid and start time must all be those that were saved.
+    """
+    this_boot = boot_id()
+    alive = [row for row in store.workers() if row.boot_id == this_boot and _lives(row)]
+    await asyncio.gather(*(_end(row, clock) for row in alive))
+    for row in store.workers():
+        store.forget_worker(row.stream)
+    return alive
+
+
+def _lives(row: WorkerRow) -> bool:
+    return start_ticks(row.pid) == row.start_ticks
+
+
+async def _end(row: WorkerRow, clock: Clock) -> None:
+    try:
+        pidfd = os.pidfd_open(row.pid)
+    except OSError:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if not _lives(row):
+                return
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(pidfd, number)
+            deadline_s = clock.monotonic_s() + LEAVE_WITHIN_S
+            while _lives(row) and clock.monotonic_s() < deadline_s:
+                await clock.sleep(POLL_S)
+    finally:
+        os.close(pidfd)

@@ -1,0 +1,137 @@
+"""The control process from its first lock to its last: what `stream-manager run` does."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import structlog
+
+from stream_manager.api import create_app, tcp_socket, unix_socket
+from stream_manager.api import serve as serve_api
+from stream_manager.clock import SystemClock
+from stream_manager.config import Configuration, ConfigurationErrors
+from stream_manager.store import Store, lock_directory
+from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.manager import StreamManager
+from stream_manager.streams.processes import end_leftovers
+
+# SIGTERM ends everything within five seconds; the API and the store take what is left of it.
+STOP_WITHIN_S = 4.0
+
+log = structlog.get_logger()
+
+
+async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
+    """Run the configured streams until SIGTERM, SIGINT or a shutdown command; return 0.
+
+    A second signal ends everything at once. SIGHUP reads the configuration again: one with errors
+    is refused and changes nothing. Raises UsageError where another manager runs, and OutsideError
+    where the API can't listen.
+    """
+    clock = SystemClock()
+    settings = configuration.manager
+    async with AsyncExitStack() as stack:
+        runtime = lock_directory(settings.runtime_dir)
+        stack.callback(runtime.release)
+        store = Store.open(
+            settings.state_dir, clock=clock, on_fault=lambda text: log.error(text, cause="storage")
+        )
+        stack.callback(store.close)
+        sockets = [unix_socket(runtime)]
+        stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
+        if settings.listen is not None:
+            sockets.append(tcp_socket(*settings.listen))
+        for left in await end_leftovers(store, clock):
+            log.warning("ended a worker that an earlier manager left", stream=left.stream)
+        for stale in settings.runtime_dir.glob("w-*.sock"):
+            stale.unlink(missing_ok=True)
+        log_dir = _directory(settings.state_dir / "logs")
+        launcher = Launcher(
+            socket_path=settings.runtime_dir / "forkserver.sock",
+            registry_path=settings.state_dir / "gstreamer-registry.bin",
+            log_path=log_dir / "forkserver.log",
+            clock=clock,
+        )
+        stack.push_async_callback(launcher.close)
+        manager = StreamManager(
+            store=store,
+            launcher=launcher,
+            clock=clock,
+            runtime_dir=settings.runtime_dir,
+            log_dir=log_dir,
+        )
+        _make_volumes(configuration)
+        _listen_to_signals(manager, reload)
+        running = asyncio.create_task(manager.run(), name="manager")
+        api = asyncio.create_task(serve_api(create_app(manager), sockets), name="api")
+        api.add_done_callback(_tell_the_end_of_the_api)
+        manager.configure(configuration)
+        log.info(
+            "started",
+            streams=len(configuration.streams),
+            state_dir=str(settings.state_dir),
+            runtime_dir=str(settings.runtime_dir),
+        )
+        stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
+        await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()  # the loop of decisions broke: a bug, to be seen whole
+        log.info("stopping")
+        if not await manager.stop(STOP_WITHIN_S):
+            log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
+        for task in (running, api, stopping):
+            task.cancel()
+        await asyncio.gather(running, api, stopping, return_exceptions=True)
+        log.info("stopped")
+    return 0
+
+
+def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
+    """Say that commands no longer work; the streams need none."""
+    if not api.cancelled() and (error := api.exception()) is not None:
+        log.error("the API has ended, the streams go on", error=repr(error))
+
+
+def _listen_to_signals(manager: StreamManager, reload: Callable[[], Configuration]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        if manager.stopping.is_set():
+            log.warning("stopping at once")
+            os._exit(1)  # the workers see their manager gone and finish their files
+        manager.shutdown()
+
+    def read_again() -> None:
+        try:
+            configuration = reload()
+        except ConfigurationErrors as errors:
+            log.error(  # noqa: TRY400 - the user's mistake, not ours: its lines say all
+                "the configuration is refused, nothing changed", errors=str(errors)
+            )
+            return
+        _make_volumes(configuration)
+        manager.configure(configuration)
+        log.info("configuration read again", streams=len(configuration.streams))
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, read_again)
+
+
+def _make_volumes(configuration: Configuration) -> None:
+    for volume in configuration.volumes:
+        try:
+            _directory(volume.path)
+        except OSError as error:
+            # The recorders will say so too, and go on trying; the streams themselves run.
+            log.error(  # noqa: TRY400 - the disk's trouble: its name says all
+                "a volume can't be made", volume=volume.id, error=str(error)
+            )
+
+
+def _directory(path: Path) -> Path:
+    path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return path

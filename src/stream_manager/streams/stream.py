@@ -1,0 +1,309 @@
+"""One stream, the manager's side: its three components, what they say, what they cost.
+
+worker messages -> events for the supervisor      (facts about parts, by their epoch)
+progress        -> pulse -> Proved, or a stall    (media alone proves anything)
+decisions       -> history, snapshots             (what it cost, what to go on from)
+"""
+
+from pathlib import Path
+
+from stream_manager.clock import Clock
+from stream_manager.config import StreamSettings
+from stream_manager.health import BORNE_FOR_S, Outage, Pulse
+from stream_manager.pipelines.messages import (
+    FromWorker,
+    OutputProgress,
+    PartFailed,
+    PartGone,
+    PartStarted,
+    Progress,
+    SegmentClosed,
+    Spawn,
+    StartRecord,
+    StartSource,
+    Track,
+)
+from stream_manager.recovery import (
+    UP,
+    Decision,
+    Event,
+    Failed,
+    Fault,
+    Gone,
+    Phase,
+    Proved,
+    Record,
+    Spec,
+    Start,
+    Started,
+    Wanted,
+)
+from stream_manager.store import Store
+from stream_manager.streams.history import History
+from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.media import Media
+from stream_manager.streams.oom import OutOfMemoryWatch
+from stream_manager.streams.parts import Part
+from stream_manager.streams.processes import boot_id, start_ticks
+from stream_manager.streams.snapshots import Snapshots
+from stream_manager.streams.worker import Worker
+from stream_manager.supervision import Supervisor
+
+# A worker that says nothing for this long hangs; it reports five times a second.
+HANG_AFTER_S = 2.0
+# An output that takes nothing for this long, while the source brings media, is stalled.
+OUTPUT_SILENT_S = 5.0
+
+
+class Stream:
+    """One stream under `supervisor`. It is STOPPED until `want(up=True)`."""
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        *,
+        supervisor: Supervisor,
+        store: Store,
+        launcher: Launcher,
+        oom: OutOfMemoryWatch,
+        clock: Clock,
+        socket_dir: Path,
+        log_dir: Path,
+    ) -> None:
+        self.settings = settings
+        self.id = settings.spec.id
+        self.source_id = f"{self.id}/source"
+        self.record_id = f"{self.id}/record"
+        self.history = History(self.id, store=store, clock=clock)
+        self.media = Media()
+        self.output: OutputProgress | None = None
+        self._supervisor = supervisor
+        self._store = store
+        self._clock = clock
+        self._tracks: tuple[Track, ...] = ()
+        self._pulse: Pulse | None = None
+        self._pulse_epoch = 0
+        self._accept_missing = False
+        self._proved: dict[str, int] = {}
+        self._snapshots = Snapshots(settings, store=store, clock=clock)
+        order = Spawn(
+            stream=self.id,
+            instance=store.instance_id(),
+            epoch=0,
+            socket_path="",
+            log_path=str(log_dir / f"{self.id}.log"),
+            secrets=settings.spec.secrets,
+        )
+        self.worker = Worker(
+            order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
+        )
+        self._join()
+
+    def _join(self) -> None:
+        """Become components: the worker, proven by its source, and what needs them."""
+        policy = self.settings.policy
+        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
+        self._supervisor.add(worker, self.worker, epoch=self._snapshots.epoch(self.id))
+        source = Spec(id=self.source_id, policy=policy, parent=self.id, needs=(self.id,))
+        part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
+        self._supervisor.add(source, part, epoch=self._snapshots.epoch(self.source_id))
+        if self.settings.spec.record is not None:
+            record = Spec(
+                id=self.record_id,
+                policy=policy,
+                parent=self.id,
+                needs=(self.id, self.source_id),
+            )
+            part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
+            self._supervisor.add(record, part, epoch=self._snapshots.epoch(self.record_id))
+
+    def leave(self) -> None:
+        """Stop being components; only when stopped."""
+        for id_ in reversed(self.ids):
+            self._supervisor.remove(id_)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The components, the worker first."""
+        return (self.id, self.source_id, *self.output_ids)
+
+    @property
+    def output_ids(self) -> tuple[str, ...]:
+        """The components that are outputs."""
+        return (self.record_id,) if self.settings.spec.record is not None else ()
+
+    def record_of(self, id_: str) -> Record:
+        """Return what the recovery core knows of one of the components."""
+        return self._supervisor.recovery.records[id_]
+
+    @property
+    def missing(self) -> frozenset[str]:
+        """The promised tracks that do not flow."""
+        return self._pulse.missing if self._pulse is not None else frozenset()
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        """The tracks of the newest run."""
+        return self._tracks
+
+    def want(self, *, up: bool) -> None:
+        """Start the stream, or stop it; the parts follow their worker."""
+        self.history.wanted(up=up)
+        self.post(Wanted(id=self.id, up=up, digest=self.settings.digest))
+        if up:
+            for id_ in self.ids[1:]:
+                self.post(Wanted(id=id_, up=True, digest=self.settings.digest))
+
+    def look(self, *, lag_s: float) -> None:
+        """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""
+        heard_s = self.worker.heard_s
+        if heard_s is None or self.record_of(self.id).phase not in UP:
+            return
+        silent_s = self._clock.monotonic_s() - heard_s
+        if silent_s > HANG_AFTER_S + lag_s:
+            self.worker.hung(silent_s)
+
+    # --- what the worker's process says ---------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Pass a fact on."""
+        self._supervisor.post(event)
+
+    def born(self, pid: int, epoch: int) -> None:
+        """Note a new process, so that a later manager can find it."""
+        self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
+        self._snapshots.note_epoch(self.id, epoch)
+
+    def died(self) -> None:
+        """Note that it is gone."""
+        self._store.forget_worker(self.id)
+        self.output = None
+
+    def hear(self, message: FromWorker) -> None:
+        """Turn what the worker says into events."""
+        match message:
+            case Progress():
+                self._progress(message)
+            case PartStarted():
+                self._part_started(message)
+            case PartFailed():
+                fault = Fault(
+                    origin=message.origin,
+                    code=message.code,
+                    status=message.status,
+                    text=message.text,
+                )
+                self._failed(f"{self.id}/{message.part}", message.epoch, fault)
+            case PartGone():
+                self.post(Gone(id=f"{self.id}/{message.part}", epoch=message.epoch))
+            case SegmentClosed():
+                self._snapshots.finished(message)
+
+    def _part_started(self, message: PartStarted) -> None:
+        id_ = f"{self.id}/{message.part}"
+        if id_ == self.source_id and message.epoch == self.record_of(id_).epoch:
+            self._tracks = message.tracks
+            self._pulse_epoch = message.epoch
+            self._pulse = Pulse(
+                tracks=message.tracks,
+                expected=self._snapshots.expected,
+                verify_for_s=self.settings.policy.verify_for_s,
+                stall_after_s=self.settings.stall_after_s,
+                rhythms=self._snapshots.rhythms,
+            )
+        self.post(Started(id=id_, epoch=message.epoch))
+
+    def _progress(self, report: Progress) -> None:
+        pulse = self._pulse
+        self.output = next(iter(report.outputs), None)
+        if pulse is None or report.epoch != self._pulse_epoch:
+            return
+        self.media.count(report)
+        output_last_s = self.output.last_s if self.output is not None else None
+        stall = pulse.hear(
+            report.tracks,
+            at_s=report.at_s,
+            late_s=report.late_s,
+            output_last_s=output_last_s,
+        )
+        self.history.last_media_s = pulse.last_media_s or self.history.last_media_s
+        if stall is not None:
+            text = (
+                f"no {stall.track} for {stall.silent_s * 1000:.0f} ms"
+                f" (allowed {stall.allowed_s * 1000:.0f} ms)"
+            )
+            self._failed(
+                self.source_id, report.epoch, Fault(origin="health", code="stall", text=text)
+            )
+            return
+        if pulse.proven:
+            self._prove(self.source_id, report.epoch)
+        if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
+            self._miss(pulse, report.epoch)
+        if self.output is not None:
+            self._judge_output(self.output, report.at_s)
+        self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
+
+    def _miss(self, pulse: Pulse, epoch: int) -> None:
+        """Rebuild once for a track that is missing; if it stays away, do without it."""
+        if self._accept_missing:
+            pulse.accept_missing()
+            return
+        self._accept_missing = True
+        names = ", ".join(sorted(pulse.missing))
+        fault = Fault(
+            origin="health",
+            code="track-missing",
+            text=f"{names} missing for {BORNE_FOR_S:g} s while other tracks flow",
+        )
+        self._failed(self.source_id, epoch, fault)
+
+    def _judge_output(self, output: OutputProgress, at_s: float) -> None:
+        if output.first_s is None or output.last_s is None:
+            return
+        if output.last_s - output.first_s >= self.settings.policy.verify_for_s:
+            self._prove(self.record_id, output.epoch)
+        silent_s = at_s - output.last_s
+        flowing = self.record_of(self.source_id).phase is Phase.RUNNING
+        if flowing and silent_s > OUTPUT_SILENT_S:
+            text = f"nothing written for {silent_s:.1f} s while the source brings media"
+            fault = Fault(origin="health", code="stall", text=text)
+            self._failed(self.record_id, output.epoch, fault)
+
+    def _prove(self, id_: str, epoch: int) -> None:
+        if self._proved.get(id_) != epoch and self.record_of(id_).phase is Phase.VERIFYING:
+            self._proved[id_] = epoch
+            self.post(Proved(id=id_, epoch=epoch))
+
+    def _failed(self, id_: str, epoch: int, fault: Fault) -> None:
+        self.post(Failed(id=id_, epoch=epoch, fault=fault))
+
+    # --- what was decided -----------------------------------------------------------------------
+
+    def decided(self, decision: Decision) -> Outage | None:
+        """Follow a decision about one of the components; return the outage that it ended."""
+        id_, before, after = decision.after.spec.id, decision.before, decision.after
+        if id_ == self.record_id:
+            return None
+        self.history.decided(decision, root=self.record_of(self.id))
+        if id_ == self.source_id and before.phase is not after.phase is Phase.RUNNING:
+            return self._verified()
+        return None
+
+    def _verified(self) -> Outage | None:
+        pulse = self._pulse
+        if pulse is None:
+            return None
+        if not pulse.missing:
+            self._accept_missing = False
+        self._snapshots.save(pulse, self._pulse_epoch, self._tracks)
+        return self.history.proven(pulse.first_media_s)
+
+    def _source_order(self, action: Start) -> StartSource:
+        waiting = any(self.record_of(id_).phase is Phase.PARKED for id_ in self.output_ids)
+        return self._snapshots.source_order(action, hold=waiting)
+
+    def _record_order(self, action: Start) -> StartRecord:
+        record = self.settings.spec.record
+        assert record is not None
+        return self._snapshots.record_order(action, record)

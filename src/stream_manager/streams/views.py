@@ -1,0 +1,128 @@
+"""What people are shown of a stream: the values of `status`, as DESIGN's contract names them."""
+
+from typing import Any
+
+from stream_manager.clock import Clock, wall_of
+from stream_manager.health import HealthState, health_of
+from stream_manager.recovery import UP, Phase, Record
+from stream_manager.streams.stream import Stream
+
+
+def utc(instant_s: float | None, clock: Clock) -> str | None:
+    """Return a monotonic instant as UTC ISO 8601 with Z."""
+    if instant_s is None:
+        return None
+    return wall_of(instant_s, clock).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def deciding(stream: Stream) -> Record:
+    """Return the component that the stream's state is about: the worker, else its source."""
+    worker = stream.record_of(stream.id)
+    if worker.phase not in UP:
+        return worker
+    return stream.record_of(stream.source_id)
+
+
+def stream_health(stream: Stream) -> HealthState | None:
+    """Return the health of the whole stream."""
+    return health_of(
+        worker=stream.record_of(stream.id).phase,
+        source=stream.record_of(stream.source_id).phase,
+        outputs=[stream.record_of(id_).phase for id_ in stream.output_ids],
+        tracks_missing=bool(stream.missing),
+    )
+
+
+def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
+    """Return one element of `streams` in `status --json`."""
+    now_s = clock.monotonic_s()
+    record = deciding(stream)
+    worker, source = stream.record_of(stream.id), stream.record_of(stream.source_id)
+    health = stream_health(stream)
+    history, media = stream.history, stream.media
+    fps, bitrate_bps = media.rates(now_s)
+    # A source that waits for a worker that is there is about to be started.
+    phase = Phase.STARTING if record.phase is Phase.PARKED else record.phase
+    return {
+        "id": stream.id,
+        "state": phase.value,
+        "health": None if health is None else health.value,
+        "pid": stream.worker.pid,
+        "epoch": worker.epoch,
+        "restarts_total": worker.restarts_total + source.restarts_total,
+        "attempt": max(worker.attempts, source.attempts),
+        "next_attempt_in_s": next_attempt_in_s(record, now_s),
+        "last_fault": last_fault([stream.record_of(id_) for id_ in stream.ids], clock),
+        "uptime_s": None if source.proven_at_s is None else now_s - source.proven_at_s,
+        "availability": history.availability(),
+        "outage_s_total": history.outages.total_s(now_s),
+        "mttr_s": history.outages.mttr_s,
+        "media": {
+            "frames": media.frames,
+            "bytes": media.bytes,
+            "last_at": utc(media.last_s, clock),
+            "fps": round(fps, 2),
+            "bitrate_bps": round(bitrate_bps),
+            "tracks": [
+                {"name": it.name, "kind": it.kind, "codec": it.codec} for it in stream.tracks
+            ],
+        },
+        "outputs": [_output(stream, id_, clock) for id_ in stream.output_ids],
+    }
+
+
+def next_attempt_in_s(record: Record, now_s: float) -> float | None:
+    """Return how long until the component is tried again, or None where nothing is planned."""
+    match record.phase:
+        case Phase.BACKING_OFF | Phase.FAILED:
+            due_s = record.due_s
+        case Phase.TEARING_DOWN:
+            due_s = record.resume_s
+        case _:
+            due_s = None
+    return None if due_s is None else max(due_s - now_s, 0.0)
+
+
+def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
+    """Return the newest fault among components."""
+    sightings = [record.last for record in records if record.last is not None]
+    if not sightings:
+        return None
+    newest = max(sightings, key=lambda sighting: sighting.at_s)
+    return {
+        "at": utc(newest.at_s, clock),
+        "cause": newest.rule.cause.value,
+        "class": newest.rule.fault_class.value,
+        "code": newest.fault.code,
+        "message": newest.fault.text,
+    }
+
+
+def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
+    record = stream.record_of(id_)
+    progress = stream.output
+    return {
+        "id": id_.rpartition("/")[2],
+        "kind": "record",
+        "state": record.phase.value,
+        "health": _output_health(record),
+        "epoch": record.epoch,
+        "attempt": record.attempts,
+        "next_attempt_in_s": next_attempt_in_s(record, clock.monotonic_s()),
+        "last_fault": last_fault([record], clock),
+        "bytes": progress.bytes if progress is not None else 0,
+        "segment": progress.segment if progress is not None else None,
+        "last_write_at": utc(progress.last_s if progress is not None else None, clock),
+    }
+
+
+def _output_health(record: Record) -> str | None:
+    match record.phase:
+        case Phase.STOPPED | Phase.STOPPING:
+            return None
+        case Phase.RUNNING:
+            return HealthState.HEALTHY.value
+        case Phase.FAILED:
+            return HealthState.FAILED.value
+        case _:
+            return HealthState.UNHEALTHY.value

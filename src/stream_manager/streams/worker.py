@@ -1,0 +1,164 @@
+"""A stream's worker process as a component: started by a fork, ended for sure."""
+
+import asyncio
+import hashlib
+import signal
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from stream_manager.clock import Clock
+from stream_manager.pipelines.messages import VERSION, FromWorker, Hello, Quit, Spawn
+from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, exit_fault
+from stream_manager.streams.launcher import Launcher, SpawnRefused
+from stream_manager.streams.oom import OutOfMemoryWatch
+from stream_manager.streams.process import Process
+
+TERM_GRACE_S = 0.5
+
+
+class Owner(Protocol):
+    """Whoever a worker works for."""
+
+    def post(self, event: Event) -> None:
+        """Take what the supervisor should know."""
+        ...
+
+    def hear(self, message: FromWorker) -> None:
+        """Take what the worker says, but for its Hello."""
+        ...
+
+    def born(self, pid: int, epoch: int) -> None:
+        """Note a new process, so that a later manager can find it."""
+        ...
+
+    def died(self) -> None:
+        """Note that it is gone."""
+        ...
+
+
+class Worker:
+    """Component: one process for one stream. `order` is what to spawn, but for epoch and socket."""
+
+    def __init__(
+        self,
+        order: Spawn,
+        owner: Owner,
+        *,
+        socket_dir: Path,
+        launcher: Launcher,
+        oom: OutOfMemoryWatch,
+        clock: Clock,
+    ) -> None:
+        self._order = order
+        self._owner = owner
+        self._socket_dir = socket_dir
+        self._launcher = launcher
+        self._oom = oom
+        self._clock = clock
+        self._process: Process | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._end: asyncio.Task[None] | None = None
+        self._hung = False
+        self.heard_s: float | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The process that runs now, or None."""
+        return self._process.pid if self._process is not None else None
+
+    def begin(self, action: Action) -> None:
+        """Begin to fork, or to end, a process."""
+        if isinstance(action, Start):
+            name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
+            path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
+            order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
+            self._life = asyncio.create_task(self._live(order))
+        else:
+            self._end = asyncio.create_task(
+                self._finish(action.epoch, self._process, self._life, action.grace_s)
+            )
+
+    def send(self, message: Struct) -> bool:
+        """Tell the worker something; False if it can't be told."""
+        return self._process is not None and self._process.send(message)
+
+    def hung(self, silent_s: float) -> None:
+        """Report that the living process has said nothing for `silent_s` seconds."""
+        if self._process is not None and not self._hung:
+            self._hung = True
+            self._failed(
+                self._process.order.epoch,
+                Fault(
+                    origin="health",
+                    code="hang",
+                    text=f"the worker has said nothing for {silent_s:.1f} s",
+                ),
+            )
+
+    async def _live(self, order: Spawn) -> None:
+        def hear(message: FromWorker) -> None:
+            self.heard_s = self._clock.monotonic_s()
+            if isinstance(message, Hello):
+                self._met(order.epoch, message)
+            else:
+                self._owner.hear(message)
+
+        def lost(why: str) -> None:
+            # A process that ends closes its connection too, and its exit tells more: wait for it.
+            loop = asyncio.get_running_loop()
+            loop.call_later(TERM_GRACE_S, self._silent, process, why)
+
+        process = Process(order, launcher=self._launcher, hear=hear, lost=lost)
+        self._process, self._hung, self.heard_s = process, False, None
+        try:
+            code = await process.live(lambda pid: self._owner.born(pid, order.epoch))
+        except SpawnRefused as error:
+            fault = Fault(origin="forkserver", code=error.code, text=str(error))
+        else:
+            fault = exit_fault(code)
+            if fault.code == "SIGKILL" and self._oom.killed_lately():
+                fault = Fault(
+                    origin="process", code="SIGKILL:oom", text="the kernel ended it for memory"
+                )
+        if self._process is process:
+            self._process = None
+            self._owner.died()
+        # After a Stop this comes in a phase that ignores it.
+        self._failed(order.epoch, fault)
+
+    def _met(self, epoch: int, hello: Hello) -> None:
+        if hello.version == VERSION:
+            self._owner.post(Started(id=self._order.stream, epoch=epoch))
+        else:
+            text = f"the worker speaks version {hello.version}, expected {VERSION}"
+            self._failed(epoch, Fault(origin="control", code="lost", text=text))
+
+    def _silent(self, process: Process, why: str) -> None:
+        if self._process is process:
+            text = f"the worker no longer talks: {why}"
+            self._failed(process.order.epoch, Fault(origin="control", code="lost", text=text))
+
+    def _failed(self, epoch: int, fault: Fault) -> None:
+        self._owner.post(Failed(id=self._order.stream, epoch=epoch, fault=fault))
+
+    async def _finish(
+        self,
+        epoch: int,
+        process: Process | None,
+        life: asyncio.Task[None] | None,
+        grace_s: float,
+    ) -> None:
+        """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is."""
+        if process is not None and life is not None:
+            if not self._hung and process.send(Quit(grace_s=grace_s)):
+                await asyncio.wait({life}, timeout=grace_s)
+            if not life.done():
+                process.kill(signal.SIGTERM)
+                await asyncio.wait({life}, timeout=TERM_GRACE_S)
+            if not life.done():
+                process.kill(signal.SIGKILL)
+                await asyncio.wait({life})
+        self._owner.post(Gone(id=self._order.stream, epoch=epoch))

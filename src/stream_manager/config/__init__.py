@@ -1,11 +1,11 @@
 """Configuration: a TOML file in, checked settings out, or every error at once.
 
-Read `settings` (what comes out) and `load` (how), then `tables` (the keys), `streams` and
+Read `settings` (what comes out) and `loading` (how), then `tables` (the keys), `streams` and
 `policies` (what they mean together), and `lines`, `placeholders`, `sources` for the details.
 """
 
-from stream_manager.config.check import Verdict, check
-from stream_manager.config.load import load, load_manager
+from stream_manager.config.checking import Verdict, check
+from stream_manager.config.loading import load, load_manager
 from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (

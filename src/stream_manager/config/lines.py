@@ -33,9 +33,11 @@ class Lines:
             path = path[:-1]
         return self._lines.get(path, 0)
 
-    def paths(self) -> frozenset[KeyPath]:
-        """Return every path that has a line."""
-        return frozenset(self._lines)
+    def __contains__(self, path: KeyPath) -> bool:
+        return path in self._lines
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        return iter(self._lines)
 
 
 def parse(text: str) -> tuple[dict[str, Any], Lines]:

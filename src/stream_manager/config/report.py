@@ -59,6 +59,7 @@ class Report:
         self._file = file
         self._lines = lines
         self._names: dict[KeyPath, str] = {}
+        self._wrong: set[KeyPath] = set()
 
     def name(self, path: KeyPath, name: str) -> None:
         """Let an array's item be called by its id."""
@@ -66,7 +67,11 @@ class Report:
 
     def has(self, path: KeyPath) -> bool:
         """Tell whether the file sets this key, rightly or wrongly."""
-        return path in self._lines.paths()
+        return path in self._lines
+
+    def is_wrong(self, path: KeyPath) -> bool:
+        """Tell whether an error stands at this key or at a table around it: its value is lost."""
+        return any(path[:length] in self._wrong for length in range(1, len(path) + 1))
 
     def line(self, path: KeyPath) -> int:
         """Return the key's line."""
@@ -75,6 +80,7 @@ class Report:
     def error(self, path: KeyPath, found: str, expected: str) -> None:
         """Add what makes the file unusable."""
         self.errors.append(self._finding(path, found, expected))
+        self._wrong.add(path)
 
     def warn(self, path: KeyPath, found: str, expected: str) -> None:
         """Add what works and is hardly meant."""

@@ -54,13 +54,16 @@ class StreamReader:
         if self.report.has(at_source) and self.report.has(at_pipeline):
             self.report.error(at_pipeline, '"source" beside it', "one of the two")
             return None
+        parsed = None
         if table.source is not None:
-            return self._rtsp_keys_fit(self._parsed(table, table.source, at_source), path)
-        if table.pipeline is not None:
-            return self._rtsp_keys_fit(self._parsed(table, table.pipeline, at_pipeline), path)
-        if not self.report.has(at_pipeline):
-            self.report.require(at_source, sources.EXPECTED + ", or a pipeline instead")
-        return None
+            parsed = self._parsed(table, table.source, at_source)
+        elif table.pipeline is not None:
+            parsed = self._parsed(table, table.pipeline, at_pipeline)
+        elif not self.report.has(at_pipeline):
+            self.report.require(at_source, f"{sources.EXPECTED}, or a pipeline instead")
+        if parsed and not isinstance(parsed.source, RtspSource):
+            self._refuse_rtsp_keys(path)
+        return parsed
 
     def _parsed(self, table: StreamTable, text: str, at: KeyPath) -> sources.ParsedSource | None:
         expanded = self.vault.expand(text, tell=partial(self.report.error, at))
@@ -83,16 +86,12 @@ class StreamReader:
             self.report.error(at, shown(text), str(error))
             return None
 
-    def _rtsp_keys_fit(
-        self, parsed: sources.ParsedSource | None, path: KeyPath
-    ) -> sources.ParsedSource | None:
-        if parsed and not isinstance(parsed.source, RtspSource):
-            for key in ("transport", "latency"):
-                if self.report.has((*path, key)):
-                    self.report.error(
-                        (*path, key), "a key for RTSP beside another source", "it to be left out"
-                    )
-        return parsed
+    def _refuse_rtsp_keys(self, path: KeyPath) -> None:
+        for key in ("transport", "latency"):
+            if self.report.has((*path, key)):
+                self.report.error(
+                    (*path, key), "a key for RTSP beside another source", "it to be left out"
+                )
 
     def _record(self, table: RecordTable, path: KeyPath) -> RecordSpec | None:
         at = (*path, "volumes")

@@ -1,6 +1,6 @@
 """The file's tables, one model each: which keys there are, of what form, with which defaults.
 
-A model judges each key by itself; what keys mean together is judged in `load`. So every key has a
+A model judges each key by itself; what keys mean together is judged later. So every key has a
 default, and a table with one bad key can still be judged by its others.
 """
 
@@ -38,17 +38,24 @@ def _duration(
     least_s, most_s = duration_s(least), duration_s(most)
 
     def seconds_of(value: object) -> float:
-        if not isinstance(value, str):
-            raise _refusal(among + EXPECTED_DURATION)
         try:
-            seconds = duration_s(value)
-        except ValueError as error:
-            raise _refusal(among + EXPECTED_DURATION) from error
+            seconds = duration_s(value) if isinstance(value, str) else None
+        except ValueError:
+            seconds = None
+        if seconds is None:
+            raise _refusal(among + EXPECTED_DURATION)
         if not least_s <= seconds <= most_s:
             raise _refusal(f"{among}a duration from {least} to {most}")
         return seconds
 
     return seconds_of
+
+
+_any_duration = _duration()
+_segment = _duration(least="1s")
+_latency = _duration(least="0s", most="60s")
+_or_auto = _duration('"auto" or ')
+_or_attempts = _duration('"never", a number of attempts above 0, or ')
 
 
 def is_id(value: object) -> TypeGuard[str]:
@@ -93,25 +100,20 @@ class GiveUpAfter:
 
 
 def _give_up_after(value: object) -> GiveUpAfter:
-    among = '"never", a number of attempts above 0, or '
     if value == "never":
         return GiveUpAfter()
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return GiveUpAfter(attempts=value)
-    return GiveUpAfter(duration_s=_duration(among)(value))
+    return GiveUpAfter(duration_s=_or_attempts(value))
 
 
 def _stall_after(value: object) -> float | None:
-    return None if value == "auto" else _duration('"auto" or ')(value)
+    return None if value == "auto" else _or_auto(value)
 
 
-Duration = Annotated[float, PlainValidator(_duration())]
+Duration = Annotated[float, PlainValidator(_any_duration)]
 Id = Annotated[str, AfterValidator(_identifier)]
 DirectoryPath = Annotated[str, AfterValidator(_path)]
-
-
-_SEGMENT = _duration(least="1s")
-_LATENCY = _duration(least="0s", most="60s")
 
 
 class Table(BaseModel):
@@ -178,7 +180,7 @@ class RecordTable(Table):
     """`record = { … }`."""
 
     volumes: list[str] = []
-    segment: Annotated[float, PlainValidator(_SEGMENT)] = 60.0
+    segment: Annotated[float, PlainValidator(_segment)] = 60.0
     container: Container = "auto"
 
 
@@ -189,7 +191,7 @@ class StreamTable(RecoveryTable):
     source: str | None = None
     pipeline: str | None = None
     transport: Literal["tcp", "udp"] = "tcp"
-    latency: Annotated[float, PlainValidator(_LATENCY)] = 0.2
+    latency: Annotated[float, PlainValidator(_latency)] = 0.2
     record: RecordTable | None = None
 
 

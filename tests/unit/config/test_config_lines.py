@@ -132,7 +132,7 @@ def test_every_key_of_any_document_has_a_line_of_its_own_statement(
     document, lines = parse(text.replace("\n", newline))
 
     assert document == tomllib.loads(text) or "nan" in text
-    assert lines.paths() == set(_paths(document))
-    assert {lines.of(path) for path in lines.paths()} <= starts
-    for path in lines.paths():
+    assert set(lines) == set(_paths(document))
+    assert {lines.of(path) for path in lines} <= starts
+    for path in lines:
         assert lines.of(path[:-1]) <= lines.of(path)

@@ -93,6 +93,39 @@ backoff = { base = "1min", cap = "1s", jiter = "none" }
     ]
 
 
+def test_a_wrong_key_is_not_judged_by_its_default(tmp_path: Path) -> None:
+    """A cap that can't be read is one error: nothing is said about the cap it is not."""
+    for place in ("", "[recovery]\n"):
+        own = 'backoff.base = "1min"\n' if place else ""
+        text = f'{HEAD}{own}{place}backoff = {{ base = "1min", cap = 90 }}\n'
+        (error,) = _findings(tmp_path, text)
+        assert error.key.endswith("backoff.cap")
+        assert error.found == "90"
+
+
+def test_contradictions_in_one_stream_are_told_together(tmp_path: Path) -> None:
+    """Pace, proof and limit are judged apart; the general values are not blamed twice."""
+    errors = _findings(
+        tmp_path,
+        f"""{HEAD}
+backoff.cap = "400ms"
+verify_for = "15s"
+[recovery]
+budget.restarts = 50
+[[streams]]
+id = "b"
+source = "test:"
+verify_for = "20s"
+""",
+    )
+    assert [(error.line, error.key) for error in errors] == [
+        (11, "streams.front-door.backoff.cap"),
+        (12, "streams.front-door.verify_for"),
+        (14, "recovery.budget"),
+        (18, "streams.b.verify_for"),
+    ]
+
+
 def test_directories_that_cannot_be_used_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream_manager.config.load import load
+from stream_manager.config.loading import load
 from stream_manager.config.problems import ConfigurationErrors
 
 

@@ -113,7 +113,8 @@ def _manager(
 
 def _judge_directories(manager: ManagerSettings, report: Report) -> None:
     for key, directory in (("state_dir", manager.state_dir), ("runtime_dir", manager.runtime_dir)):
-        _judge_directory(("manager", key), directory, report)
+        if not report.is_wrong(("manager", key)):
+            _judge_directory(("manager", key), directory, report)
     if places.is_open_to_others(manager.runtime_dir):
         report.error(
             ("manager", "runtime_dir"),

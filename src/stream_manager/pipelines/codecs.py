@@ -106,7 +106,7 @@ def chain_for(caps: Gst.Caps) -> Chain:
     """
     structure = caps.get_structure(0)
     media_type = structure.get_name()
-    if media_type == "application/x-rtp":
+    if structure.has_field("encoding-name"):  # RTP, or a stream that an SDP announces
         encoding_name = (structure.get_string("encoding-name") or "").upper()
         codec = _BY_ENCODING_NAME.get(encoding_name)
         if codec is not None:

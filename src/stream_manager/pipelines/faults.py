@@ -62,7 +62,7 @@ def origin_of(message: Gst.Message) -> str:
 def code_of(error: GLib.Error) -> str:
     """Return for example "gst-resource-error:9"."""
     domain = str(error.domain)  # PyGObject gives the quark's text
-    return f"{domain.removesuffix('-quark')}:{error.code}"
+    return f"{domain.removesuffix('-quark').replace('_', '-')}:{error.code}"
 
 
 def scrub(text: str, secrets: Iterable[str]) -> str:

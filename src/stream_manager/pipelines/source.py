@@ -132,7 +132,8 @@ class SourcePart:
         return GLib.SOURCE_REMOVE
 
     def _on_track_end(self, name: str) -> bool:
-        self._fail(faults.Reading(origin="source", code="eos", text=f"the {name} track ended"))
+        origin = "rtspsrc" if isinstance(self._order.source, RtspSource) else "source"
+        self._fail(faults.Reading(origin=origin, code="eos", text=f"the {name} track ended"))
         return GLib.SOURCE_REMOVE
 
     def _on_waited(self) -> bool:

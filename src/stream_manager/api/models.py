@@ -3,6 +3,7 @@
 Times are UTC ISO 8601 with Z, durations are seconds, enums are lower case.
 """
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,7 @@ class StoreStatus(BaseModel):
     error: str | None
     waiting: int
     dropped: int
-    since: str | None
+    since: datetime | None
 
 
 class ManagerStatus(BaseModel):
@@ -39,6 +40,8 @@ class LastFault(BaseModel):
 
 class MediaStatus(BaseModel):
     """What the source has brought in this epoch; `fps` counts video frames."""
+
+    model_config = ConfigDict(extra="allow")
 
     frames: int
     bytes: int

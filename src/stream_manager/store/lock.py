@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stream_manager.errors import UsageError
+from stream_manager.errors import OutsideError, UsageError
 
 
 class AlreadyRunning(UsageError):  # noqa: N818 - the name says what is so, as the caller shows it
@@ -43,9 +43,16 @@ class Lock:
 def lock_directory(directory: Path) -> Lock:
     """Create `directory` (0700) if missing and lock it for this process.
 
-    Raises AlreadyRunning if another process holds it, and OSError if it can't be created, written
-    or locked (full, read-only, no permission).
+    Raises AlreadyRunning if another process holds it, and OutsideError if it can't be created,
+    written or locked (full, read-only, no permission).
     """
+    try:
+        return Lock(directory, _locked(directory))
+    except OSError as error:
+        raise OutsideError(f"{directory} can't be locked: {error.strerror}") from error
+
+
+def _locked(directory: Path) -> int:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -61,4 +68,4 @@ def lock_directory(directory: Path) -> Lock:
     with suppress(OSError):
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
-    return Lock(directory, descriptor)
+    return descriptor

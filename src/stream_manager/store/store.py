@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from stream_manager.clock import Clock
+from stream_manager.errors import OutsideError
 from stream_manager.store import journal, schema, state
 from stream_manager.store.journal import Entry, Query
 from stream_manager.store.lock import Lock, lock_directory
@@ -112,6 +113,7 @@ class Store:
         Any thread may call this. While the disk can't be read, these are the entries in memory.
         """
         query = Query(stream, after, limit)
+        # Looked at first, for what waits may reach the disk in between.
         waiting = [row.values for row in self._writer.waiting("journal")]
         try:
             return schema.read(self._path, lambda connection: query.read(connection, waiting))
@@ -198,12 +200,13 @@ class Store:
 
     def outages(self, stream: str, limit: int = 100) -> list[OutageRow]:
         """Return the newest outages of a stream, oldest first; the open one stands last."""
+        # What waits is looked at first, for it may reach the disk in between.
+        waiting = [state.outage(row.values) for row in self._writer.waiting("outages")]
         try:
-            known = schema.read(self._path, lambda c: state.read_outages(c, stream, limit))
+            saved = schema.read(self._path, lambda c: state.read_outages(c, stream, limit))
         except sqlite3.Error:
-            known = []
-        known += [state.outage(row.values) for row in self._writer.waiting("outages")]
-        by_begin = {it.began_at: it for it in known if it.stream == stream}
+            saved = []
+        by_begin = {it.began_at: it for it in [*saved, *waiting] if it.stream == stream}
         return [by_begin[began_at] for began_at in sorted(by_begin)][-limit:]
 
     def add_observed(self, stream: str, observed_s: float) -> None:
@@ -252,7 +255,7 @@ class _Opening:
     def first_try(self) -> tuple[Database | None, Exception | None]:
         try:
             return self.connect(), None
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OutsideError) as error:
             return None, error
 
     def release(self) -> None:

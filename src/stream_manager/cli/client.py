@@ -1,0 +1,119 @@
+"""How commands reach the running manager."""
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stream_manager.errors import OutsideError, UsageError
+
+if TYPE_CHECKING:  # 70 ms that --version and --help need not wait for
+    import httpx
+
+    from stream_manager.config import ManagerSettings
+
+ANSWER_WITHIN_S = 5.0
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="The manager's configuration; only [manager] is read."),
+]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", help="The manager's address, like http://127.0.0.1:8080.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else.")]
+
+
+class NoManager(OutsideError):  # noqa: N818 - the name says what is so
+    """Nobody answers where a manager should."""
+
+
+class Client:
+    """A connection to the manager's API. Each call raises an error whose text is for the user."""
+
+    def __init__(self, http: "httpx.Client", place: str, mend: str) -> None:
+        self._http = http
+        self._place = place
+        self._mend = mend
+
+    def get(self, path: str, *, wait_s: float = 0.0, **query: str | int | None) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON at `path`; with `wait_s`, the manager may answer that much later."""
+        given = {name: value for name, value in query.items() if value is not None}
+        if wait_s:
+            given["wait_s"] = str(wait_s)
+        return self._ask("GET", path, given, ANSWER_WITHIN_S + wait_s)
+
+    def post(self, path: str) -> None:
+        """Give a command."""
+        self._ask("POST", path, {}, ANSWER_WITHIN_S)
+
+    def _ask(self, method: str, path: str, query: dict[str, Any], within_s: float) -> Any:  # noqa: ANN401 - JSON
+        import httpx
+
+        try:
+            answer = self._http.request(method, f"/api/v1/{path}", params=query, timeout=within_s)
+            body = answer.json()
+        except httpx.TimeoutException as error:
+            raise OutsideError(
+                f"the manager at {self._place} gave no answer within {within_s:g} s;"
+                " look into its log"
+            ) from error
+        except httpx.TransportError as error:
+            raise NoManager(f"no manager answers at {self._place}; {self._mend}") from error
+        except (httpx.InvalidURL, ValueError) as error:
+            raise OutsideError(f"what answers at {self._place} is no stream-manager") from error
+        if answer.is_success:
+            return body
+        detail = body.get("detail", body) if isinstance(body, dict) else body
+        if answer.is_client_error:
+            raise UsageError(str(detail))
+        raise OutsideError(f"the manager at {self._place} failed: {detail}")
+
+
+@contextmanager
+def connect(config: Path | None, url: str | None) -> Iterator[Client]:
+    """Yield a client of the manager that `config` or `url` names, else of the default one."""
+    import httpx
+
+    from stream_manager.pipelines.sockets import short_address
+
+    if config and url:
+        raise UsageError("give --config or --url, not both")
+    with ExitStack() as stack:
+        if url:
+            mend = "start one whose configuration says listen, or ask without --url"
+            try:
+                http = stack.enter_context(httpx.Client(base_url=url, trust_env=False))
+            except httpx.InvalidURL as error:
+                raise UsageError(f"--url {url}: {error}") from error
+            yield Client(http, url, mend)
+            return
+        path = _runtime_dir(config) / "api.sock"
+        mend = f"start one with: stream-manager run {config or 'CONFIG.toml'}"
+        if config is None:
+            mend += " (or name the configuration of a running one with --config)"
+        try:
+            address = stack.enter_context(short_address(str(path)))
+        except FileNotFoundError as error:
+            raise NoManager(f"no manager answers at {path}; {mend}") from error
+        except OSError as error:
+            raise OutsideError(f"{path} can't be reached: {error.strerror}") from error
+        transport = httpx.HTTPTransport(uds=address)
+        http = stack.enter_context(httpx.Client(transport=transport, base_url="http://localhost"))
+        yield Client(http, str(path), mend)
+
+
+def settings(config: Path) -> "ManagerSettings":
+    """Read what `config` says of the manager; raises ConfigurationErrors."""
+    from stream_manager.config import load_manager
+
+    return load_manager(config, os.environ)
+
+
+def _runtime_dir(config: Path | None) -> Path:
+    from stream_manager.config import default_runtime_dir
+
+    return default_runtime_dir(os.environ) if config is None else settings(config).runtime_dir

@@ -1,0 +1,25 @@
+"""`stream-manager explain`: why a stream is in its state."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect
+from stream_manager.cli.words import plain
+
+
+def explain(
+    stream: Annotated[str, typer.Argument(metavar="STREAM")],
+    *,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,
+    url: UrlOption = None,
+) -> None:
+    """Say why STREAM is in its state, what happens next, and when."""
+    with connect(config, url) as client:
+        sentences = client.get(f"streams/{stream}/explain")
+    if as_json:
+        typer.echo(json.dumps(sentences, indent=2))
+    else:
+        typer.echo("\n".join(plain(sentence) for sentence in sentences))

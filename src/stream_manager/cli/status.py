@@ -1,0 +1,25 @@
+"""`stream-manager status`: one row a stream."""
+
+import json
+
+import typer
+
+from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect
+
+
+def status(
+    *, as_json: JsonOption = False, config: ConfigOption = None, url: UrlOption = None
+) -> None:
+    """Show each stream's health, its last fault, and what happens next."""
+    with connect(config, url) as client:
+        answer = client.get("status")
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
+    from rich.console import Console
+
+    from stream_manager.cli.table import draw
+    from stream_manager.clock import SystemClock
+
+    console = Console(highlight=False)
+    console.print(*draw(answer, now=SystemClock().wall(), width=console.width), sep="\n")

@@ -1,0 +1,155 @@
+"""The table that `status` draws: health first, then what is wrong and what happens next."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share, span
+
+WIDE = 120  # columns from which on a row has room for outputs and faults
+
+_HEALTH_STYLES = {
+    "healthy": "green",
+    "degraded": "yellow",
+    "unhealthy": "bold red",
+    "failed": "bold white on red",
+}
+
+Json = dict[str, Any]
+
+
+def draw(status: Json, *, now: datetime, width: int) -> Iterator[RenderableType]:
+    """Yield what to print for an answer of the API, for a terminal of `width` columns."""
+    yield from _header(status["manager"], now)
+    streams = status["streams"]
+    if not streams:
+        yield Text("no streams are configured")
+        return
+    wide = width >= WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("STREAM", overflow="fold")
+    for title in ("HEALTH", "STATE"):
+        table.add_column(title, no_wrap=True)
+    for title in ("FPS", "BIT RATE", "AVAILABLE"):
+        table.add_column(title, no_wrap=True, justify="right")
+    if wide:
+        table.add_column("LOST", no_wrap=True, justify="right")
+        table.add_column("LAST FAULT", no_wrap=True)
+        table.add_column("OUTPUTS", overflow="fold")
+    for stream in streams:
+        row = _row(stream)
+        if wide:
+            row += [_lost(stream), _sighting(stream, now), _outputs(stream)]
+        table.add_row(*row)
+    yield table
+    yield from _details(streams, now, wide=wide)
+
+
+def _header(manager: Json, now: datetime) -> Iterator[Text]:
+    yield Text(
+        f"stream-manager {manager['version']}, pid {manager['pid']},"
+        f" up {span(manager['uptime_s'])}",
+        style="dim",
+    )
+    store = manager.get("store")
+    if store and store["state"] != "ok":
+        since = "" if store["since"] is None else f" since {_time(store['since'], now)}"
+        yield Text(
+            f"The journal is not being saved{since}: {plain(store['error'] or '')};"
+            f" {store['waiting']} rows wait in memory, {store['dropped']} are lost",
+            style="bold red",
+        )
+
+
+def _row(stream: Json) -> list[Text]:
+    media = stream["media"]
+    known = stream["availability"] is not None
+    return [
+        Text(stream["id"]),
+        _health(stream["health"]),
+        Text(stream["state"].replace("_", " ")),
+        Text(f"{media['fps']:.1f}") if media["fps"] else _nothing(),
+        Text(bit_rate(media["bitrate_bps"])) if media["bitrate_bps"] else _nothing(),
+        Text(share(stream["availability"])) if known else _nothing(),
+    ]
+
+
+def _nothing() -> Text:
+    return Text("-", style="dim")
+
+
+def _health(health: str | None) -> Text:
+    return _nothing() if health is None else Text(health, style=_HEALTH_STYLES.get(health, ""))
+
+
+def _lost(stream: Json) -> Text:
+    return Text(span(stream["outage_s_total"])) if stream["outage_s_total"] else _nothing()
+
+
+def _outputs(stream: Json) -> Text:
+    text = Text()
+    for output in stream["outputs"]:
+        text.append(", " if text else "")
+        text.append(
+            f"{output['id']} {output['state'].replace('_', ' ')}",
+            style=_HEALTH_STYLES.get(output["health"] or "", "dim"),
+        )
+    return text or _nothing()
+
+
+def _sighting(stream: Json, now: datetime) -> Text:
+    fault = stream["last_fault"]
+    if fault is None:
+        return _nothing()
+    style = "dim" if stream["health"] == "healthy" else ""
+    return Text(f"{fault['cause']} {ago(datetime.fromisoformat(fault['at']), now)}", style=style)
+
+
+def _details(streams: list[Json], now: datetime, *, wide: bool) -> Iterator[RenderableType]:
+    """Yield what no row has room for, of each stream that is not simply well."""
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="bold", overflow="fold")
+    grid.add_column(overflow="fold")
+    for stream in streams:
+        well = stream["health"] == "healthy"
+        texts = [] if well and wide else [_fault(stream, now, over=well)]
+        unwell = stream["health"] and any(it["health"] != "healthy" for it in stream["outputs"])
+        if unwell and not wide:
+            texts.append(Text.assemble("outputs: ", _outputs(stream)))
+        texts.append(_next(stream, now))
+        if lines := [text for text in texts if text]:
+            grid.add_row(stream["id"], Text("\n").join(lines))
+    if grid.row_count:
+        yield Text()
+        yield grid
+
+
+def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
+    fault = stream["last_fault"]
+    if fault is None:
+        return Text()
+    when = datetime.fromisoformat(fault["at"])
+    said = ": ".join(plain(text) for text in (fault["code"], fault["message"]) if text)
+    return Text(
+        f"{fault['cause']} fault {ago(when, now)} ({at(when, now)}): {said}",
+        style="dim" if over else "",
+    )
+
+
+def _next(stream: Json, now: datetime) -> Text:
+    delay_s, state = stream["next_attempt_in_s"], stream["state"]
+    if delay_s is not None:
+        tries = "looks again" if state == "failed" else f"attempt {stream['attempt']}"
+        return Text(f"next: {tries} {in_time(delay_s, now)}")
+    if state in {"stopped", "failed"}:
+        verb = "start" if state == "stopped" else "reset"
+        return Text(f"next: nothing, until: stream-manager {verb} {stream['id']}")
+    return Text()
+
+
+def _time(text: str, now: datetime) -> str:
+    return at(datetime.fromisoformat(text), now)

@@ -1,0 +1,54 @@
+"""How times, spans and rates are put for people: in local time, with units, in few characters."""
+
+from datetime import datetime, timedelta
+
+MINUTE_S = 60
+HOUR_S = 3600
+DAY_S = 86400
+
+
+def span(duration_s: float) -> str:
+    """Return a duration in its two largest units, like "4 s", "3 min", "2 h 5 min", "1 d 3 h"."""
+    seconds = max(0, round(duration_s))
+    if seconds < 2 * MINUTE_S:
+        return f"{seconds} s"
+    if seconds < HOUR_S:
+        return f"{seconds // MINUTE_S} min"
+    if seconds < DAY_S:
+        return f"{seconds // HOUR_S} h {seconds % HOUR_S // MINUTE_S} min"
+    return f"{seconds // DAY_S} d {seconds % DAY_S // HOUR_S} h"
+
+
+def at(instant: datetime, now: datetime) -> str:
+    """Return the local time of day, with the date unless it is today's."""
+    local = instant.astimezone()
+    today = local.date() == now.astimezone().date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
+def ago(instant: datetime, now: datetime) -> str:
+    """Return how long ago something was."""
+    return f"{span((now - instant).total_seconds())} ago"
+
+
+def in_time(delay_s: float, now: datetime) -> str:
+    """Return when something will be, as a time and as a span."""
+    return f"at {at(now + timedelta(seconds=delay_s), now)} (in {span(delay_s)})"
+
+
+def share(fraction: float) -> str:
+    """Return a share in percent; never 100 unless it is whole."""
+    percent = int(fraction * 100_000) / 1000
+    return "100 %" if fraction >= 1 else f"{percent:.2f} %" if percent < 99.99 else f"{percent} %"
+
+
+def bit_rate(bits_per_s: float) -> str:
+    """Return a bit rate with three digits or less."""
+    if bits_per_s < 1e6:
+        return f"{bits_per_s / 1e3:.0f} kbit/s"
+    return f"{bits_per_s / 1e6:.1f} Mbit/s"
+
+
+def plain(text: str) -> str:
+    """Return text from outside as one line without control characters, which terminals obey."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)

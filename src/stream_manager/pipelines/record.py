@@ -151,6 +151,7 @@ class Recorder:
         self._timers["deadline"] = GLib.timeout_add(int(grace_s * 1000), self._on_deadline)
         for tap in self._taps:
             tap.close()
+        self._writer.let_go()
         if self._flows and self._taps and not self._writer.drained:
             drain_ms = int(grace_s * _DRAIN_SHARE * 1000)
             self._timers["drain"] = GLib.timeout_add(drain_ms, self._tear_down)

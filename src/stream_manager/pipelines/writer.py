@@ -9,6 +9,7 @@ its first buffer that belongs to the new segment's time. The rules:
    and the next keyframe begins another.
 4. A follower that is silent leaves its file, for a muxer waits for every track; when it is heard
    again, a cut is wanted, and it joins the next segment. So does one whose caps change.
+5. A follower that no file takes yet is held; the leaky queue before it keeps the latest data.
 """
 
 import threading
@@ -47,6 +48,7 @@ class _Feed:
     taken_s: float = 0.0
     silent: bool = False
     ended: bool = False
+    hold: int = 0  # the probe that keeps a follower waiting for a segment
     probes: tuple[int, ...] = ()
 
 
@@ -84,6 +86,7 @@ class SegmentWriter:
         self._cut_wanted = False
         self._jumped_back = False
         self._failed = False
+        self._holds = True
 
     def add(self, track: SourceTrack, pad: Gst.Pad) -> None:
         """Take over a track at `pad`, before the pipeline plays. The first video leads."""
@@ -93,6 +96,7 @@ class SegmentWriter:
             on_buffer = self._on_leading_buffer
         else:
             self._followers.append(feed)
+            self._hold(feed)
             on_buffer = self._on_following_buffer
         feed.probes = (
             pad.add_probe(Gst.PadProbeType.BUFFER, on_buffer, feed),
@@ -117,6 +121,13 @@ class SegmentWriter:
     def fail(self) -> None:
         """Write nothing more: each track leaves its file at its next buffer."""
         self._failed = True
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Hold no track any longer: what no file takes is dropped, so that EOS gets through."""
+        self._holds = False
+        for feed in self._followers:
+            self._free(feed)
 
     def disconnect(self) -> None:
         """Take the probes off, when the pipeline has stopped: they hold this object and it."""
@@ -140,11 +151,28 @@ class SegmentWriter:
         self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: _Feed, thread: int
     ) -> Gst.PadProbeReturn:
         if threading.get_ident() == thread:
+            self._hold(feed)
             feed.silent = True
             self._leave(feed)
             if self._latest is not None:  # begun while this track was leaving its forerunner
                 self._latest.leave(feed.track.name, feed.pad)
         return Gst.PadProbeReturn.REMOVE
+
+    def _hold(self, feed: _Feed) -> None:
+        if self._holds and not feed.hold:
+            kind = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
+            feed.hold = feed.pad.add_probe(kind, self._on_held, feed)
+
+    def _free(self, feed: _Feed) -> None:
+        hold, feed.hold = feed.hold, 0
+        if hold:
+            feed.pad.remove_probe(hold)
+
+    def _on_held(self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: _Feed) -> Gst.PadProbeReturn:
+        feed.silent = False
+        if feed.segment is None:
+            self._cut_wanted = True
+        return Gst.PadProbeReturn.OK
 
     def _feeds(self) -> tuple[_Feed, ...]:
         leader = () if self._leader is None else (self._leader,)
@@ -168,7 +196,7 @@ class SegmentWriter:
             try:
                 self._cut(feed)
             except OSError as error:
-                self._failed = True
+                self.fail()
                 self._on_error(error)
                 return self._give_up(feed)
         if feed.segment is None:
@@ -189,7 +217,6 @@ class SegmentWriter:
         segment.open(self._pipeline, [feed.track for feed in feeds], self._on_finished)
         self._open[segment.sequence] = segment
         self._sequence += 1
-        self._cut_wanted = self._jumped_back = False
         self._leave(leader)
         now_s = time.monotonic()
         for feed in feeds:
@@ -200,6 +227,12 @@ class SegmentWriter:
             self._latest.following = segment
         self._latest = segment
         segment.enter(leader.track.name, leader.pad)
+        for feed in feeds:
+            self._free(feed)
+        self._jumped_back = False
+        self._cut_wanted = any(  # heard again while this segment was made
+            feed.segment is None and not (feed.silent or feed.ended) for feed in self._followers
+        )
 
     def _on_following_buffer(
         self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
@@ -208,22 +241,17 @@ class SegmentWriter:
         at_ns = _advance(feed, buffer)
         if self._failed:
             return self._give_up(feed)
-        if feed.segment is None:
-            self._cut_wanted |= feed.silent
-            feed.silent = False
-            return Gst.PadProbeReturn.DROP
-        self._follow(feed, whole=not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT))
-        segment = feed.segment
-        if not feed.inside or not self._in_step(feed, segment):
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+            self._follow(feed)
+        if not feed.inside or not self._in_step(feed):
             return Gst.PadProbeReturn.DROP
         feed.taken_s = time.monotonic()
         return Gst.PadProbeReturn.OK
 
-    def _follow(self, feed: _Feed, *, whole: bool) -> None:
-        """Walk the chain to the segment of the feed's time, and enter it at a whole picture."""
+    def _follow(self, feed: _Feed) -> None:
+        """Walk the chain to the segment of the feed's time, and enter it when that has come."""
         segment = feed.segment
-        assert segment is not None
-        if not whole:
+        if segment is None:
             return
         while (following := segment.following) is not None and (
             following.after_jump or feed.at_ns >= following.begin_ns
@@ -237,11 +265,12 @@ class SegmentWriter:
             segment.enter(feed.track.name, feed.pad)
             feed.inside = True
         else:
-            self._cut_wanted = True
             feed.segment = None
+            self._hold(feed)
 
-    def _in_step(self, feed: _Feed, segment: Segment) -> bool:
-        if not segment.after_jump or self._leader is None:
+    def _in_step(self, feed: _Feed) -> bool:
+        segment = feed.segment
+        if segment is None or not segment.after_jump or self._leader is None:
             return True
         return segment.begin_ns <= feed.at_ns <= self._leader.at_ns + LEAD_NS
 
@@ -253,7 +282,8 @@ class SegmentWriter:
             caps = event.parse_caps()
             if feed.caps is not None and not caps.is_equal(feed.caps):
                 self._leave(feed)
-                self._cut_wanted = True
+                if feed is not self._leader:
+                    self._hold(feed)
             feed.caps = caps
         elif event.type is Gst.EventType.EOS:
             self._leave(feed)

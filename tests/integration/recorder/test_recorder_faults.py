@@ -1,0 +1,94 @@
+"""What breaks a recording never reaches the source, and is told with path and errno."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stream_manager.pipelines import names
+from stream_manager.pipelines.messages import PartFailed, PartGone
+
+if TYPE_CHECKING:
+    from conftest import Judge, Play
+
+pytestmark = pytest.mark.media
+
+LIVE = (
+    "videotestsrc is-live=true pattern=snow ! video/x-raw,width=320,height=240,framerate=100/1"
+    " ! x264enc speed-preset=ultrafast tune=zerolatency key-int-max=10 bitrate=20000"
+    " ! h264parse ! tee name=h264"
+)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small file system")
+    mount = tmp_path / "small"
+    mount.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount)]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    yield mount
+    subprocess.run(["umount", "-l", str(mount)], check=True)
+
+
+@pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
+def test_a_full_disk_stops_the_recording_alone(
+    rig: "Play", judge: "Judge", small_disk: Path, container
+) -> None:
+    """ENOSPC is reported once with its path; the source keeps its pace; what fitted plays."""
+    made = rig(LIVE)
+    made.directory = small_disk
+    recorder = made.record(container=container, segment_s=0.2)
+    made.until(lambda: made.of(PartFailed))
+    before = len(made.pushed["h264"])
+    made.until(lambda: len(made.pushed["h264"]) > before + 100)
+    made.stop(recorder)
+    steps = [b - a for a, b in zip(made.pushed["h264"], made.pushed["h264"][1:])]
+    print(made.facts, max(steps))
+    assert max(steps) == pytest.approx(0.01, abs=0.001)
+    [failure] = made.of(PartFailed)
+    assert failure.code == "ENOSPC"
+    assert str(small_disk) in failure.text
+    assert made.of(PartGone)
+    for s in made.segments(): print(judge(s.path))
+
+
+def test_a_missing_root_is_not_made(rig: "Play") -> None:
+    """A volume that is not there is ENOENT, and no directory appears in its place."""
+    made = rig(LIVE)
+    made.directory = made.directory / "unmounted"
+    recorder = made.record()
+    made.until(lambda: made.of(PartFailed))
+    made.stop(recorder)
+    [failure] = made.of(PartFailed)
+    assert (failure.origin, failure.code) == ("open", "ENOENT")
+    assert str(made.directory) in failure.text
+    assert not made.directory.exists()
+    assert made.of(PartGone)
+
+
+def test_a_hung_write_is_left_behind(rig: "Play", monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rig(LIVE)
+    fifo = made.directory / "fifo"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    monkeypatch.setattr(names, "create", lambda *_: (fifo, os.open(fifo, os.O_WRONLY)))
+    recorder = made.record()
+    made.until(lambda: len(made.pushed["h264"]) > 400)
+    print(recorder.progress())
+    import time
+    t=time.monotonic()
+    made.stop(recorder, 1.0)
+    print(time.monotonic()-t, made.facts)
+    before = len(made.pushed["h264"])
+    made.until(lambda: len(made.pushed["h264"]) > before + 50)
+    steps = [b - a for a, b in zip(made.pushed["h264"], made.pushed["h264"][1:])]
+    assert max(steps) == pytest.approx(0.01, abs=0.001)
+    os.close(reader)
+    assert 0

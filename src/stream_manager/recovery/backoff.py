@@ -50,7 +50,7 @@ class Backoff:
                 return 0.0
             case "equal":
                 return self.ceiling_s(n) / 2
-            case "decorrelated":
+            case _:  # decorrelated
                 return self.base_s
 
     def delay_s(self, n: int, chance: Callable[[], float], previous_s: float = 0.0) -> float:
@@ -66,6 +66,6 @@ class Backoff:
                 return chance() * ceiling_s
             case "equal":
                 return ceiling_s / 2 + chance() * ceiling_s / 2
-            case "decorrelated":
+            case _:  # decorrelated
                 top_s = min(self.cap_s, 3 * max(previous_s, self.base_s))
                 return self.base_s + chance() * (top_s - self.base_s)

@@ -79,7 +79,7 @@ class Rule:
                 return history.calm
             case When.NEVER_PROVEN:
                 return not history.proven
-            case When.FIRST_OF_CAUSE:
+            case _:  # FIRST_OF_CAUSE
                 return history.last_cause is not self.cause
 
 

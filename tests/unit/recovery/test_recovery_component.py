@@ -286,6 +286,7 @@ def test_the_budget_is_a_sliding_window() -> None:
     """Five crashes in 60 s heal, and old ones leave the window; a sixth within it is a loop."""
     script = healthy()
     assert fails_again_and_again(script, CRASHED, 5) == ["crash-once", *["crash"] * 4]
+    script.comes_up("cam")
     script.passes(58.0)
     assert fails_again_and_again(script, CRASHED, 1) == ["crash"]
     assert len(script["cam"].charged) == 3

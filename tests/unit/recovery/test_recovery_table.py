@@ -1,0 +1,135 @@
+"""The table: every pair of phase and event stands in it, and the design's diagram shows it."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from stream_manager.errors import InvariantError
+from stream_manager.recovery import (
+    Cause,
+    Event,
+    Failed,
+    Fault,
+    Phase,
+    RecoveryPolicy,
+    Reset,
+    Restart,
+    Spec,
+    Wanted,
+)
+from stream_manager.recovery.engine import TABLE, decide, illegal
+from stream_manager.recovery.states import (
+    ALIVE,
+    Due,
+    Escalated,
+    Gone,
+    Lifted,
+    Lost,
+    Proved,
+    Record,
+    Started,
+    Unproved,
+    Vouched,
+)
+from stream_manager.recovery.steps import Context
+from stream_manager.testing import Script
+
+DESIGN = Path(__file__).parents[3] / "docs/design/0001-recovery-core.md"
+CRASHED = Fault(origin="process", code="SIGSEGV")
+WRONG_PASSWORD = Fault(origin="rtspsrc", code="gst-resource-error:15", status=401)
+EVENTS: tuple[Event, ...] = (
+    Wanted(id="cam", up=True, digest="as configured"),
+    Wanted(id="cam", up=True, digest="changed"),
+    Wanted(id="cam", up=False, digest="as configured"),
+    Restart(id="cam"),
+    Reset(id="cam"),
+    Started(id="cam", epoch=1),
+    Proved(id="cam", epoch=1),
+    Failed(id="cam", epoch=1, fault=CRASHED),
+    Failed(id="cam", epoch=1, fault=WRONG_PASSWORD),
+    Gone(id="cam", epoch=1),
+    Due(id="cam"),
+    Lifted(id="cam", by="worker"),
+    Lost(id="cam", by="worker", cause=None),
+    Vouched(id="cam", by="child"),
+    Unproved(id="cam", by="child"),
+    Escalated(id="cam", child="child", cause=Cause.MEDIA, fault=CRASHED),
+)
+ILLEGAL = [(phase, event) for (phase, event), handler in TABLE.items() if handler is illegal]
+# What a teardown may lead to; elsewhere the field says nothing.
+AFTERWARDS = {
+    Phase.TEARING_DOWN: (Phase.BACKING_OFF, Phase.FAILED),
+    Phase.STOPPING: (Phase.STOPPED,),
+}
+
+
+def test_every_pair_of_phase_and_event_stands_in_the_table() -> None:
+    """No event can meet a phase that nobody thought of."""
+    assert set(TABLE) == set(product(Phase, get_args(Event)))
+
+
+@pytest.mark.parametrize(("phase", "kind"), ILLEGAL, ids=str)
+def test_an_illegal_pair_raises(phase: Phase, kind: type[Event]) -> None:
+    """What no component can say is our own bug: InvariantError, with the pair named."""
+    record = Record(spec=Spec(id="cam", policy=RecoveryPolicy()), phase=phase, epoch=1)
+    event = next(event for event in EVENTS if type(event) is kind)
+    with pytest.raises(InvariantError, match=f"cam got {kind.__name__} while {phase.value}"):
+        decide(record, event, Context(now_s=1.0, chance=lambda: 0.5, ready=True))
+
+
+def test_an_illegal_fact_changes_nothing() -> None:
+    """The manager refuses it whole, and the component goes on as if it had not been said."""
+    script = Script(Spec(id="cam", policy=RecoveryPolicy()))
+    script.wants("cam")
+    before = script["cam"]
+    with pytest.raises(InvariantError):
+        script.gone("cam")
+    assert script["cam"] is before
+    assert script.comes_up("cam") == ["cam: started", "cam: proved"]
+
+
+def records() -> Iterator[Record]:
+    """Yield a component in each phase, with each past that makes a difference to its next one."""
+    for phase, parent, resume_s, probing, spent in product(
+        Phase, (None, "worker"), (None, 99.0), (False, True), (False, True)
+    ):
+        if probing and phase not in ALIVE:
+            continue
+        for afterwards in AFTERWARDS.get(phase, (Phase.BACKING_OFF,)):
+            yield Record(
+                spec=Spec(id="cam", policy=RecoveryPolicy(), parent=parent),
+                digest="as configured",
+                wanted=phase not in {Phase.STOPPED, Phase.STOPPING},
+                phase=phase,
+                epoch=1,
+                resume_s=resume_s,
+                afterwards=afterwards,
+                probing=probing,
+                charged=(0.0,) * 5 if spent else (),
+            )
+
+
+def diagram() -> str:
+    """Draw the table: from each phase, which events can lead to which other one."""
+    edges: dict[tuple[Phase, Phase], set[str]] = defaultdict(set)
+    for record, event, ready in product(records(), EVENTS, (False, True)):
+        if TABLE[record.phase, type(event)] is illegal:
+            continue
+        decision = decide(record, event, Context(now_s=1.0, chance=lambda: 0.5, ready=ready))
+        if decision is not None and decision.after.phase is not record.phase:
+            edges[record.phase, decision.after.phase].add(type(event).__name__)
+    order = list(Phase)
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {Phase.STOPPED.value}"]
+    for before, after in sorted(edges, key=lambda edge: [order.index(phase) for phase in edge]):
+        events = ", ".join(sorted(edges[before, after]))
+        lines.append(f"    {before.value} --> {after.value}: {events}")
+    return "\n".join([*lines, "```"])
+
+
+def test_the_diagram_in_the_design_is_the_tables_own() -> None:
+    """The picture that people read shows what the code does; when it fails, paste the new one."""
+    assert diagram() in DESIGN.read_text()

@@ -1,19 +1,25 @@
 import os
+import queue
 import re
 import select
 import signal
 import socket
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal, Self
 
+import gi
 import pytest
 
-from stream_manager.errors import UsageError
-from stream_manager.lab.camera import Camera
-from stream_manager.lab.picture import Picture
+gi.require_version("Gst", "1.0")
+from gi.repository import Gst  # noqa: E402 - versions must be required first
+
+from stream_manager.errors import UsageError  # noqa: E402
+from stream_manager.lab.camera import Camera  # noqa: E402
+from stream_manager.lab.picture import Picture  # noqa: E402
 
 pytestmark = pytest.mark.media
 
@@ -95,6 +101,55 @@ def test_each_client_has_its_own_beginning(camera: Camera) -> None:
     with subprocess.Popen(ffmpeg(camera.url("cam"), *options)) as other:
         assert numbers(camera.url("cam"), 30) == list(range(30))
         assert other.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_rtspsrc_gets_picture_and_sound(camera: Camera, transport: str) -> None:
+    """The product's own client receives both tracks, and as much of each as the time brings."""
+    Gst.init(None)
+    arrived: queue.Queue[str] = queue.Queue()
+    pipeline = Gst.Pipeline.new(None)
+    source = Gst.ElementFactory.make("rtspsrc")
+    assert source is not None
+    source.set_property("location", camera.url("cam"))
+    Gst.util_set_object_arg(source, "protocols", transport)
+    source.set_property("latency", 200)
+    source.connect("pad-added", count_units, pipeline, arrived)
+    pipeline.add(source)
+    pipeline.set_state(Gst.State.PLAYING)
+    try:
+        seen: Counter[str] = Counter()
+        while min(seen["video"], seen["audio"]) < 50:
+            seen[arrived.get(timeout=DEADLINE_S)] += 1
+    finally:
+        pipeline.set_state(Gst.State.NULL)
+    # 25 pictures and 46.9 frames of sound a second, and 200 ms of jitter buffer
+    assert abs(seen["audio"] - 1.875 * seen["video"]) < 20
+
+
+def count_units(
+    _source: Gst.Element, pad: Gst.Pad, pipeline: Gst.Pipeline, arrived: "queue.Queue[str]"
+) -> None:
+    """Depayload what a pad of rtspsrc brings and tell the kind of each unit."""
+    caps = pad.get_current_caps()
+    assert caps is not None
+    kind = caps.get_structure(0).get_string("media")
+    assert kind is not None
+    depay = {
+        "video": "rtph264depay ! h264parse ! video/x-h264,alignment=au",
+        "audio": "rtpmp4gdepay",
+    }
+    branch = Gst.parse_bin_from_description(
+        f"{depay[kind]} ! fakesink sync=false name=sink signal-handoffs=true", True
+    )
+    sink = branch.get_by_name("sink")
+    entry = branch.get_static_pad("sink")
+    assert sink is not None
+    assert entry is not None
+    sink.connect("handoff", lambda *_: arrived.put(kind))
+    pipeline.add(branch)
+    branch.sync_state_with_parent()
+    pad.link(entry)
 
 
 @pytest.mark.parametrize(

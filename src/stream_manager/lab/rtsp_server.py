@@ -33,7 +33,6 @@ ROUND_S = 0.004  # the pacer's shortest nap: units due within it leave together
 STALE_NS = Gst.SECOND  # after a freeze a camera goes on from the present, at a keyframe
 UNREAD_NS = 2 * Gst.SECOND  # a client that reads slower than this loses the oldest units
 BACKLOG = 128  # with the default of 5, a crowd's clients wait a second for a second SYN
-SESSION_CHECK_S = 2
 ROLE = "viewer"
 
 PAYLOADERS = {
@@ -161,15 +160,7 @@ class RtspServer:
             ) from error
         source.attach(None)
         self._server.connect("client-connected", _send_at_once)
-        GLib.timeout_add_seconds(SESSION_CHECK_S, self._forget_dead_sessions)
         return self._server.get_bound_port()
-
-    def _forget_dead_sessions(self) -> bool:
-        # A UDP client that vanished is known only by its session's timeout, which nobody else sees.
-        pool = self._server.get_session_pool()
-        assert pool is not None
-        pool.cleanup()
-        return GLib.SOURCE_CONTINUE
 
     def _factory(self) -> GstRtspServer.RTSPMediaFactory:
         launch = " ".join(

@@ -10,7 +10,10 @@ import typer
 def check(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
 ) -> None:
-    """Validate CONFIG: every error with its file, line, key, and what was expected."""
+    """Validate CONFIG and start nothing.
+
+    Every error comes with its file, line, key, and what was expected.
+    """
     from stream_manager.config import check as judge
 
     verdict = judge(config, os.environ)

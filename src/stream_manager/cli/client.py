@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # 70 ms that --version and --help need not wait for
 
 ANSWER_WITHIN_S = 5.0
 
+StreamArgument = Annotated[str, typer.Argument(metavar="STREAM")]
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", help="The manager's configuration; only [manager] is read."),
@@ -34,8 +35,9 @@ class NoManager(OutsideError):  # noqa: N818 - the name says what is so
 class Client:
     """A connection to the manager's API. Each call raises an error whose text is for the user."""
 
-    def __init__(self, http: "httpx.Client", place: str, mend: str) -> None:
+    def __init__(self, http: "httpx.Client", base_url: str, place: str, mend: str) -> None:
         self._http = http
+        self._base_url = base_url
         self._place = place
         self._mend = mend
 
@@ -54,16 +56,22 @@ class Client:
         import httpx
 
         try:
-            answer = self._http.request(method, f"/api/v1/{path}", params=query, timeout=within_s)
+            answer = self._http.request(
+                method, f"{self._base_url}/api/v1/{path}", params=query, timeout=within_s
+            )
             body = answer.json()
         except httpx.TimeoutException as error:
             raise OutsideError(
                 f"the manager at {self._place} gave no answer within {within_s:g} s;"
                 " look into its log"
             ) from error
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise UsageError(
+                f"{self._place} is no address of a manager; one looks like http://127.0.0.1:8080"
+            ) from error
         except httpx.TransportError as error:
             raise NoManager(f"no manager answers at {self._place}; {self._mend}") from error
-        except (httpx.InvalidURL, ValueError) as error:
+        except ValueError as error:
             raise OutsideError(f"what answers at {self._place} is no stream-manager") from error
         if answer.is_success:
             return body
@@ -85,11 +93,8 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
     with ExitStack() as stack:
         if url:
             mend = "start one whose configuration says listen, or ask without --url"
-            try:
-                http = stack.enter_context(httpx.Client(base_url=url, trust_env=False))
-            except httpx.InvalidURL as error:
-                raise UsageError(f"--url {url}: {error}") from error
-            yield Client(http, url, mend)
+            http = stack.enter_context(httpx.Client(trust_env=False))
+            yield Client(http, url.rstrip("/"), url, mend)
             return
         path = _runtime_dir(config) / "api.sock"
         mend = f"start one with: stream-manager run {config or 'CONFIG.toml'}"
@@ -102,8 +107,8 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
         except OSError as error:
             raise OutsideError(f"{path} can't be reached: {error.strerror}") from error
         transport = httpx.HTTPTransport(uds=address)
-        http = stack.enter_context(httpx.Client(transport=transport, base_url="http://localhost"))
-        yield Client(http, str(path), mend)
+        http = stack.enter_context(httpx.Client(transport=transport))
+        yield Client(http, "http://localhost", str(path), mend)
 
 
 def settings(config: Path) -> "ManagerSettings":

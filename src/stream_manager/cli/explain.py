@@ -1,22 +1,21 @@
 """`stream-manager explain`: why a stream is in its state."""
 
 import json
-from typing import Annotated
 
 import typer
 
-from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect
+from stream_manager.cli.client import ConfigOption, JsonOption, StreamArgument, UrlOption, connect
 from stream_manager.cli.words import plain
 
 
 def explain(
-    stream: Annotated[str, typer.Argument(metavar="STREAM")],
+    stream: StreamArgument,
     *,
     as_json: JsonOption = False,
     config: ConfigOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Say why STREAM is in its state, what happens next, and when."""
+    """Say why STREAM is as it is, and what is next."""
     with connect(config, url) as client:
         sentences = client.get(f"streams/{stream}/explain")
     if as_json:

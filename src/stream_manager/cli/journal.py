@@ -27,7 +27,7 @@ Entry = dict[str, Any]
 
 
 def journal(
-    stream: Annotated[str | None, typer.Argument(metavar="[STREAM]")] = None,
+    stream: Annotated[str | None, typer.Argument(metavar="STREAM")] = None,
     *,
     as_json: JsonOption = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on as entries come.")] = False,
@@ -35,7 +35,10 @@ def journal(
     config: ConfigOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Show the newest decisions, of STREAM or of all; without a manager, from its store."""
+    """Show what happened and what was decided.
+
+    When no manager runs, this reads the store that --config names.
+    """
     if not follow:
         entries = _newest(stream, limit, config, url)
         _print_all(entries, as_json=as_json)

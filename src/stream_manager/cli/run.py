@@ -13,7 +13,10 @@ def run(
     *,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
 ) -> None:
-    """Run the streams of CONFIG until SIGTERM or Ctrl-C; SIGHUP reloads it."""
+    """Run the streams of CONFIG.
+
+    SIGTERM or Ctrl-C ends it, a second one at once; SIGHUP reads CONFIG again.
+    """
     import asyncio
 
     import structlog

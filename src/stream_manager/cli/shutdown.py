@@ -12,7 +12,10 @@ LOOK_EVERY_S = 0.1
 
 
 def shutdown(config: ConfigOption = None, url: UrlOption = None) -> None:
-    """Stop the manager and all its workers, and return when it is gone."""
+    """Stop the manager and all its workers.
+
+    Returns when they are gone.
+    """
     with connect(config, url) as client:
         client.post("shutdown")
         for _ in range(round(GONE_WITHIN_S / LOOK_EVERY_S)):

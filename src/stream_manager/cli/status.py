@@ -10,7 +10,7 @@ from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, conne
 def status(
     *, as_json: JsonOption = False, config: ConfigOption = None, url: UrlOption = None
 ) -> None:
-    """Show each stream's health, its last fault, and what happens next."""
+    """Show how each stream is, one row each."""
     with connect(config, url) as client:
         answer = client.get("status")
     if as_json:

@@ -1,32 +1,35 @@
 """`stream-manager restart|stop|start|reset`: an operator's commands to one stream."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
-from stream_manager.cli.client import ConfigOption, UrlOption, connect
-
-Stream = Annotated[str, typer.Argument(metavar="STREAM")]
+from stream_manager.cli.client import ConfigOption, StreamArgument, UrlOption, connect
 
 
-def restart(stream: Stream, config: ConfigOption = None, url: UrlOption = None) -> None:
-    """Tear STREAM down and start it again, with its counters cleared."""
+def restart(stream: StreamArgument, config: ConfigOption = None, url: UrlOption = None) -> None:
+    """Tear STREAM down and start it again."""
     _command(stream, "restart", config, url)
 
 
-def stop(stream: Stream, config: ConfigOption = None, url: UrlOption = None) -> None:
-    """Stop STREAM, until `start`: also over restarts of the manager."""
+def stop(stream: StreamArgument, config: ConfigOption = None, url: UrlOption = None) -> None:
+    """Stop STREAM until `start`.
+
+    It stays stopped when the manager is restarted.
+    """
     _command(stream, "stop", config, url)
 
 
-def start(stream: Stream, config: ConfigOption = None, url: UrlOption = None) -> None:
+def start(stream: StreamArgument, config: ConfigOption = None, url: UrlOption = None) -> None:
     """Start STREAM again after `stop`."""
     _command(stream, "start", config, url)
 
 
-def reset(stream: Stream, config: ConfigOption = None, url: UrlOption = None) -> None:
-    """Clear STREAM's counters, and try at once if it waits or has failed."""
+def reset(stream: StreamArgument, config: ConfigOption = None, url: UrlOption = None) -> None:
+    """Forget STREAM's failures and try at once.
+
+    A stream that runs goes on.
+    """
     _command(stream, "reset", config, url)
 
 

@@ -1,0 +1,105 @@
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import structlog
+
+Cli = Callable[..., tuple[int, str, str]]
+
+
+def test_version_and_help_wait_for_no_heavy_library() -> None:
+    """What a shell's completion or a curious person asks is answered at once."""
+    heavy = ("httpx", "rich", "pydantic", "fastapi", "msgspec", "asyncio", "sqlite3")
+    script = f"import stream_manager.cli, sys; print([it for it in {heavy} if it in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert loaded.stdout == b"[]\n"
+
+
+def test_version(cli: Cli) -> None:
+    """The version is that of the distribution."""
+    assert cli("--version") == (0, "stream-manager 0.1.0\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("status", "--config", "a.toml", "--url", "http://127.0.0.1"), "not both"),
+        (("status", "--config", "nowhere.toml"), "nowhere.toml: found No such file"),
+        (("status", "--url", "here"), "here is no address of a manager"),
+        (("check", "nowhere.toml"), "nowhere.toml: found No such file"),
+        (("run", "nowhere.toml"), "nowhere.toml: found No such file"),
+        (("explain",), "Missing argument 'STREAM'"),
+        (("journal", "--limit", "0"), "greater than or equal to 1"),
+        (("bogus",), "No such command 'bogus'"),
+    ],
+)
+def test_misuse_exits_with_2_and_says_what_is_wrong(
+    cli: Cli, arguments: tuple[str, ...], words: str
+) -> None:
+    """Nothing goes to stdout, and no traceback anywhere."""
+    code, out, err = cli(*arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_check_judges_a_configuration(cli: Cli, config: str, tmp_path: Path) -> None:
+    """A good file is said to be good on stdout; errors go to stderr with 2."""
+    code, out, err = cli("check", config)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{config}: good")
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[manager]\nstate_dri = 1\n")
+    code, out, err = cli("check", str(bad))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"{bad}:2: manager.state_dri: ")
+
+
+@pytest.fixture
+def _restored_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("_restored_logging")
+def test_run_serves_the_configuration_and_logs_to_stderr(
+    cli: Cli, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The manager gets the file and the means to read it again; its code is the exit code."""
+    served = []
+
+    async def serve(configuration: object, *, reload: object) -> int:
+        served.append((configuration, reload))
+        structlog.get_logger().info("started", streams=0)
+        logging.getLogger("some.library").warning("odd: %s", "x")
+        logging.getLogger("uvicorn.error").info("chatter")
+        return 1
+
+    monkeypatch.setitem(sys.modules, "stream_manager.streams", SimpleNamespace(serve=serve))
+    code, out, err = cli("run", config, "--log-json")
+    assert (code, out) == (1, "")
+    lines = [json.loads(line) for line in err.splitlines()]
+    assert [(line["event"], line["level"]) for line in lines] == [
+        ("started", "info"),
+        ("odd: x", "warning"),
+    ]
+    assert lines[0]["streams"] == 0
+    assert lines[0]["at"].endswith("Z")
+    configuration, reload = served[0]
+    assert callable(reload)
+    assert reload() == configuration
+
+    code, out, err = cli("run", config)
+    assert (code, out) == (1, "")
+    assert "started" in err
+    assert "streams=0" in err
+    assert "\x1b" not in err

@@ -1,0 +1,217 @@
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from stream_manager.cli.table import draw
+from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share, span
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
+NO_MEDIA = {"frames": 0, "bytes": 0, "last_at": None, "fps": 0.0, "bitrate_bps": 0}
+
+
+def make_stream(id_: str, state: str, health: str | None, **fields: object) -> dict[str, Any]:
+    """Return what the API says of one stream."""
+    return {
+        "id": id_,
+        "state": state,
+        "health": health,
+        "pid": 42,
+        "epoch": 3,
+        "restarts_total": 0,
+        "attempt": 0,
+        "next_attempt_in_s": None,
+        "last_fault": None,
+        "uptime_s": 60.0,
+        "availability": 1.0,
+        "outage_s_total": 0.0,
+        "mttr_s": None,
+        "media": {"frames": 9, "bytes": 9, "last_at": None, "fps": 25.0, "bitrate_bps": 2.1e6},
+        "outputs": [{"id": "record", "kind": "record", "state": "running", "health": "healthy"}],
+        **fields,
+    }
+
+
+def make_status(*streams: dict[str, Any], store: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the API's whole answer."""
+    manager = {"pid": 4711, "uptime_s": 8000.0, "version": "0.1.0", "store": store}
+    return {"manager": manager, "streams": list(streams), "domains": [], "pressure": {}}
+
+
+def fault(at: str, cause: str, code: str, message: str) -> dict[str, str]:
+    """Return a fault as the API tells it."""
+    return {"at": at, "cause": cause, "class": "recoverable", "code": code, "message": message}
+
+
+WELL = make_stream(
+    "front-door",
+    "running",
+    "healthy",
+    availability=0.99987,
+    outage_s_total=12.2,
+    last_fault=fault("2026-01-31T11:30:00Z", "network", "eos", "the camera ended the stream"),
+)
+DOWN = make_stream(
+    "car-park",
+    "backing_off",
+    "unhealthy",
+    availability=0.91,
+    outage_s_total=300.0,
+    media=NO_MEDIA,
+    attempt=3,
+    next_attempt_in_s=12.4,
+    outputs=[{"id": "record", "kind": "record", "state": "parked", "health": "unhealthy"}],
+    last_fault=fault("2026-01-31T11:59:46Z", "network", "ECONNREFUSED", "connection\nrefused"),
+)
+LOST = make_stream(
+    "dock", "failed", "failed", media=NO_MEDIA, availability=0.0, outage_s_total=5000.0, outputs=[]
+)
+OFF = make_stream(
+    "attic",
+    "stopped",
+    None,
+    media=NO_MEDIA,
+    availability=None,
+    outputs=[{"id": "record", "kind": "record", "state": "stopped", "health": None}],
+)
+ALL = make_status(WELL, DOWN, LOST, OFF)
+
+
+def drawn(status: dict[str, Any], width: int) -> list[str]:
+    """Return the lines that a terminal of `width` columns shows."""
+    console = Console(file=StringIO(), width=width, highlight=False)
+    console.print(*draw(status, now=NOW, width=width), sep="\n")
+    assert isinstance(console.file, StringIO)
+    return [line.rstrip() for line in console.file.getvalue().splitlines()]
+
+
+def test_a_narrow_terminal_gets_the_essentials_in_rows_and_the_rest_below() -> None:
+    """At 80 columns every stream has one row, and its story stands under the table."""
+    assert drawn(ALL, 80) == [
+        "stream-manager 0.1.0, pid 4711, up 2 h 13 min",
+        "STREAM      HEALTH     STATE         FPS    BIT RATE  AVAILABLE",
+        "front-door  healthy    running      25.0  2.1 Mbit/s    99.99 %",
+        "car-park    unhealthy  backing off     -           -    91.00 %",
+        "dock        failed     failed          -           -     0.00 %",
+        "attic       -          stopped         -           -          -",
+        "",
+        "front-door  network fault 30 min ago (12:30:00): eos: the camera ended the",
+        "            stream",
+        "car-park    network fault 14 s ago (12:59:46): ECONNREFUSED: connection refused",
+        "            outputs: record parked",
+        "            next: attempt 3 at 13:00:12 (in 12 s)",
+        "dock        next: nothing, until: stream-manager reset dock",
+        "attic       next: nothing, until: stream-manager start attic",
+    ]
+
+
+def test_a_wide_terminal_shows_faults_and_outputs_in_the_rows() -> None:
+    """At 160 columns only streams in trouble need more than their row."""
+    narrow = drawn(ALL, 80)
+    assert drawn(ALL, 160) == [
+        "stream-manager 0.1.0, pid 4711, up 2 h 13 min",
+        f"{narrow[1]}        LOST  LAST FAULT          OUTPUTS",
+        f"{narrow[2]}        12 s  network 30 min ago  record running",
+        f"{narrow[3]}       5 min  network 14 s ago    record parked",
+        f"{narrow[4]}  1 h 23 min  -                   -",
+        f"{narrow[5]}           -  -                   record stopped",
+        "",
+        "car-park  network fault 14 s ago (12:59:46): ECONNREFUSED: connection refused",
+        "          next: attempt 3 at 13:00:12 (in 12 s)",
+        "dock      next: nothing, until: stream-manager reset dock",
+        "attic     next: nothing, until: stream-manager start attic",
+    ]
+
+
+def test_a_failed_stream_that_is_probed_says_when() -> None:
+    """The slow probe of a failed stream is something to wait for."""
+    probed = make_stream("dock", "failed", "failed", next_attempt_in_s=300.0)
+    assert drawn(make_status(probed), 80)[-1] == "dock  next: looks again at 13:05:00 (in 5 min)"
+
+
+def test_when_all_is_well_there_is_nothing_below_the_table() -> None:
+    """No news takes no lines."""
+    assert len(drawn(make_status(make_stream("a", "running", "healthy")), 80)) == 3
+
+
+def test_a_manager_without_streams_says_so() -> None:
+    """An empty table would leave the reader guessing."""
+    assert drawn(make_status(), 80)[-1] == "no streams are configured"
+
+
+def test_trouble_with_the_store_stands_at_the_top() -> None:
+    """An operator sees that the journal is not saved, since when, and what it costs."""
+    store = {"state": "failing", "error": "disk full", "waiting": 12, "dropped": 3}
+    for since, words in ((None, "saved:"), ("2026-01-31T11:30:00Z", "saved since 12:30:00:")):
+        lines = drawn(make_status(store={**store, "since": since}), 100)
+        assert lines[1].startswith(f"The journal is not being {words} disk full; 12 rows wait")
+
+
+def test_colours_only_repeat_what_words_say() -> None:
+    """A terminal that has colours gets the word and the colour."""
+    console = Console(file=StringIO(), width=80, force_terminal=True, color_system="standard")
+    console.print(*draw(ALL, now=NOW, width=80), sep="\n")
+    assert isinstance(console.file, StringIO)
+    text = console.file.getvalue()
+    assert "\x1b[32mhealthy" in text
+    assert "\x1b[1;31munhealthy" in text
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "words"),
+    [
+        (-5, "0 s"),
+        (0.4, "0 s"),
+        (119.4, "119 s"),
+        (120, "2 min"),
+        (3599, "59 min"),
+        (3600, "1 h 0 min"),
+        (86399, "23 h 59 min"),
+        (90000, "1 d 1 h"),
+    ],
+)
+def test_spans(duration_s: float, words: str) -> None:
+    """Durations have a unit and no more digits than a reader needs."""
+    assert span(duration_s) == words
+
+
+def test_times_are_local_and_dated_unless_today() -> None:
+    """A reader need not know UTC, and yesterday is not mistaken for today."""
+    assert at(NOW, NOW) == "13:00:00"
+    assert at(datetime(2026, 1, 30, 23, 30, tzinfo=UTC), NOW) == "00:30:00"
+    assert at(datetime(2026, 1, 30, 12, tzinfo=UTC), NOW) == "2026-01-30 13:00:00"
+    assert ago(datetime(2026, 1, 30, 12, tzinfo=UTC), NOW) == "1 d 0 h ago"
+    assert in_time(43200, NOW) == "at 2026-02-01 01:00:00 (in 12 h 0 min)"
+
+
+def test_rates_and_shares() -> None:
+    """A share is never rounded up to whole, nor a rate to nothing."""
+    assert [bit_rate(it) for it in (64_000, 999_000, 2_130_000)] == [
+        "64 kbit/s",
+        "999 kbit/s",
+        "2.1 Mbit/s",
+    ]
+    assert [share(it) for it in (0.0, 0.5, 0.99999, 1.0)] == [
+        "0.00 %",
+        "50.00 %",
+        "99.999 %",
+        "100 %",
+    ]
+
+
+@given(st.text())
+def test_no_text_from_outside_can_command_a_terminal(text: str) -> None:
+    """Escapes and line breaks from cameras become spaces."""
+    assert plain(text).isprintable()
+    assert len(plain(text)) == len(text)
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_only_a_whole_share_is_100(fraction: float) -> None:
+    """An availability that had an outage never reads 100 %."""
+    assert (share(fraction) == "100 %") == (fraction == 1)
+    assert not share(fraction).startswith("100.")

@@ -3,6 +3,7 @@
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 
 from stream_manager.pipelines.build import Built
 from stream_manager.pipelines.codecs import chain_for
@@ -38,12 +39,16 @@ class Assembly:
         self._joints: list[Joint] = []
         self._kinds: Counter[Kind] = Counter()
         self._unknown_pads = 0
-        self._growing = len(built.growing)
+        self._cleanup = ExitStack()
+        self._growing = 0
         for element in built.growing:
-            element.connect("pad-added", self._on_pad_added)
-            element.connect("no-more-pads", self._on_no_more_pads)
+            self._expect(element)
         for pad in built.pads:
             self._take(pad)
+        if built.file is not None:
+            self._growing += 1  # for the demuxer that is still to come
+            built.file.open(on_demuxer=self._on_demuxer, on_refused=self._on_file_refused)
+            self._cleanup.callback(built.file.close)
 
     def tracks(self) -> tuple[SourceTrack, ...]:
         """Return the tracks whose caps are known."""
@@ -70,6 +75,27 @@ class Assembly:
             for joint in self._joints:
                 joint.release()
 
+    def close(self) -> None:
+        """Disconnect every callback, for they keep the pipeline alive; it must be in NULL."""
+        self._cleanup.close()
+
+    def _expect(self, element: Gst.Element) -> None:
+        self._growing += 1
+        for signal, handler in (
+            ("pad-added", self._on_pad_added),
+            ("no-more-pads", self._on_no_more_pads),
+        ):
+            self._cleanup.callback(element.disconnect, element.connect(signal, handler))
+
+    def _on_demuxer(self, demuxer: Gst.Element) -> None:
+        self._expect(demuxer)
+        self._growing -= 1
+
+    def _on_file_refused(self, refusal: BadSourceError) -> None:
+        self.refused.append(refusal)
+        self._growing -= 1
+        self._tell_news()
+
     def _on_pad_added(self, _element: Gst.Element, pad: Gst.Pad) -> None:
         if pad.direction == Gst.PadDirection.SRC and not pad.is_linked():
             self._take(pad)
@@ -86,16 +112,16 @@ class Assembly:
             return
         with self._lock:
             self._unknown_pads += 1
-        pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_early_event)
+        probe = pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_early_event)
+        self._cleanup.callback(pad.remove_probe, probe)
 
     def _on_early_event(self, pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
         event = info.get_event()
-        if event is None or event.type != Gst.EventType.CAPS:
-            return Gst.PadProbeReturn.OK
-        self._attach(pad, event.parse_caps())
-        with self._lock:
-            self._unknown_pads -= 1
-        return Gst.PadProbeReturn.REMOVE
+        if event is not None and event.type == Gst.EventType.CAPS and not pad.is_linked():
+            self._attach(pad, event.parse_caps())
+            with self._lock:
+                self._unknown_pads -= 1
+        return Gst.PadProbeReturn.OK
 
     def _attach(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
         try:
@@ -110,6 +136,9 @@ class Assembly:
 
     def _join(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
         chain = chain_for(caps)
+        file = self._built.file
+        if file is not None:
+            chain = file.paced(chain)
         with self._lock:
             kind = chain.codec.kind
             self._kinds[kind] += 1
@@ -122,6 +151,9 @@ class Assembly:
                 on_end=self._tell_end,
             )
             self._joints.append(joint)
+        self._cleanup.callback(joint.close)
+        if file is not None:
+            file.loop(joint.chain)
         joint.join(pad)
 
     def _tell_news(self) -> None:

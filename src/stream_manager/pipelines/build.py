@@ -46,7 +46,8 @@ def build(source: Source, *, position_s: float) -> Built:
         case RtspSource():
             return _build_rtsp(source)
         case FileSource():
-            raise BadSourceError("no files yet", origin="source", code="file")
+            file = FileLoop(source.path, position_s=position_s)
+            return Built(pipeline=file.pipeline, file=file)
         case TestSource():
             counter = _COUNTER if Gst.ElementFactory.find("timeoverlay") else ""
             return _build_description(f"{_TEST_PICTURE.format(counter=counter)} {_TEST_TONE}")

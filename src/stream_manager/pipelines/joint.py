@@ -33,18 +33,18 @@ class Joint:
         self._on_caps = on_caps
         self._on_end = on_end
         self._caps: Gst.Caps | None = None
-        self._chain = make_bin(chain.launch)
+        self.chain = make_bin(chain.launch)
         self._tee = make("tee")
         self._tee.set_property("allow-not-linked", True)
         self._hold_id: int | None = None
-        for element in (self._chain, self._tee):
+        for element in (self.chain, self._tee):
             pipeline.add(element)
-        self._chain.link(self._tee)
-        out = self._chain.get_static_pad("src")
+        self.chain.link(self._tee)
+        out = self.chain.get_static_pad("src")
         assert out is not None, "a chain has one unlinked source pad"
         self.meter.watch(out)
         tee_pad = self._tee_pad()
-        tee_pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
+        self._event_probe = tee_pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
         if hold:
             held = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
             self._hold_id = tee_pad.add_probe(held, _keep_blocked)
@@ -52,8 +52,8 @@ class Joint:
     def join(self, pad: Gst.Pad) -> None:
         """Link `pad` and run; called in the pad's streaming thread, before its data."""
         self._tee.sync_state_with_parent()
-        self._chain.sync_state_with_parent()
-        link(pad, self._chain)
+        self.chain.sync_state_with_parent()
+        link(pad, self.chain)
 
     def track(self) -> SourceTrack | None:
         """Return the track, None as long as its caps are not known."""
@@ -72,6 +72,10 @@ class Joint:
         if self._hold_id is not None:
             self._tee_pad().remove_probe(self._hold_id)
             self._hold_id = None
+
+    def close(self) -> None:
+        """Take the callbacks off, for they keep the pipeline alive; it must be in NULL."""
+        self._tee_pad().remove_probe(self._event_probe)
 
     def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
         event = info.get_event()

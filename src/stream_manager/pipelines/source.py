@@ -93,7 +93,13 @@ class SourcePart:
         self._cancel_timer()
         self.release()
 
+        built, assembly = self._built, self._assembly
+        self._built = self._assembly = None
+        self._tracks = ()
+
         def on_gone() -> None:
+            if assembly is not None:
+                assembly.close()
             self._report(PartGone(part="source", epoch=self.epoch))
             on_end()
 
@@ -102,10 +108,6 @@ class SourcePart:
             self._tell(faults.Reading(origin="teardown", code="deadline", text=hung))
             on_end()
 
-        built = self._built
-        # Callbacks on the pipeline lead back to it through us: cut here, it is freed at once.
-        self._built = self._assembly = None
-        self._tracks = ()
         if built is None:
             on_gone()
             return

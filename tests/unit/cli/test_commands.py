@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -193,6 +194,7 @@ def test_shutdown_returns_when_the_manager_is_gone(cli: Cli, running: Running) -
     code, _, err = cli("status", "--config", running.config)
     assert code == 1
     assert "no manager answers at" in err
+    gc.collect()
 
 
 def test_without_a_manager_commands_say_how_to_start_one(cli: Cli, config: str) -> None:

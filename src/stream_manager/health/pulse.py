@@ -72,6 +72,8 @@ class Pulse:
         sees no stall; late_s: how late the worker itself was, which excuses as much silence.
         output_last_s: the newest write of any output, None without outputs. Silence counts in the
         second report in a row, and only if the outputs are silent too or another track flows.
+        A run that is not proven can't stall: its start has a deadline, and the rhythm that earlier
+        runs learned may no longer be the camera's.
         """
         heard = {it.name: it for it in readings if it.name in self.rhythms}
         for reading in heard.values():
@@ -158,7 +160,7 @@ class Pulse:
     ) -> Stall | None:
         confirmed = [silences[name] for name in self._video & self._silent & silences.keys()]
         self._silent = set(silences)
-        if not confirmed:
+        if not (self.proven and confirmed):
             return None
         worst = max(confirmed, key=lambda stall: stall.silent_s)
         outputs_flow = output_last_s is not None and at_s - output_last_s <= worst.allowed_s

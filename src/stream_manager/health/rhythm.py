@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 SHORTEST_S = 0.5
 LONGEST_S = 10.0
-# Before a track has shown its rhythm, only this much silence is a stall.
+# Before a track has shown its rhythm, at least this much silence is no stall.
 UNLEARNED_S = 3.0
 LEARNED_FRAMES = 25
 # How fast the newest report moves the mean, and how fast an old extreme is forgotten: at five
@@ -42,7 +42,6 @@ class Rhythm:
     @property
     def stall_after_s(self) -> float:
         """The silence past which this track is stalled: sooner for a steady one."""
-        if self.frames < LEARNED_FRAMES:
-            return UNLEARNED_S
         usual_s = max(self.mean_s + DEVIATIONS * self.deviation_s, PEAKS * self.peak_s)
-        return min(max(usual_s, SHORTEST_S), LONGEST_S)
+        least_s = UNLEARNED_S if self.frames < LEARNED_FRAMES else SHORTEST_S
+        return min(max(usual_s, least_s), LONGEST_S)

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from stream_manager.pipelines.build import Built
 from stream_manager.pipelines.codecs import chain_for
 from stream_manager.pipelines.elements import BadSourceError, link, make_bin
+from stream_manager.pipelines.faults import Reading
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.joint import Joint
 from stream_manager.pipelines.messages import TrackProgress
@@ -30,7 +31,7 @@ class Assembly:
         on_end: Callable[[str], bool],
     ) -> None:
         """Collect what `built` has and will have; with `hold`, frames wait for release()."""
-        self.refused: list[BadSourceError] = []  # pads of which no track can be made
+        self.refused: list[Reading] = []  # why pads, or the whole file, give no track
         self._built = built
         self._hold = hold
         self._on_news = on_news
@@ -76,8 +77,12 @@ class Assembly:
                 joint.release()
 
     def close(self) -> None:
-        """Disconnect every callback, for they keep the pipeline alive; it must be in NULL."""
+        """Cut every way that leads back to the pipeline, so that it is freed now; it is in NULL.
+
+        Left to the garbage collector, 50 rebuilds held up to 20 descriptors (measured).
+        """
         self._cleanup.close()
+        self._joints.clear()
 
     def _expect(self, element: Gst.Element) -> None:
         self._growing += 1
@@ -92,7 +97,7 @@ class Assembly:
         self._growing -= 1
 
     def _on_file_refused(self, refusal: BadSourceError) -> None:
-        self.refused.append(refusal)
+        self.refused.append(refusal.reading)
         self._growing -= 1
         self._tell_news()
 
@@ -127,7 +132,7 @@ class Assembly:
         try:
             self._join(pad, caps)
         except BadSourceError as refusal:
-            self.refused.append(refusal)
+            self.refused.append(refusal.reading)
             waste = make_bin("fakesink async=false")  # an unlinked pad would end other tracks too
             self._built.pipeline.add(waste)
             waste.sync_state_with_parent()

@@ -1,19 +1,19 @@
 """Making elements, and what is said when one can't be made."""
 
 from stream_manager.errors import OutsideError
+from stream_manager.pipelines.faults import Reading
 from stream_manager.pipelines.gst import GLib, Gst
 
 MISSING_PLUGIN = "gst-core-error:12"  # what GStreamer itself says of one
 
 
 class BadSourceError(OutsideError):
-    """A source that can't be built; nothing runs. `origin` and `code` are those of PartFailed."""
+    """A source that can't be built, or a part of it; `reading` is what to report."""
 
     def __init__(self, text: str, *, origin: str, code: str) -> None:
         """Say what is wrong and what would mend it."""
         super().__init__(text)
-        self.origin = origin
-        self.code = code
+        self.reading = Reading(origin=origin, code=code, text=text)
 
 
 def make(factory: str) -> Gst.Element:

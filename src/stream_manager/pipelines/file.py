@@ -96,6 +96,8 @@ class FileLoop:
     def close(self) -> None:
         """Disconnect every callback; the pipeline must be in NULL."""
         self._cleanup.close()
+        self._tracks.clear()
+        self._demuxer = None
 
     def _on_track_over(self) -> None:
         with self._lock:

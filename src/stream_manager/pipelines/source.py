@@ -75,7 +75,7 @@ class SourcePart:
                 built, hold=self._order.hold, on_news=self._on_news, on_end=self._on_track_end
             )
         except BadSourceError as error:
-            self._fail(faults.Reading(origin=error.origin, code=error.code, text=str(error)))
+            self._fail(error.reading)
             return
         built.pipeline.get_bus().add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
         built.pipeline.use_clock(Gst.SystemClock.obtain())  # outputs share it
@@ -177,8 +177,8 @@ class SourcePart:
 
     def _no_video(self) -> faults.Reading:
         """Return why no track can be recorded: the first refusal, else that there was none."""
-        for refusal in self._assembly.refused if self._assembly else ():
-            return faults.Reading(origin=refusal.origin, code=refusal.code, text=str(refusal))
+        if self._assembly is not None and self._assembly.refused:
+            return self._assembly.refused[0]
         return faults.Reading(
             origin="source", code="no-video", text="the source has no video track"
         )

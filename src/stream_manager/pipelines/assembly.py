@@ -4,15 +4,18 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from stream_manager.pipelines.build import Built
 from stream_manager.pipelines.codecs import chain_for
 from stream_manager.pipelines.elements import BadSourceError, link, make_bin
-from stream_manager.pipelines.faults import Reading
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.joint import Joint
 from stream_manager.pipelines.messages import TrackProgress
 from stream_manager.pipelines.tracks import Kind, SourceTrack
+
+if TYPE_CHECKING:
+    from stream_manager.pipelines.faults import Reading
 
 
 class Assembly:

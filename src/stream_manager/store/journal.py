@@ -4,7 +4,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -135,10 +135,13 @@ class Query:
         self, connection: sqlite3.Connection, waiting: Iterable[tuple[SqlValue, ...]] = ()
     ) -> list[Entry]:
         """Return what is asked, oldest first, as if the rows `waiting` were on disk already."""
+        # Only conditions that are meant: "? IS NULL OR" would keep SQLite from using its index.
+        conditions = ["stream = :stream"] if self.stream is not None else []
+        conditions += ["seq > :after"] if self.after is not None else []
         rows = connection.execute(
-            f"{_READ} WHERE (?1 IS NULL OR stream = ?1) AND (?2 IS NULL OR seq > ?2)"
-            f" ORDER BY seq {'DESC' if self.after is None else 'ASC'} LIMIT ?3",
-            (self.stream, self.after, self.limit),
+            f"{_READ} WHERE {' AND '.join(conditions) or 'TRUE'}"
+            f" ORDER BY seq {'DESC' if self.after is None else 'ASC'} LIMIT :limit",
+            asdict(self),
         )
         return self.pick([*rows, *waiting])
 

@@ -63,6 +63,14 @@ class Database:
 
     connection: sqlite3.Connection
     fresh: bool
+    inode: int
+
+    def is_at(self, path: Path) -> bool:
+        """Tell whether the file is still what the path names; SQLite itself would not notice."""
+        try:
+            return path.stat().st_ino == self.inode
+        except FileNotFoundError:
+            return False
 
 
 def open_database(
@@ -111,7 +119,7 @@ def _open(path: Path, wall: Callable[[], datetime], migrations: Sequence[str]) -
     except BaseException:
         connection.close()
         raise
-    return Database(connection, fresh=version == 0)
+    return Database(connection, fresh=version == 0, inode=path.stat().st_ino)
 
 
 def _version(connection: sqlite3.Connection, path: Path, known: int) -> int:

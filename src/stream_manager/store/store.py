@@ -23,6 +23,8 @@ from stream_manager.store.state import OutageRow, State, StoredSnapshot, Totals,
 from stream_manager.store.writer import StoreHealth, Writer
 
 CLOSE_AT_MOST_S = 2.0
+# More entries than a -wal ever holds between two checkpoints.
+UNREAD_AT_MOST = 100_000
 
 
 class Store:
@@ -264,15 +266,18 @@ class _Opening:
 
 
 def _load(path: Path, database: Database | None, clock: Clock) -> State:
-    """Read the state; from a disk that can't be written, as far as it can be read."""
+    """Read the state; from a disk that can't be written, as far as it can be read.
+
+    In that case numbers go on where no entry can stand that could not be seen.
+    """
     if database is not None:
         return State.load(database.connection)
     try:
-        return schema.read(path, State.load)
+        known = schema.read(path, State.load)
+        known.last_seq += UNREAD_AT_MOST
     except (sqlite3.Error, ValueError):
         with closing(sqlite3.connect(":memory:")) as connection:
             connection.executescript(";".join(schema.MIGRATIONS))
-            blank = State.load(connection)
-    # Numbers that no entry on the unreadable disk has, should it come back.
-    blank.last_seq = int(clock.wall().timestamp() * 1000)
-    return blank
+            known = State.load(connection)
+        known.last_seq = int(clock.wall().timestamp() * 1000)
+    return known

@@ -155,6 +155,8 @@ class Writer:
         with self._changed:
             waiters, self._waiters = self._waiters, []
         try:
+            if self._database is not None and not self._database.is_at(self._path):
+                raise FileNotFoundError("it was moved or deleted")
             if self._database is None:
                 self._database = self._connect()
                 if self._database.fresh:

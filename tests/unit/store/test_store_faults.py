@@ -228,6 +228,47 @@ def test_a_locked_database_is_waited_for(
     assert "database is locked" in faults[0]
 
 
+def test_a_database_that_is_deleted_under_the_manager_is_made_anew(
+    tmp_path: Path, open_store: Open, entries: Entries, faults: list[str]
+) -> None:
+    """Rows never vanish into a file that has no name any more."""
+    store = open_store(tmp_path)
+    store.set_desired("front-door", False)
+    assert write(store, entries(1))
+    for name in ("manager.db", "manager.db-wal", "manager.db-shm"):
+        (tmp_path / name).unlink()
+    assert not write(store, entries(2))
+    until(lambda: store.health().state == "ok" and not store.health().waiting)
+    assert "it was moved or deleted" in faults[0]
+    assert store.journal() == entries(2, late=True)
+    store.close()
+    assert open_store(tmp_path).desired() == {"front-door": False}
+
+
+def test_a_store_that_can_only_be_read_leaves_room_for_what_it_can_not_see(
+    tmp_path: Path, open_store: Open, entries: Entries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers never meet entries of a log that a full disk kept from being read."""
+    store = open_store(tmp_path)
+    store.set_desired("front-door", False)
+    write(store, entries(1, 2))
+    store.close()
+
+    def refuse(*_: object, **__: object) -> schema.Database:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "open_database", refuse)
+        store = open_store(tmp_path)
+        assert store.health().state == "failing"
+        assert store.desired() == {"front-door": False}
+        assert store.last_seq() == 100_002
+        assert store.journal() == entries(1, 2)
+    until(lambda: store.health().state == "ok")
+    assert write(store, entries(100_003))
+    assert [entry.seq for entry in store.journal()] == [1, 2, 100_003]
+
+
 def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path, open_store: Open) -> None:
     """An older program names both versions and leaves the file and the lock alone."""
     open_store(tmp_path).close()

@@ -16,7 +16,7 @@ def set_up_logs(*, as_json: bool) -> None:
     else:
         on_terminal = sys.stderr.isatty()
         date = "" if on_terminal else "%Y-%m-%d "
-        stamp = structlog.processors.TimeStamper(fmt=f"{date}%H:%M:%S.%f", utc=False)
+        stamp = structlog.processors.TimeStamper(fmt=f"{date}%H:%M:%S", utc=False)
         render = [
             structlog.dev.ConsoleRenderer(
                 colors=on_terminal, exception_formatter=structlog.dev.plain_traceback

@@ -303,3 +303,12 @@ def test_an_address_that_is_taken_is_named() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(OutsideError, match=rf"127\.0\.0\.1:{port}: Address already in use"):
             tcp_socket("127.0.0.1", port)
+
+
+def test_a_socket_that_can_not_be_made_is_named(tmp_path: Path) -> None:
+    """Something else in the socket's place is left alone and said."""
+    runtime = lock_directory(tmp_path)
+    (tmp_path / "api.sock").mkdir()
+    with pytest.raises(OutsideError, match=r"can't listen at .*/api\.sock: Is a directory"):
+        unix_socket(runtime)
+    runtime.release()

@@ -4,7 +4,8 @@ from datetime import timedelta
 
 from stream_manager.clock import Clock, wall_of
 from stream_manager.health import Outage, Outages
-from stream_manager.recovery import Decision, Escalated, Failed, Phase, Record
+from stream_manager.recovery import Decision
+from stream_manager.recovery.states import Sighting
 from stream_manager.store import OutageRow, Store
 
 
@@ -42,23 +43,24 @@ class History:
     def wanted(self, *, up: bool) -> None:
         """Note that the stream is wanted from now on, or no longer; the latter ends an outage."""
         now_s = self._clock.monotonic_s()
-        if up:
-            self._wanted_s = self._observed_until_s = now_s
-        else:
-            self.observe()
+        self.observe()
+        if not up:
             self._wanted_s = self._observed_until_s = self.last_media_s = None
             self._end(now_s)
+        elif self._wanted_s is None:
+            self._wanted_s = self._observed_until_s = now_s
 
-    def decided(self, decision: Decision, *, root: Record) -> None:
-        """Follow the source and the worker: a failure begins an outage, and counts attempts."""
+    def decided(self, decision: Decision) -> None:
+        """Follow the source and the worker: a fault begins an outage, a retry of it is counted.
+
+        What a command interrupts is no outage, unless a fault follows before media does.
+        """
         before, after = decision.before, decision.after
-        failed = isinstance(decision.event, Failed | Escalated) or decision.rule == "start-deadline"
-        if failed:
-            self._begin(after)
-            if after.attempts > before.attempts:
-                self.outages.attempted()
-        elif before.phase is Phase.RUNNING and after.phase is Phase.PARKED and root.wanted:
-            self._begin(root)
+        if after.last is None or after.last is before.last:
+            return
+        self._begin(after.last)
+        if after.attempts > before.attempts:
+            self.outages.attempted()
 
     def proven(self, first_media_s: float | None) -> Outage | None:
         """Note the first media of a run that has now verified; return the outage that it ended."""
@@ -79,12 +81,11 @@ class History:
         since_s = now_s if self._observed_until_s is None else self._observed_until_s
         return self.outages.availability(now_s, self._observed_s + now_s - since_s)
 
-    def _begin(self, record: Record) -> None:
-        if self.outages.current is not None or record.last is None:
+    def _begin(self, sighting: Sighting) -> None:
+        if self.outages.current is not None:
             return
         now_s = self._clock.monotonic_s()
         began_s = self.last_media_s or self._wanted_s or now_s
-        sighting = record.last
         self.outages.begin(
             Outage(
                 began_s=began_s,

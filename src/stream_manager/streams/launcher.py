@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -82,10 +83,9 @@ class Launcher:
 
     async def exit_code(self, pid: int) -> int | None:
         """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
-        status = self._statuses.setdefault(pid, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(STATUS_WITHIN_S):
-                return os.waitstatus_to_exitcode(await status)
+                return os.waitstatus_to_exitcode(await self._statuses[pid])
         except TimeoutError:
             return None
         finally:
@@ -135,24 +135,29 @@ class Launcher:
     def _heard(self, message: FromForkServer, fds: list[int]) -> None:
         match message:
             case Spawned():
-                pending = self._pending.get((message.stream, message.epoch))
-                if pending is None or pending.done():
-                    # Its order was given up: nobody would ever watch it.
-                    with suppress(ProcessLookupError):
-                        os.kill(message.pid, 9)
-                    os.close(fds[0])
-                    return
-                pending.set_result(Forked(pid=message.pid, pidfd=fds[0]))
+                self._spawned(message, fds)
             case SpawnFailed():
                 pending = self._pending.get((message.stream, message.epoch))
                 if pending is not None and not pending.done():
                     pending.set_exception(SpawnRefused(message.code, message.text))
             case Exited():
-                status = self._statuses.setdefault(
-                    message.pid, asyncio.get_running_loop().create_future()
-                )
-                if not status.done():
+                status = self._statuses.get(message.pid)
+                if status is not None and not status.done():
                     status.set_result(message.status)
+
+    def _spawned(self, message: Spawned, fds: list[int]) -> None:
+        pending = self._pending.get((message.stream, message.epoch))
+        if pending is None or pending.done() or not fds:
+            # Its order was given up, or we are out of descriptors: nobody would ever watch it.
+            with suppress(ProcessLookupError):
+                os.kill(message.pid, signal.SIGKILL)
+            for fd in fds:
+                os.close(fd)
+            if pending is not None and not pending.done():
+                pending.set_exception(SpawnRefused("EMFILE", "no descriptor is left to watch it"))
+            return
+        self._statuses[message.pid] = asyncio.get_running_loop().create_future()
+        pending.set_result(Forked(pid=message.pid, pidfd=fds[0]))
 
     def _lost(self, why: str) -> None:
         for pending in self._pending.values():

@@ -73,14 +73,18 @@ class StreamManager:
         wanted = {settings.spec.id: settings for settings in configuration.streams}
         for id_, stream in list(self._streams.items()):
             settings = wanted.pop(id_, None)
-            if settings is None or settings.digest != stream.settings.digest:
+            changed = settings is None or settings.digest != stream.settings.digest
+            if changed or id_ in self._leaving:
                 self._leaving[id_] = settings
                 stream.want(up=False)
+                if self._stopped(stream):  # then no decision follows
+                    self._replace(stream)
         for settings in wanted.values():
             self._add(settings)
 
     async def stop(self, at_most_s: float) -> bool:
         """Stop every stream; False if some still ran after `at_most_s`."""
+        self._leaving.clear()
         for stream in self._streams.values():
             stream.want(up=False)
         deadline_s = self._clock.monotonic_s() + at_most_s

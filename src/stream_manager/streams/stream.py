@@ -147,12 +147,10 @@ class Stream:
         return self._tracks
 
     def want(self, *, up: bool) -> None:
-        """Start the stream, or stop it; the parts follow their worker."""
+        """Start the stream, or stop it: the worker first, which takes its parts along."""
         self.history.wanted(up=up)
-        self.post(Wanted(id=self.id, up=up, digest=self.settings.digest))
-        if up:
-            for id_ in self.ids[1:]:
-                self.post(Wanted(id=id_, up=True, digest=self.settings.digest))
+        for id_ in self.ids:
+            self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
 
     def look(self, *, lag_s: float) -> None:
         """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""
@@ -245,7 +243,7 @@ class Stream:
         self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
 
     def _miss(self, pulse: Pulse, epoch: int) -> None:
-        """Rebuild once for a track that is missing; if it stays away, do without it."""
+        """Rebuild once for a track that is missing; without stability since, do without it."""
         if self._accept_missing:
             pulse.accept_missing()
             return
@@ -285,8 +283,12 @@ class Stream:
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         if id_ == self.record_id:
             return None
-        self.history.decided(decision, root=self.record_of(self.id))
-        if id_ == self.source_id and before.phase is not after.phase is Phase.RUNNING:
+        self.history.decided(decision)
+        if id_ != self.source_id:
+            return None
+        if decision.rule == "stable":
+            self._accept_missing = False
+        if before.phase is not after.phase is Phase.RUNNING:
             return self._verified()
         return None
 
@@ -294,8 +296,6 @@ class Stream:
         pulse = self._pulse
         if pulse is None:
             return None
-        if not pulse.missing:
-            self._accept_missing = False
         self._snapshots.save(pulse, self._pulse_epoch, self._tracks)
         return self.history.proven(pulse.first_media_s)
 

@@ -122,9 +122,10 @@ class SourcePart:
     def _on_news(self) -> bool:
         if self._closed or self._tracks or self._assembly is None:
             return GLib.SOURCE_REMOVE
+        is_whole = self._assembly.is_whole  # asked first: what is whole does not change any more
         tracks = self._assembly.tracks()
         has_video = any(track.kind == "video" for track in tracks)
-        if self._assembly.is_whole:
+        if is_whole:
             if has_video:
                 self._started(tracks)
             else:

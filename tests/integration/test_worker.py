@@ -1,0 +1,398 @@
+"""Real workers forked by a real fork server: what they are asked, what they tell, how they end."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from stream_manager.lab.camera import Camera
+from stream_manager.pipelines import sockets
+from stream_manager.pipelines.messages import (
+    MAX_PACKET_BYTES,
+    Exited,
+    FromForkServer,
+    FromWorker,
+    Hello,
+    PartFailed,
+    PartGone,
+    PartStarted,
+    Progress,
+    Quit,
+    SegmentClosed,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+    StartRecord,
+    StartSource,
+    StopPart,
+    encode,
+)
+from stream_manager.pipelines.spec import (
+    FileSource,
+    PipelineSource,
+    RecordSpec,
+    RtspSource,
+    Source,
+    TestSource,
+)
+
+pytestmark = pytest.mark.media
+
+DEADLINE_S = 20.0
+SECRET = "p@ss word"
+Fact = TypeVar("Fact")
+
+
+class Worker:
+    """A manager's connection to one worker."""
+
+    def __init__(self, spawned: Spawned, pidfd: int, path: Path) -> None:
+        self.pid = spawned.pid
+        self.pidfd = pidfd
+        self.path = path
+        self.connection = sockets.connect(str(path))
+        self.decode = msgspec.msgpack.Decoder(FromWorker).decode
+
+    def ask(self, order: StartSource | StartRecord | StopPart | Quit) -> None:
+        """Send an order."""
+        self.connection.send(encode(order))
+
+    def facts(self) -> Iterator[FromWorker]:
+        """Yield what comes until the worker closes; fail when nothing comes for DEADLINE_S."""
+        self.connection.settimeout(DEADLINE_S)
+        while packet := self.connection.recv(MAX_PACKET_BYTES):
+            yield self.decode(packet)
+
+    def wait_for(self, kind: type[Fact], holds: Callable[[Fact], bool] = lambda _: True) -> Fact:
+        """Return the first fact of `kind` that holds; any failure told before is an error."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        for fact in self.facts():
+            if isinstance(fact, kind) and holds(fact):
+                return fact
+            assert not isinstance(fact, PartFailed), fact
+            assert time.monotonic() < deadline_s, f"no {kind.__name__} in time, but {fact}"
+        raise AssertionError(f"the worker ended before {kind.__name__}")
+
+    def start(self, source: Source, *, epoch: int = 1) -> None:
+        """Start `source`."""
+        self.ask(StartSource(epoch=epoch, source=source))
+
+    def stop(self, *, epoch: int = 1) -> None:
+        """Stop the source and wait until that is confirmed."""
+        self.ask(StopPart(part="source", epoch=epoch, grace_s=4.0))
+        self.wait_for(PartGone, lambda gone: gone.part == "source")
+
+
+class Server:
+    """A manager's connection to a fork server of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "fork.sock"
+        command = [sys.executable, "-m", "stream_manager.pipelines.forkserver"]
+        options = ["--socket", str(self.path), "--registry", str(directory / "registry.bin")]
+        self.process = subprocess.Popen([*command, *options, "--log", str(directory / "fork.log")])
+        self.connection = self.connect()
+        self.workers: list[Worker] = []
+
+    def connect(self) -> socket.socket:
+        """Return a new connection, as soon as the server accepts one."""
+        deadline_s = time.monotonic() + DEADLINE_S
+        while True:
+            try:
+                connection = sockets.connect(str(self.path))
+            except OSError:
+                assert time.monotonic() < deadline_s, "the fork server does not serve"
+                time.sleep(0.01)  # between two looks at a condition
+            else:
+                connection.settimeout(DEADLINE_S)
+                return connection
+
+    def order(self, stream: str, directory: Path) -> None:
+        """Ask for a worker with its files in `directory`."""
+        spawn = Spawn(
+            stream=stream,
+            instance="test",
+            epoch=7,
+            socket_path=str(directory / f"{stream}.sock"),
+            log_path=str(directory / f"{stream}.log"),
+            secrets=(SECRET,),
+        )
+        self.connection.send(encode(spawn))
+
+    def answer(self) -> tuple[FromForkServer, list[int]]:
+        """Return what the server says next, and the descriptors beside it."""
+        packet, fds, _, _ = socket.recv_fds(self.connection, MAX_PACKET_BYTES, 4)
+        return msgspec.msgpack.decode(packet, type=FromForkServer), fds
+
+    def spawn(self, stream: str) -> Worker:
+        """Fork a worker and connect to it."""
+        self.order(stream, self.directory)
+        answer, fds = self.answer()
+        assert isinstance(answer, Spawned), answer
+        worker = Worker(answer, fds[0], self.directory / f"{stream}.sock")
+        self.workers.append(worker)
+        return worker
+
+    def exit_of(self, worker: Worker) -> int:
+        """Wait for the end of `worker` and return its exit code."""
+        answer, _ = self.answer()
+        assert isinstance(answer, Exited), answer
+        assert answer.pid == worker.pid
+        return os.waitstatus_to_exitcode(answer.status)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """Give a running fork server and end it, with all its workers."""
+    running = Server(tmp_path)
+    yield running
+    for worker in running.workers:  # without us they end by themselves
+        worker.connection.close()
+        os.close(worker.pidfd)
+    running.connection.close()
+    running.process.terminate()
+    running.process.wait(DEADLINE_S)
+
+
+@pytest.fixture
+def worker(server: Server) -> Worker:
+    """Give a worker with nothing started in it yet."""
+    return server.spawn("cam")
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a file of one second: 25 frames with B-frames, and a tone."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=25:duration=1"]
+    tone = ["-f", "lavfi", "-i", "sine=duration=1"]
+    codecs = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "10", "-bf", "2", "-c:a", "aac"]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *tone, *codecs, path], check=True)
+    return path
+
+
+def has_media(progress: Progress) -> bool:
+    """Tell whether every track has brought frames."""
+    return bool(progress.tracks) and all(track.frames > 5 for track in progress.tracks)
+
+
+def sockets_of(pid: int) -> set[str]:
+    """Return the sockets that a process holds, by inode."""
+    targets = {str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()}
+    return {target for target in targets if target.startswith("socket:")}
+
+
+def failure_of(worker: Worker, source: Source) -> PartFailed:
+    """Start `source` and return the fault that it ends in."""
+    worker.start(source)
+    return worker.wait_for(PartFailed)
+
+
+def test_worker_says_who_it_is_and_shows_no_secret(server: Server, worker: Worker) -> None:
+    """The first packet names the worker; its title names the stream; it holds no stray fd."""
+    hello = worker.wait_for(Hello)
+    assert (hello.stream, hello.epoch, hello.pid) == ("cam", 7, worker.pid)
+    process = Path(f"/proc/{worker.pid}")
+    assert process.joinpath("cmdline").read_bytes().rstrip(b"\0") == b"stream-manager: cam"
+    assert sockets_of(worker.pid).isdisjoint(sockets_of(server.process.pid))
+    assert os.getsid(worker.pid) == worker.pid
+
+
+def test_worker_reports_a_crash_with_its_signal(server: Server, worker: Worker) -> None:
+    """A killed worker is reaped, its status told, and the server forks the next one."""
+    worker.wait_for(Hello)
+    os.kill(worker.pid, signal.SIGSEGV)
+    assert server.exit_of(worker) == -signal.SIGSEGV
+    assert "Segmentation fault" in (server.directory / "cam.log").read_text()
+    assert server.spawn("next").wait_for(Hello).stream == "next"
+
+
+def test_forkserver_keeps_statuses_for_the_next_manager(server: Server, worker: Worker) -> None:
+    """An exit that nobody was there to hear of is told at the next connection."""
+    server.connection.close()
+    os.kill(worker.pid, signal.SIGKILL)
+    server.connection = server.connect()
+    assert server.exit_of(worker) == -signal.SIGKILL
+
+
+def test_forkserver_answers_what_it_can_not_do(server: Server) -> None:
+    """A directory that is missing is told by its errno, and the server lives on."""
+    server.order("cam", server.directory / "missing")
+    answer, _ = server.answer()
+    assert isinstance(answer, SpawnFailed)
+    assert answer.code == "ENOENT"
+    assert server.spawn("cam").wait_for(Hello).stream == "cam"
+
+
+def test_forkserver_ends_with_its_manager(server: Server, worker: Worker) -> None:
+    """When manager and workers are gone the fork server is too."""
+    server.connection.close()
+    worker.connection.close()
+    assert server.process.wait(DEADLINE_S) == 0
+
+
+@pytest.mark.parametrize("description", ["test", "file", "pipeline"])
+def test_source_brings_every_track(worker: Worker, clip: Path, description: str) -> None:
+    """Each kind of source that needs no network announces its tracks, and both advance."""
+    sources: dict[str, Source] = {
+        "test": TestSource(),
+        "file": FileSource(path=str(clip)),
+        "pipeline": PipelineSource(
+            description="videotestsrc is-live=true ! x264enc tune=zerolatency"
+            " audiotestsrc is-live=true ! alawenc"
+        ),
+    }
+    worker.start(sources[description])
+    tracks = worker.wait_for(PartStarted).tracks
+    assert {track.kind for track in tracks} == {"video", "audio"}
+    worker.wait_for(Progress, has_media)
+    worker.stop()
+
+
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("bind", ["127.0.0.1", "::1"])
+def test_source_plays_a_camera(worker: Worker, transport: str, bind: str) -> None:
+    """A camera is played over both transports and both versions of IP."""
+    with Camera("cam", bind=bind) as camera:
+        worker.start(RtspSource(url=camera.url("cam"), transport=transport))  # type: ignore[arg-type]  # parametrised
+        assert {track.codec for track in worker.wait_for(PartStarted).tracks} == {"H264", "AAC"}
+        worker.wait_for(Progress, has_media)
+        camera.die()
+        fault = worker.wait_for(PartFailed)
+    assert (fault.origin, fault.code) == ("rtspsrc", "gst-resource-error:9")
+
+
+def test_source_tells_a_wrong_password_and_keeps_it_secret(worker: Worker) -> None:
+    """401 arrives as a status, and no text holds the password."""
+    with Camera("cam", user="admin", password="right") as camera:
+        source = RtspSource(url=camera.url("cam"), user="admin", password=SECRET)
+        fault = failure_of(worker, source)
+    assert (fault.origin, fault.code, fault.status) == ("rtspsrc", "gst-resource-error:15", 401)
+    assert SECRET not in fault.text
+
+
+@pytest.mark.parametrize(
+    ("source", "origin", "code"),
+    [
+        (RtspSource(url="rtsp://127.0.0.1:1/x"), "connect", "ECONNREFUSED"),
+        (RtspSource(url="rtsp://[::1]:1/x"), "connect", "ECONNREFUSED"),
+        (RtspSource(url="rtsp://nobody.invalid/x"), "connect", "dns"),
+        (FileSource(path="/nonexistent.mp4"), "filesrc", "gst-resource-error:3"),
+        (FileSource(path="/tmp"), "filesrc", "gst-resource-error:5"),
+        (FileSource(path=__file__), "source", "container"),
+        (PipelineSource(description="nosuch ! fakesink"), "source", "gst-parse-error:1"),
+        (PipelineSource(description="videotestsrc x=1"), "source", "gst-parse-error:2"),
+        (PipelineSource(description="videotestsrc is-live=true"), "source", "raw-video"),
+        (PipelineSource(description="audiotestsrc ! alawenc"), "source", "no-video"),
+    ],
+)
+def test_source_says_why_it_fails(worker: Worker, source: Source, origin: str, code: str) -> None:
+    """Each way to be unusable has its own code, and the worker can still be stopped."""
+    fault = failure_of(worker, source)
+    assert (fault.part, fault.epoch) == ("source", 1)
+    assert (fault.origin, fault.code) == (origin, code), fault.text
+    worker.stop()
+
+
+def test_source_that_ends_is_a_fault(worker: Worker) -> None:
+    """Live streams do not end by themselves: the end of one is told."""
+    description = "videotestsrc is-live=true num-buffers=5 ! x264enc tune=zerolatency"
+    worker.start(PipelineSource(description=description))
+    worker.wait_for(PartStarted)
+    assert worker.wait_for(PartFailed).code == "eos"
+
+
+def test_source_file_goes_on_past_its_end(worker: Worker, clip: Path, tmp_path: Path) -> None:
+    """A looped file is recorded as one stream: every step between frames is one frame long."""
+    worker.ask(StartSource(epoch=1, source=FileSource(path=str(clip)), hold=True))
+    worker.wait_for(PartStarted)
+    record = RecordSpec(directory=str(tmp_path), container="mkv")
+    worker.ask(StartRecord(epoch=1, record=record, sequence=1))
+    worker.wait_for(Progress, lambda now: sum(track.frames for track in now.tracks) > 240)
+    worker.ask(StopPart(part="source", epoch=1, grace_s=4.0))
+    path = worker.wait_for(SegmentClosed).path
+    worker.wait_for(PartGone, lambda gone: gone.part == "source")
+    show = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time"]
+    shown = subprocess.run([*show, "-of", "csv=p=0", path], check=True, capture_output=True)
+    times_s = sorted(float(line.strip(",")) for line in shown.stdout.decode().split())
+    assert len(times_s) > 75
+    steps_s = [after - before for before, after in pairwise(times_s)]
+    assert 0.03 < min(steps_s) <= max(steps_s) < 0.09  # at a turn the longer track decides
+
+
+def test_source_file_starts_where_it_is_told(worker: Worker, clip: Path) -> None:
+    """A file goes on from the keyframe before its saved position."""
+    worker.ask(StartSource(epoch=1, source=FileSource(path=str(clip)), position_s=0.85))
+    first = worker.wait_for(Progress, lambda now: bool(now.tracks) and now.tracks[0].frames > 0)
+    assert first.position_s is not None
+    worker.stop()
+
+
+def test_worker_stops_a_frozen_camera(worker: Worker, camera: Camera) -> None:
+    """A camera that answers nothing does not keep its source from being torn down."""
+    worker.start(RtspSource(url=camera.url("cam")))
+    worker.wait_for(Progress, has_media)
+    camera.freeze()
+    worker.stop()
+    camera.thaw()
+
+
+def test_worker_rebuilds_without_a_leak(worker: Worker) -> None:
+    """After many rebuilds in one process its descriptors and threads are as many as before."""
+    process = Path(f"/proc/{worker.pid}")
+
+    def rebuild(epoch: int) -> tuple[int, int]:
+        worker.start(TestSource(), epoch=epoch)
+        worker.wait_for(PartStarted)
+        worker.stop(epoch=epoch)
+        count = len(list(process.joinpath("fd").iterdir()))
+        return count, len(list(process.joinpath("task").iterdir()))
+
+    early = [rebuild(epoch) for epoch in range(1, 11)]
+    late = [rebuild(epoch) for epoch in range(11, 101)][-10:]
+    assert max(fds for fds, _ in late) <= max(fds for fds, _ in early)
+    pooled = 4  # GLib keeps some threads of ended tasks for the next ones
+    assert max(threads for _, threads in late) <= max(threads for _, threads in early) + pooled
+
+
+def test_worker_finishes_its_files_when_the_manager_is_gone(
+    server: Server, worker: Worker, tmp_path: Path
+) -> None:
+    """A worker that has lost its manager closes its segment and exits 0."""
+    worker.ask(StartSource(epoch=1, source=TestSource(), hold=True))
+    worker.wait_for(PartStarted)
+    worker.ask(StartRecord(epoch=1, record=RecordSpec(directory=str(tmp_path)), sequence=1))
+    worker.wait_for(Progress, lambda now: any(output.bytes for output in now.outputs))
+    worker.connection.close()
+    assert server.exit_of(worker) == 0
+
+
+def test_worker_obeys_sigterm(server: Server, worker: Worker) -> None:
+    """SIGTERM ends a worker in good order."""
+    worker.start(TestSource())
+    worker.wait_for(PartStarted)
+    signal.pidfd_send_signal(worker.pidfd, signal.SIGTERM)
+    assert server.exit_of(worker) == 0
+
+
+def test_worker_keeps_facts_for_a_newer_connection(worker: Worker) -> None:
+    """A newer connection replaces the older, is greeted, and gets what comes then."""
+    newer = Worker(
+        Spawned(stream="cam", epoch=7, pid=worker.pid), os.dup(worker.pidfd), worker.path
+    )
+    newer.wait_for(Hello)
+    newer.start(TestSource())
+    newer.wait_for(PartStarted)
+    newer.stop()
+    newer.connection.close()
+    os.close(newer.pidfd)

@@ -1,0 +1,86 @@
+"""How figures are shown: a table for the terminal, the same as Markdown for the documentation."""
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.figures import Figure, Subject
+
+BEGIN = "<!-- benchmarks: from here on written by `python -m benchmarks --write` -->"
+END = "<!-- benchmarks: to here -->"
+
+HEADER = ("figure", "n", "median", "p99", "unit", "target", "met")
+RIGHT = frozenset({"n", "median", "p99"})
+
+
+def as_text(subject: Subject) -> str:
+    """Return a subject as aligned columns."""
+    rows = [HEADER, *map(_cells, subject.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
+    lines = [f"\n{subject.title}"]
+    for row in rows:
+        cells = (
+            cell.rjust(width) if title in RIGHT else cell.ljust(width)
+            for title, cell, width in zip(HEADER, row, widths, strict=True)
+        )
+        lines.append("  " + "  ".join(cells).rstrip())
+    lines += [f"  {note}" for note in _notes(subject)]
+    return "\n".join(lines)
+
+
+def as_markdown(subjects: Sequence[Subject], *, conditions: Iterable[str]) -> str:
+    """Return all subjects, after a list of the conditions that they were measured under."""
+    lines = [f"- {condition}" for condition in conditions]
+    for subject in subjects:
+        lines += ["", f"## {subject.title}", "", _row(HEADER)]
+        lines.append(_row("---:" if title in RIGHT else "---" for title in HEADER))
+        lines += [_row(_cells(figure)) for figure in subject.figures]
+        lines += ["", *(f"- {note}" for note in _notes(subject))]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def inserted(document: str, part: str) -> str:
+    """Return `document` with what stands between the markers replaced by `part`.
+
+    Raises ValueError for a document without both markers.
+    """
+    head, begin, rest = document.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document lacks the line {BEGIN if not begin else END}")
+    return f"{head}{BEGIN}\n\n{part}\n{END}{tail}"
+
+
+def _cells(figure: Figure) -> tuple[str, ...]:
+    met = {True: "yes", False: "NO", None: ""}[figure.met]
+    return (
+        figure.name,
+        str(len(figure.samples)),
+        number(figure.median),
+        number(figure.p99),
+        figure.unit,
+        _target(figure),
+        met,
+    )
+
+
+def _target(figure: Figure) -> str:
+    targets = (("median", figure.median_at_most), ("p99", figure.p99_at_most))
+    return ", ".join(
+        f"{name} ≤ {number(at_most)}" for name, at_most in targets if at_most is not None
+    )
+
+
+def _notes(subject: Subject) -> list[str]:
+    own = [f"{figure.name}: {figure.note}" for figure in subject.figures if figure.note]
+    return [*subject.notes, *own]
+
+
+def number(value: float) -> str:
+    """Return three significant digits, whole numbers in full, never an exponent."""
+    if value == round(value) or abs(value) >= 100:
+        return f"{value:,.0f}"
+    digits = 2 if abs(value) < 10 else 1
+    return f"{value:.{digits if abs(value) >= 0.1 else 4}f}"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

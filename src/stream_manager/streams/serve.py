@@ -37,7 +37,9 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         runtime = lock_directory(settings.runtime_dir)
         stack.callback(runtime.release)
         store = Store.open(
-            settings.state_dir, clock=clock, on_fault=lambda text: log.warning(text, cause="storage")
+            settings.state_dir,
+            clock=clock,
+            on_fault=lambda text: log.warning(text, cause="storage"),
         )
         stack.callback(store.close)
         sockets = [unix_socket(runtime)]

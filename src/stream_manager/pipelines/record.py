@@ -13,12 +13,11 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gi.repository import GLib, Gst
 
 from stream_manager.pipelines import containers
-from stream_manager.pipelines.containers import Muxed
 from stream_manager.pipelines.disk_thread import DiskThread
 from stream_manager.pipelines.messages import (
     FromWorker,
@@ -35,6 +34,9 @@ from stream_manager.pipelines.tap import Tap
 from stream_manager.pipelines.tracks import SourceTrack
 from stream_manager.pipelines.writer import SegmentWriter
 
+if TYPE_CHECKING:
+    from stream_manager.pipelines.containers import Muxed
+
 PART: Final = "record"
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
@@ -48,7 +50,7 @@ _STORAGE_ERRNOS: Final = (
     errno.ENOENT,
 )
 
-_abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
+abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
 
 
 class Recorder:
@@ -79,7 +81,7 @@ class Recorder:
         self._tracks = tuple(tracks)
         self._report = report
         self._wall = wall
-        self._container: Muxed = "ts"
+        self._container: "Muxed" = "ts"
         self._pipeline = Gst.Pipeline.new(PART)
         self._taps: list[Tap] = []
         self._disk = DiskThread(f"{stream}-{PART}")
@@ -90,7 +92,7 @@ class Recorder:
             create=self._create,
             on_error=self._on_create_error,
             on_finished=self._on_finished,
-            on_drained=partial(GLib.idle_add, self._on_drained),
+            on_drained=self._on_drained,
         )
         self._timers: dict[str, int] = {}
         self._failed = False
@@ -178,19 +180,22 @@ class Recorder:
             self._first_s = segment.first_s
         if segment.last_s is not None:
             self._last_s = segment.last_s
-            self._path, self._sequence = str(segment.path), segment.sequence
+        self._path, self._sequence = str(segment.path), segment.sequence
 
     def _add(self, track: SourceTrack) -> None:
         tap = Tap(self._source, track)
         self._taps.append(tap)
-        form = Gst.parse_bin_from_description(containers.form(track.codec, self._container), True)
+        form = Gst.parse_bin_from_description(
+            containers.form(track.codec, self._container), ghost_unlinked_pads=True
+        )
         self._pipeline.add(tap.proxysrc)
         self._pipeline.add(form)
         tap.proxysrc.link(form)
         pad = form.get_static_pad("src")
+        assert pad is not None
         self._writer.add(track, pad)
 
-    def _create(self, sequence: int, begin_ns: int, after_jump: bool) -> Segment:
+    def _create(self, sequence: int, begin_ns: int, *, after_jump: bool) -> Segment:
         return Segment.create(
             directory=Path(self._spec.directory),
             stream=self._stream,
@@ -218,8 +223,9 @@ class Recorder:
             path = next(
                 (str(s.path) for s in self._writer.open_segments if s.owns(element)), self._path
             )
-            factory = element.get_factory().get_name()
-            self._fail(factory, _code(error, debug or ""), f"{path}: {error.message} ({debug})")
+            factory = element.get_factory() if isinstance(element, Gst.Element) else None
+            origin = (factory and factory.get_name()) or PART
+            self._fail(origin, _code(error, debug or ""), f"{path}: {error.message} ({debug})")
         return GLib.SOURCE_CONTINUE
 
     def _fail(self, origin: str, code: str, text: str) -> None:
@@ -264,6 +270,9 @@ class Recorder:
             )
 
     def _on_drained(self) -> None:
+        GLib.idle_add(self._finish)
+
+    def _finish(self) -> None:
         if self._stopping:
             self._tear_down()
 
@@ -281,15 +290,17 @@ class Recorder:
         GLib.idle_add(self._on_free)
 
     def _on_free(self) -> None:
-        if self in _abandoned:
-            _abandoned.discard(self)
+        if self in abandoned:
+            abandoned.discard(self)
             self._disk.end()
         else:
             self._end(PartGone(part=PART, epoch=self._epoch))
             self._disk.end()
 
     def _on_deadline(self) -> bool:
-        _abandoned.add(self)
+        for segment in self._writer.open_segments:
+            self._note(segment)
+        abandoned.add(self)
         self._end(
             PartFailed(
                 part=PART,
@@ -318,4 +329,5 @@ def _code(error: GLib.Error, debug: str) -> str:
     for number in _STORAGE_ERRNOS:
         if os.strerror(number) in debug:
             return errno.errorcode[number]
-    return f"{error.domain.removesuffix('-quark')}:{error.code}"
+    domain = str(error.domain)  # the stubs take it for a number
+    return f"{domain.removesuffix('-quark')}:{error.code}"

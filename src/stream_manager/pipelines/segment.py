@@ -57,8 +57,9 @@ class Segment:
         self._in_write_bytes = 0
         self._pads: dict[str, Gst.GhostPad] = {}
         self._bin = Gst.parse_bin_from_description(
-            f"{containers.MUXERS[container]} name=mux ! fdsink name=sink fd={fd} sync=false async=false",
-            False,  # noqa: FBT003 - ghost pads are made here, one for each track
+            f"{containers.MUXERS[container]} name=mux"
+            f" ! fdsink name=sink fd={fd} sync=false async=false",
+            ghost_unlinked_pads=False,
         )
 
     @classmethod
@@ -98,6 +99,7 @@ class Segment:
         assert sink is not None
         for track in tracks:
             target = mux.request_pad_simple(containers.pad_template(self.container, track.kind))
+            assert target is not None
             pad = Gst.GhostPad.new(track.name, target)
             pad.set_active(True)
             self._bin.add_pad(pad)
@@ -149,7 +151,8 @@ class Segment:
             pad.remove_probe(probe)
         self._bin.set_locked_state(True)
         self._bin.set_state(Gst.State.NULL)
-        if (pipeline := self._bin.get_parent()) is not None:
+        pipeline = self._bin.get_parent()
+        if isinstance(pipeline, Gst.Pipeline):
             pipeline.remove(self._bin)
         try:
             size = os.fstat(self._fd).st_size
@@ -163,14 +166,20 @@ class Segment:
 
     def _on_data(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
         self._count()
-        if info.type & Gst.PadProbeType.BUFFER:
-            self._in_write_bytes = info.get_buffer().get_size()
+        if info.type & Gst.PadProbeType.BUFFER_LIST:
+            several = info.get_buffer_list()
+            assert several is not None
+            self._in_write_bytes = several.calculate_size()
         else:
-            self._in_write_bytes = info.get_buffer_list().calculate_size()
+            buffer = info.get_buffer()
+            assert buffer is not None
+            self._in_write_bytes = buffer.get_size()
         return Gst.PadProbeReturn.OK
 
     def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
-        if info.get_event().type is Gst.EventType.EOS:
+        event = info.get_event()
+        assert event is not None
+        if event.type is Gst.EventType.EOS:
             self._count()
             self._on_finished(self)
         return Gst.PadProbeReturn.OK

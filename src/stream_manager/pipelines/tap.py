@@ -22,8 +22,14 @@ class Tap:
     def __init__(self, source: Gst.Pipeline, track: SourceTrack) -> None:
         self._source = source
         self._tee = track.tee
-        self._sink = Gst.ElementFactory.make("proxysink")
-        self.proxysrc = Gst.ElementFactory.make("proxysrc")
+        sink, proxysrc = (Gst.ElementFactory.make(f"proxy{end}") for end in ("sink", "src"))
+        assert sink is not None
+        assert isinstance(proxysrc, Gst.Bin)
+        entry = sink.get_static_pad("sink")
+        assert entry is not None
+        self._sink = sink
+        self._entry = entry
+        self.proxysrc = proxysrc
         self.proxysrc.set_property("proxysink", self._sink)
         inner = self.proxysrc.children[0]
         inner.set_property("leaky", _LEAKY_DOWNSTREAM)
@@ -37,8 +43,12 @@ class Tap:
     def open(self) -> None:
         """Let data flow; the output's pipeline plays already."""
         self._sink.sync_state_with_parent()
-        self._pad = self._tee.request_pad_simple("src_%u")
-        self._pad.link(self._sink.get_static_pad("sink"))
+        pad = self._tee.request_pad_simple("src_%u")
+        assert pad is not None
+        self._pad = pad
+        # Not on the tee's pad: the tee asks its peers behind that pad's probes.
+        self._entry.add_probe(Gst.PadProbeType.QUERY_DOWNSTREAM, _refuse_serialized)
+        pad.link(self._entry)
 
     def close(self) -> None:
         """Take no more data, and end what was taken with EOS; returns before that is done."""
@@ -48,9 +58,8 @@ class Tap:
             self._remove()
 
     def _on_idle(self, pad: Gst.Pad, _info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
-        entry = self._sink.get_static_pad("sink")
-        pad.unlink(entry)
-        entry.send_event(Gst.Event.new_eos())
+        pad.unlink(self._entry)
+        self._entry.send_event(Gst.Event.new_eos())
         GLib.idle_add(self._remove)
         return Gst.PadProbeReturn.REMOVE
 
@@ -61,3 +70,16 @@ class Tap:
         self._sink.set_state(Gst.State.NULL)
         if self._sink.get_parent() is not None:
             self._source.remove(self._sink)
+
+
+def _refuse_serialized(_pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+    """Answer queries that travel with the data (ALLOCATION) with no.
+
+    The queue in proxysrc makes the asker wait until it has reached them. An encoder asks anew
+    whenever its caps or the tee's pads change: with a hung disk the source stood still.
+    """
+    query = info.get_query()
+    assert query is not None
+    if Gst.query_type_get_flags(query.type) & Gst.QueryTypeFlags.SERIALIZED:
+        return Gst.PadProbeReturn.DROP
+    return Gst.PadProbeReturn.OK

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from gi.repository import Gst
 
@@ -52,10 +53,18 @@ class _Feed:
     probes: tuple[int, ...] = ()
 
 
+class Create(Protocol):
+    """Makes a segment's file. Raises OSError."""
+
+    def __call__(self, sequence: int, begin_ns: int, *, after_jump: bool) -> Segment:
+        """Return a segment whose file exists, and whose bin is not at work yet."""
+        ...
+
+
 class SegmentWriter:
     """Writes the tracks of one playing pipeline into one file after another.
 
-    `create(sequence, begin_ns, after_jump)` makes a segment's file; its OSError goes to
+    `create` makes a segment's file; its OSError goes to
     `on_error`, after which everything is dropped. `on_finished` gets each finished segment, to be
     closed and then given to `closed`. `on_drained` says that every track has ended and every
     segment is closed. All are called in streaming threads, `closed` in whichever calls it.
@@ -67,7 +76,7 @@ class SegmentWriter:
         pipeline: Gst.Pipeline,
         segment_s: float,
         sequence: int,
-        create: Callable[[int, int, bool], Segment],
+        create: Create,
         on_error: Callable[[OSError], None],
         on_finished: Callable[[Segment], None],
         on_drained: Callable[[], None],
@@ -182,6 +191,7 @@ class SegmentWriter:
         self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
     ) -> Gst.PadProbeReturn:
         buffer = info.get_buffer()
+        assert buffer is not None
         before_ns = feed.at_ns
         at_ns = _advance(feed, buffer)
         if self._failed:
@@ -212,7 +222,7 @@ class SegmentWriter:
 
     def _cut(self, leader: _Feed) -> None:
         """Begin a segment at the leader's buffer, with every track that is heard."""
-        segment = self._create(self._sequence, leader.at_ns, self._jumped_back)
+        segment = self._create(self._sequence, leader.at_ns, after_jump=self._jumped_back)
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
         segment.open(self._pipeline, [feed.track for feed in feeds], self._on_finished)
         self._open[segment.sequence] = segment
@@ -238,7 +248,8 @@ class SegmentWriter:
         self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
     ) -> Gst.PadProbeReturn:
         buffer = info.get_buffer()
-        at_ns = _advance(feed, buffer)
+        assert buffer is not None
+        _advance(feed, buffer)
         if self._failed:
             return self._give_up(feed)
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
@@ -276,6 +287,7 @@ class SegmentWriter:
 
     def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed) -> Gst.PadProbeReturn:
         event = info.get_event()
+        assert event is not None
         if event.type is Gst.EventType.SEGMENT:
             event.copy_segment(feed.time)
         elif event.type is Gst.EventType.CAPS:

@@ -9,11 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import gi
 import pytest
-
-gi.require_version("Gst", "1.0")
-
 from gi.repository import GLib, Gst
 
 from stream_manager.pipelines.messages import FromWorker, SegmentClosed
@@ -177,6 +173,12 @@ def _count(made: Rig, name: str, tee: Gst.Element) -> None:
     made.held.append((upstream, probe))
 
 
+_FFPROBE = (
+    *("ffprobe", "-v", "error", "-count_frames", "-count_packets"),
+    *("-show_streams", "-show_format", "-of", "json"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What a player finds in one file: decoded video frames, audio packets, complaints."""
@@ -202,8 +204,7 @@ def judge() -> Judge:
 
     def play(path: str) -> Verdict:
         shown = subprocess.run(
-            ["ffprobe", "-v", "error", "-count_frames", "-count_packets", "-show_streams"]
-            + ["-show_format", "-of", "json", path],
+            [*_FFPROBE, path],
             capture_output=True,
             text=True,
             timeout=60,

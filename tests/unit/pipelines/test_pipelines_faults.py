@@ -1,0 +1,72 @@
+"""GStreamer's messages become origin, code and status; texts lose their secrets."""
+
+import pytest
+
+from stream_manager.pipelines import faults
+from stream_manager.pipelines.gst import GLib, Gst
+
+Gst.init(None)
+
+
+def error(domain: int, code: int, debug: str, *, factory: str = "rtspsrc") -> Gst.Message:
+    """Return an error as an element of `factory` would post it."""
+    element = Gst.ElementFactory.make(factory)
+    return Gst.Message.new_error(element, GLib.Error.new_literal(domain, "it failed", code), debug)
+
+
+def test_an_error_is_keyed_by_element_domain_and_code() -> None:
+    """The origin is the element's factory, the code its domain and number."""
+    reading = faults.read(error(Gst.ResourceError.quark(), 9, "file.c(1): f (): /a/b:\nwhy"))
+    assert reading == faults.Reading(
+        origin="rtspsrc", code="gst-resource-error:9", text="it failed (why)"
+    )
+
+
+def test_a_status_without_details_comes_from_the_debug_text() -> None:
+    """A 503 on SETUP has no details: its number is read where it stands."""
+    reading = faults.read(error(Gst.ResourceError.quark(), 10, "Error (503): Service Unavailable"))
+    assert reading is not None
+    assert reading.status == 503
+
+
+def test_a_system_error_becomes_its_errno() -> None:
+    """An errno that is told by its text alone gets its name back."""
+    debug = "gstfilesink.c(494):\nsystem error: No space left on device"
+    reading = faults.read(error(Gst.ResourceError.quark(), 10, debug, factory="filesink"))
+    assert reading is not None
+    assert (reading.origin, reading.code) == ("filesink", "ENOSPC")
+
+
+def test_only_the_warning_of_a_lost_connection_is_a_fault() -> None:
+    """Of warnings rtspsrc's RESOURCE 9 alone tells of a failure; an end of stream is not read."""
+    element = Gst.ElementFactory.make("rtspsrc")
+    lost = GLib.Error.new_literal(Gst.ResourceError.quark(), "lost", 9)
+    other = GLib.Error.new_literal(Gst.ResourceError.quark(), "odd", 3)
+    assert faults.read(Gst.Message.new_warning(element, lost, "")) is not None
+    assert faults.read(Gst.Message.new_warning(element, other, "")) is None
+    assert faults.read(Gst.Message.new_eos(element)) is None
+
+
+def test_a_silent_camera_is_a_timeout() -> None:
+    """The element message about silence is read as a fault."""
+    structure = Gst.Structure.new_empty("GstRTSPSrcTimeout")
+    element = Gst.ElementFactory.make("rtspsrc")
+    reading = faults.read(Gst.Message.new_element(element, structure))
+    assert reading is not None
+    assert reading.code == "timeout"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["login p@ss/1 failed", "login p%40ss%2F1 failed", "rtsp://user:p@ss/1x@host/a"],
+)
+def test_no_text_keeps_a_secret(text: str) -> None:
+    """A secret goes from a text in each of its forms."""
+    scrubbed = faults.scrub(text, ("p@ss/1",))
+    assert "p@ss" not in scrubbed
+    assert "p%40ss" not in scrubbed
+
+
+def test_user_information_goes_from_every_url() -> None:
+    """What stands before the host is dropped, whoever put it there."""
+    assert faults.scrub("at rtsp://u:p@host/a", ()) == "at rtsp://***@host/a"

@@ -1,5 +1,6 @@
 """A stream as the product builds it: a worker, its source, its recorder, healed step by step."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -226,14 +227,16 @@ def test_recovery_of_a_wrong_password_stops_the_source_and_nobody_else() -> None
     assert [script.phase(id_) for id_ in IDS] == [Phase.VERIFYING, Phase.FAILED, Phase.PARKED]
 
 
-@pytest.mark.parametrize("command", ["restarts", "resets"])
-def test_recovery_of_a_failed_child_through_its_parent(command: str) -> None:
+@pytest.mark.parametrize("command", [Script.restarts, Script.resets])
+def test_recovery_of_a_failed_child_through_its_parent(
+    command: Callable[[Script, str], list[str]],
+) -> None:
     """A restart or a reset of the stream re-arms its FAILED source too."""
     script = wanted(door())
     script.started(WORKER)
     script.started(SOURCE)
     script.breaks(SOURCE, WRONG_PASSWORD)
-    getattr(script, command)(WORKER)
+    command(script, WORKER)
     if script.phase(WORKER) is Phase.TEARING_DOWN:
         script.gone(WORKER)
     comes_back(script)

@@ -1,5 +1,6 @@
 """One component: each rule of its life as a script of events in, rules and actions out."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -414,11 +415,14 @@ def test_reset_re_arms_failed() -> None:
     assert (record.attempts, record.charged, record.ended_by) == (0, (), None)
 
 
-def test_reset_re_arms_what_is_on_its_way_to_failed() -> None:
-    """A reset that comes during the last teardown is not lost."""
+@pytest.mark.parametrize("command", [Script.resets, Script.restarts])
+def test_a_command_re_arms_what_is_on_its_way_to_failed(
+    command: Callable[[Script, str], list[str]],
+) -> None:
+    """A reset or restart that comes during the last teardown is not lost."""
     script = camera()
     script.fails("cam", WRONG_PASSWORD)
-    script.resets("cam")
+    command(script, "cam")
     script.take()
     script.gone("cam")
     assert script.take() == ["start cam 2"]

@@ -75,8 +75,8 @@ def _notes(subject: Subject) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Return three significant digits, whole numbers in full, never an exponent."""
-    if value == round(value) or abs(value) >= 100:
+    """Return about three significant digits, whole numbers in full, never an exponent."""
+    if value == round(value) or abs(value) > 99.9:
         return f"{value:,.0f}"
     digits = 2 if abs(value) < 10 else 1
     return f"{value:.{digits if abs(value) >= 0.1 else 4}f}"

@@ -81,7 +81,7 @@ class Recorder:
         self._tracks = tuple(tracks)
         self._report = report
         self._wall = wall
-        self._container: "Muxed" = "ts"
+        self._container: Muxed = "ts"
         self._pipeline = Gst.Pipeline.new(PART)
         self._taps: list[Tap] = []
         self._disk = DiskThread(f"{stream}-{PART}")

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import gi
 import pytest
+
+gi.require_version("Gst", "1.0")
+
+# ruff: noqa: E402 - gi wants to know the version before the first import from its repository
 from gi.repository import GLib, Gst
 
 from stream_manager.pipelines.messages import FromWorker, SegmentClosed

@@ -1,5 +1,6 @@
 """Sources that change while they are recorded."""
 
+import gc
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from gi.repository import Gst
 from stream_manager.pipelines.messages import PartFailed
 
 if TYPE_CHECKING:
-    from conftest import Judge, Play
+    from conftest import Judge, Play, Rig
 
     from stream_manager.pipelines.spec import Container
 
@@ -20,7 +21,7 @@ RATE = "framerate=100/1"
 X264 = "x264enc speed-preset=ultrafast tune=zerolatency key-int-max=10 ! h264parse ! tee name=h264"
 PICTURE = f"videotestsrc is-live=true ! video/x-raw,width=160,height=120,{RATE} ! {X264}"
 TONE = "audiotestsrc name=tone is-live=true samplesperbuffer=480"
-SOUND = "audio/x-raw,rate=48000,channels=1 ! opusenc frame-size=10 ! opusparse ! tee name=opus"
+SOUND = "audio/x-raw,rate=48000,channels=1 ! opusenc frame-size=10 ! opusparse ! valve name=valve ! tee name=opus"
 
 
 @pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
@@ -28,7 +29,7 @@ def test_sound_that_stops_and_comes_back_does_not_hold_up_the_picture(
     rig: "Play", judge: "Judge", container: "Container"
 ) -> None:
     """Files without the silent track, then with it again; every picture is in one of them."""
-    made = rig(f"{PICTURE} {TONE} ! valve name=valve ! {SOUND}")
+    made = rig(f"{PICTURE} {TONE} ! {SOUND}")
     valve = made.source.get_by_name("valve")
     assert valve is not None
     recorder = made.record(container=container)
@@ -37,20 +38,21 @@ def test_sound_that_stops_and_comes_back_does_not_hold_up_the_picture(
     made.until(lambda: len(made.pushed["h264"]) > 400)
     valve.set_property("drop", False)
     made.until(lambda: len(made.pushed["h264"]) > 550)
-    made.stop(recorder)
+    begin_s = made.pushed["h264"][0]
     pictures = len(made.pushed["h264"])
+    sounds = sum(at_s >= begin_s for at_s in made.pushed["opus"])
+    made.stop(recorder)
     assert not made.of(PartFailed)
     segments = made.segments()
     verdicts = [judge(segment.path) for segment in segments]
     assert [verdict.errors for verdict in verdicts] == [""] * len(segments)
-    assert pictures - 3 <= sum(verdict.frames for verdict in verdicts) <= pictures
+    assert sum(verdict.frames for verdict in verdicts) >= pictures
     with_sound = ["OPUS" in segment.tracks for segment in segments]
     assert with_sound[0]
     assert not all(with_sound)
     assert with_sound[-1]
-    sounds = [at_s for at_s in made.pushed["opus"] if at_s >= made.pushed["h264"][0]]
-    print(sum(v.packets for v in verdicts), len(sounds))
-    assert sum(v.packets for v in verdicts) >= len(sounds) - 3
+    # Between the sound's return and the next keyframe (10 pictures) no file takes it.
+    assert sum(verdict.packets for verdict in verdicts) >= sounds - 14
 
 
 @pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
@@ -68,64 +70,65 @@ def test_another_resolution_begins_another_file(
     made.until(lambda: len(made.pushed["h264"]) > 55)
     size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width=320,height=240,{RATE}"))
     made.until(lambda: len(made.pushed["h264"]) > 120)
-    made.stop(recorder)
     pictures = len(made.pushed["h264"])
+    made.stop(recorder)
     assert not made.of(PartFailed)
     verdicts = [judge(segment.path) for segment in made.segments()]
     assert len(verdicts) == 2
     assert [verdict.errors for verdict in verdicts] == ["", ""]
-    assert pictures - 3 <= sum(verdict.frames for verdict in verdicts) <= pictures
+    assert sum(verdict.frames for verdict in verdicts) >= pictures
 
 
 @pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
-@pytest.mark.parametrize("leap_s", [-0.9, -100, 100])
+@pytest.mark.parametrize("leap_s", [-100, 100])
 def test_timestamps_that_leap_do_not_end_the_recording(
     rig: "Play", judge: "Judge", container: "Container", leap_s: int
 ) -> None:
     """Running time goes back or far ahead in both tracks; the recording goes on in a new file."""
     made = rig(f"{PICTURE} {TONE} ! {SOUND}")
+    _shift(made, 200)
     recorder = made.record(container=container, segment_s=60)
-    for tee in ("h264", "opus"):
-        pad = made.source.get_by_name(tee).get_static_pad("sink")
-        pad.set_offset(200 * Gst.SECOND)
     made.until(lambda: len(made.pushed["h264"]) > 150)
-    for tee in ("h264", "opus"):
-        pad = made.source.get_by_name(tee).get_static_pad("sink")
-        pad.set_offset(int((200 + leap_s) * Gst.SECOND))
-    made.until(lambda: len(made.pushed["h264"]) > 400)
+    _shift(made, 200 + leap_s)
+    made.until(lambda: len(made.pushed["h264"]) > 300)
+    pictures, sounds = (len(made.pushed[name]) for name in ("h264", "opus"))
     made.stop(recorder)
     assert not made.of(PartFailed)
     verdicts = [judge(segment.path) for segment in made.segments()]
-    for s, v in zip(made.segments(), verdicts):
-        print(s.duration_s, v)
-    print(len(made.pushed["h264"]))
-    assert sum(v.frames for v in verdicts) > len(made.pushed["h264"]) - 24
+    assert [verdict.errors for verdict in verdicts] == [""] * len(verdicts)
+    assert len(verdicts) >= 2
+    # What comes between a leap back and the next keyframe (10 pictures) is in no file.
+    assert sum(verdict.frames for verdict in verdicts) >= pictures - 14
+    assert sum(verdict.packets for verdict in verdicts) >= sounds - 30
 
 
-def test_a_hundred_rebuilds_and_a_thousand_cuts_leave_nothing_behind(rig: "Play") -> None:
-    """Descriptors and threads are as before, and every restart recorded."""
+def _shift(made: "Rig", by_s: int) -> None:
+    """Move the running time of what each tee gets from now on."""
+    for track in made.tracks:
+        pad = track.tee.get_static_pad("sink")
+        assert pad is not None
+        upstream = pad.get_peer()
+        assert upstream is not None
+        upstream.set_offset(by_s * Gst.SECOND)
+
+
+def test_a_hundred_restarts_leave_nothing_behind(rig: "Play") -> None:
+    """Each restart records; descriptors and threads are as before."""
     made = rig(PICTURE.replace("key-int-max=10", "key-int-max=1"))
     made.stop(made.record(segment_s=0.01))
-    before = (
-        len(os.listdir("/proc/self/fd")),
-        threading.active_count(),
-        len(os.listdir("/proc/self/task")),
-    )
-    import resource
-
-    r0 = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    made.until(lambda: threading.active_count() == 1)
+    before = _held()
     for epoch in range(2, 102):
         seen = len(made.segments())
         recorder = made.recorder(segment_s=0.01, epoch=epoch)
         recorder.start()
-        made.until(lambda seen=seen: len(made.segments()) > seen + 5)
+        made.until(lambda seen=seen: len(made.segments()) > seen + 5)  # type: ignore[misc] # mypy can't infer it
         made.stop(recorder)
     assert not made.of(PartFailed)
-    print(len(made.segments()), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - r0)
-    after = (
-        len(os.listdir("/proc/self/fd")),
-        threading.active_count(),
-        len(os.listdir("/proc/self/task")),
-    )
-    made.until(lambda: len(os.listdir("/proc/self/task")) <= before[2], 5)
-    assert after == before
+    made.until(lambda: _held() <= before, 5)
+
+
+def _held() -> tuple[int, int]:
+    """Return how many descriptors and threads this process has."""
+    gc.collect()  # a stopped recorder is a cycle of plain objects
+    return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))

@@ -1,12 +1,14 @@
 """The recovery core: pure decisions, no I/O, no clock, no chance of its own.
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
-words), engine (the table), commands, rise, fall, steps (its rows), manager (many components).
+words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
+explain (what people read).
 """
 
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
 from stream_manager.recovery.classify import RULES, Rule, When
+from stream_manager.recovery.explain import describe, explain
 from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
@@ -60,5 +62,7 @@ __all__ = [
     "Stop",
     "Wanted",
     "When",
+    "describe",
     "exit_fault",
+    "explain",
 ]

@@ -1,0 +1,210 @@
+"""Decisions and records in sentences: for the journal, for the log, for a tired person.
+
+Every rule's name has its words here; a test holds the two together.
+"""
+
+from collections.abc import Callable, Mapping
+
+from stream_manager.recovery.states import Decision, Phase, Record, Sighting
+
+# Renders a monotonic instant for people, in local time.
+Wall = Callable[[float], str]
+
+# What happened: by the name of the rule that judged the fault.
+FAULTS: Mapping[str, str] = {
+    "auth-never-worked": "the camera refused user or password, which never worked",
+    "auth-while-booting": "the camera refused the password that worked before; it may be booting",
+    "auth-refused": "the camera refused the password again",
+    "rtsp-not-found": "the camera knows no stream of this path",
+    "rtsp-session-lost": "the camera forgot the session",
+    "rtsp-busy": "the camera is busy or not ready",
+    "rtsp-transport": "the camera does not offer this transport",
+    "network-errno": "the connection failed",
+    "network-read-write": "the connection to the camera broke or was not made",
+    "network-timeout": "the camera fell silent",
+    "source-closed": "the camera ended the stream",
+    "no-streams": "the camera offers no usable stream",
+    "no-space": "the disk is full",
+    "storage-errno": "the disk refused",
+    "storage-place": "the recording's directory can't be used",
+    "storage-write": "the recording can't be written",
+    "pipeline-invalid": "the configuration can't be built",
+    "missing-plugin": "a GStreamer plugin is missing",
+    "exit-config": "the process refused its configuration",
+    "file-missing": "the file or directory is not there",
+    "file-unreadable": "the file can't be read",
+    "scarcity": "the machine has no room for one more process or file",
+    "out-of-memory": "killed for want of memory",
+    "crash-once": "crash",
+    "crash": "crash",
+    "hang-once": "it hung",
+    "hang": "it hung",
+    "stall": "media stopped",
+    "start-deadline": "the start brought no steady media in time",
+    "track-missing": "a track is missing",
+    "media-once": "broken media",
+    "media": "broken media",
+    "negotiation": "the elements could not agree on a format",
+    "own-bug": "a bug of our own",
+    "unmatched": "a fault that no rule knows",
+    "escalated": "a part could not be healed alone",
+}
+# The words that a code of the system has in a person's language.
+CODES: Mapping[str, str] = {
+    "ECONNREFUSED": "the camera refused the connection",
+    "ECONNRESET": "the camera broke the connection off",
+    "EHOSTUNREACH": "no way leads to the camera",
+    "ENETUNREACH": "no way leads to the camera's network",
+    "ETIMEDOUT": "the camera did not answer in time",
+    "dns": "the camera's name can't be resolved",
+}
+# Why there is no next attempt, where it was not the fault itself.
+ENDS: Mapping[str, str] = {
+    "probe-failed": "the slow probe failed",
+    "poison": "the same fault {same_faults} times before it ever worked",
+    "give-up": "given up as configured, after {attempt} retries",
+    "budget-spent": "{restarts} restarts within {within_s:g} s, where {limit} are allowed",
+}
+# What was decided without a fault.
+STEPS: Mapping[str, str] = {
+    "wanted": "wanted",
+    "unwanted": "not wanted any more",
+    "configuration-changed": "its configuration changed",
+    "restart-commanded": "restart commanded",
+    "reset-commanded": "reset commanded, counters cleared",
+    "started": "built",
+    "proved": "media advances: proven",
+    "stable": "stable for {stable_for_s:g} s: retries forgiven",
+    "child-failed": "{child} brings no media any more",
+    "backoff-over": "the wait is over",
+    "slow-probe": "slow probe",
+    "probe-postponed": "slow probe postponed",
+    "need-is-up": "what it needs is up",
+    "need-is-down": "{need} went down",
+    "gone": "torn down",
+    "abandoned": "its teardown hangs and is abandoned",
+}
+REARMED = "a reset, a restart or a changed configuration re-arms it"
+# Where a component stands: with its timer, and without one.
+STATES: Mapping[Phase, str] = {
+    Phase.STARTING: "{attempt} under way, media due by {at}",
+    Phase.VERIFYING: "waiting for steady media, due by {at}",
+    Phase.RUNNING: "healthy; {attempt} is forgiven at {at}",
+    Phase.BACKING_OFF: "{attempt} at {at}",
+    Phase.FAILED: f"slow probe at {{at}}; {REARMED}",
+    Phase.STOPPING: "stopping, abandoned at {at} at the latest",
+}
+UNTIMED: Mapping[Phase, str] = {
+    Phase.STOPPED: "not wanted",
+    Phase.VERIFYING: "waiting for media of {proof}",
+    Phase.RUNNING: "healthy",
+    Phase.PARKED: "waiting for {needs}, charged nothing",
+    Phase.FAILED: f"not tried again; {REARMED}",
+}
+
+
+def describe(decision: Decision, *, wall: Wall) -> str:
+    """Return one sentence: who, what happened, and what comes next, at which time.
+
+    wall: renders a monotonic instant, in seconds, for people.
+    """
+    record = decision.after
+    return f"{record.spec.id}: {_what(decision)} — {_next(decision, wall)}"
+
+
+def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
+    """Return sentences: where the component stands, why, and what happens next and when.
+
+    now_s: the present monotonic instant. wall: renders such an instant for people.
+    """
+    id_ = record.spec.id
+    sentences = [f"{id_} is {record.phase.value.replace('_', ' ')}: {_state(record, wall)}."]
+    last = record.last
+    if last is not None:
+        ago_s = now_s - last.at_s
+        sentences.append(
+            f"Last fault at {wall(last.at_s)}, {ago_s:.0f} s ago: {_fault(last)}; judged "
+            f"{last.rule.fault_class.value} by rule {last.rule.name}."
+        )
+        sentences += [f"It said: {last.fault.text}."] if last.fault.text else []
+        sentences.append(_numbers(record, now_s))
+    if record.phase is Phase.FAILED:
+        sentences.append(_given_up(record))
+    return sentences
+
+
+def _what(decision: Decision) -> str:
+    last, rule = decision.after.last, decision.rule
+    if rule in STEPS:
+        return STEPS[rule].format_map(decision.saw)
+    assert last is not None  # every other rule judges a fault
+    if rule in ENDS:
+        return f"{_fault(last)}; {ENDS[rule].format_map(decision.saw)}"
+    return _fault(last)
+
+
+def _fault(last: Sighting) -> str:
+    fault = last.fault
+    words = CODES.get(fault.code, FAULTS[last.rule.name])
+    number = fault.code if fault.status is None else f"RTSP {fault.status}"
+    return f"{words} ({number})"
+
+
+def _next(decision: Decision, wall: Wall) -> str:
+    record = decision.after
+    if decision.tells and decision.rule in {"budget-spent", "abandoned"}:
+        return f"{record.spec.parent} has to heal it"
+    if record.phase is Phase.FAILED:
+        return f"failed; {_state(record, wall)}"
+    return _state(record, wall)
+
+
+def _state(record: Record, wall: Wall) -> str:
+    """Say what a component in this phase waits for, and until when."""
+    if record.phase is Phase.TEARING_DOWN:
+        return _after_teardown(record, wall)
+    words = STATES[record.phase] if record.due_s is not None else UNTIMED[record.phase]
+    return words.format(
+        attempt=_attempt(record),
+        at="" if record.due_s is None else wall(record.due_s),
+        needs=" and ".join(record.spec.needs),
+        proof=record.spec.proven_by,
+    )
+
+
+def _attempt(record: Record) -> str:
+    if record.probing:
+        return "slow probe"
+    return f"attempt {record.attempts}" if record.attempts else "start"
+
+
+def _after_teardown(record: Record, wall: Wall) -> str:
+    if record.afterwards is Phase.FAILED:
+        return "torn down, and no retry follows"
+    if record.resume_s is None:
+        return "torn down, then started again"
+    if record.delay_s == 0:
+        return f"restart at once, attempt {record.attempts}"
+    return f"attempt {record.attempts} in {record.delay_s:.1f} s, at {wall(record.resume_s)}"
+
+
+def _numbers(record: Record, now_s: float) -> str:
+    budget = record.spec.policy.budget
+    used = sum(at_s >= now_s - budget.within_s for at_s in record.charged)
+    return (
+        f"Retries since it was last stable: {record.attempts}; charged to its budget: {used} of "
+        f"{budget.restarts} in {budget.within_s:g} s; in its life: {record.restarts_total}."
+    )
+
+
+def _given_up(record: Record) -> str:
+    match record.ended_by:
+        case "poison":
+            why = f"the same fault came {record.same_faults} times before it ever worked"
+        case "give-up":
+            why = "the configured give_up_after was reached"
+        case "budget-spent":
+            why = "its restart budget was spent"
+        case _:
+            why = f"a retry can't cure that fault ({record.ended_by})"
+    return f"It was given up because {why}."

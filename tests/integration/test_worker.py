@@ -173,7 +173,7 @@ def worker(server: Server) -> Worker:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give a file of one second: 25 frames with B-frames, and a tone."""
-    path = tmp_path_factory.mktemp("clip") / "clip.mkv"
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     picture = ["-f", "lavfi", "-i", "testsrc=size=160x120:rate=25:duration=1"]
     tone = ["-f", "lavfi", "-i", "sine=duration=1"]
     codecs = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-g", "10", "-bf", "2", "-c:a", "aac"]
@@ -332,9 +332,10 @@ def test_source_file_goes_on_past_its_end(worker: Worker, clip: Path, tmp_path: 
 
 def test_source_file_starts_where_it_is_told(worker: Worker, clip: Path) -> None:
     """A file goes on from the keyframe before its saved position."""
-    worker.ask(StartSource(epoch=1, source=FileSource(path=str(clip)), position_s=0.85))
+    worker.ask(StartSource(epoch=1, source=FileSource(path=str(clip)), position_s=0.45))
     first = worker.wait_for(Progress, lambda now: bool(now.tracks) and now.tracks[0].frames > 0)
     assert first.position_s is not None
+    assert 0.4 <= first.position_s < 1.0  # keyframes stand every 0.4 s; a pulse comes each 0.2 s
     worker.stop()
 
 

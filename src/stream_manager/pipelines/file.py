@@ -31,7 +31,7 @@ class FileLoop:
     """The reading end of `pipeline`: finds the demuxer for a file, and turns it round."""
 
     def __init__(self, path: str, *, position_s: float) -> None:
-        """Play `path` from the last keyframe before `position_s`; nothing is opened yet."""
+        """Play `path` from the last keyframe before `position_s` that its index knows."""
         self.pipeline = Gst.Pipeline()
         self._start_ns = int(position_s * Gst.SECOND)
         self._demuxer: Gst.Element | None = None
@@ -144,7 +144,8 @@ class _PacedTrack:
         self._pad = pad
         self._is_open = is_open
         self._on_over = on_over
-        self._end_ns = 0  # of the segment's buffers, in their own time
+        self._start_ns = 0  # of the segment, in its buffers' own time
+        self._end_ns = 0  # of its buffers so far
         self._segment: Gst.Event | None = None
         self._probes = (
             pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer),
@@ -179,6 +180,8 @@ class _PacedTrack:
             return Gst.PadProbeReturn.DROP
         if buffer.pts != Gst.CLOCK_TIME_NONE:
             length_ns = buffer.duration if buffer.duration != Gst.CLOCK_TIME_NONE else 0
+            if buffer.pts + length_ns < self._start_ns:
+                return Gst.PadProbeReturn.DROP  # it leads to the position: it has no running time
             self._end_ns = max(self._end_ns, buffer.pts + length_ns)
         return Gst.PadProbeReturn.OK
 
@@ -188,6 +191,7 @@ class _PacedTrack:
         if event.type == Gst.EventType.SEGMENT:
             self._finish_segment()
             self._segment = event
+            self._start_ns = event.parse_segment().start
         elif event.type == Gst.EventType.FLUSH_START:
             return Gst.PadProbeReturn.DROP
         elif event.type == Gst.EventType.FLUSH_STOP:

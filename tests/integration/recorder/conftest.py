@@ -73,8 +73,8 @@ class Rig:
             assert time.monotonic() < deadline_s, self.facts
             wake = GLib.timeout_add(10, lambda: GLib.SOURCE_REMOVE)
             context.iteration(True)
-            if source := context.find_source_by_id(wake):
-                source.destroy()
+            if (timer := context.find_source_by_id(wake)) is not None:
+                timer.destroy()
 
     def record(
         self, *, container: Container = "auto", segment_s: float = 0.3, epoch: int = 1

@@ -95,6 +95,8 @@ def _stream(*codes: int) -> frozenset[str]:
     return frozenset(f"gst-stream-error:{code}" for code in codes)
 
 
+# What a `pipeline` string can get wrong: syntax, an unknown element or property, a link, ...
+DESCRIPTION_ERRORS = frozenset(f"gst-parse-error:{code}" for code in range(8))
 NETWORK_ELEMENTS = frozenset({"rtspsrc", "udpsrc", "tcpclientsrc"})
 NETWORK_ERRNOS = frozenset(
     {
@@ -151,7 +153,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="storage-write", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=_resource(1, 6, 8, 10), charged=False),
 
     # What only a changed configuration can cure.
-    Rule(name="pipeline-invalid", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"pipeline", "container", "raw-video", "codec"}), probed=False),
+    Rule(name="pipeline-invalid", cause=Cause.CONFIG, fault_class=_fatal, codes=DESCRIPTION_ERRORS | frozenset({"container", "raw-video", "codec"}), probed=False),
     Rule(name="missing-plugin", cause=Cause.CONFIG, fault_class=_fatal, codes=_core(12) | _stream(6) | frozenset({"missing-element"})),
     Rule(name="exit-config", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"process"}), codes=frozenset({"exit:2"})),
 

@@ -5,7 +5,7 @@ Every rule's name has its words here; a test holds the two together.
 
 from collections.abc import Callable, Mapping
 
-from stream_manager.recovery.states import Decision, Phase, Record, Sighting
+from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
 
 # Renders a monotonic instant for people, in local time.
 Wall = Callable[[float], str]
@@ -126,7 +126,7 @@ def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
             f"Last fault at {wall(last.at_s)}, {ago_s:.0f} s ago: {_fault(last)}; judged "
             f"{last.rule.fault_class.value} by rule {last.rule.name}."
         )
-        sentences += [f"It said: {last.fault.text}."] if last.fault.text else []
+        sentences += [f"It said: {last.fault.text}"] if last.fault.text else []
         sentences.append(_numbers(record, now_s))
     if record.phase is Phase.FAILED:
         sentences.append(_given_up(record))
@@ -152,7 +152,7 @@ def _fault(last: Sighting) -> str:
 
 def _next(decision: Decision, wall: Wall) -> str:
     record = decision.after
-    if decision.tells and decision.rule in {"budget-spent", "abandoned"}:
+    if any(isinstance(tell, Escalated) for tell in decision.tells):
         return f"{record.spec.parent} has to heal it"
     if record.phase is Phase.FAILED:
         return f"failed; {_state(record, wall)}"

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from stream_manager.cli.check import check
+from stream_manager.cli.demo import demo
 from stream_manager.cli.explain import explain
 from stream_manager.cli.journal import journal
 from stream_manager.cli.run import run
@@ -26,7 +27,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
-for command in (run, check, status, journal, explain, restart, stop, start, reset, shutdown):
+for command in (run, check, status, journal, explain, restart, stop, start, reset, shutdown, demo):
     app.command()(command)
 
 

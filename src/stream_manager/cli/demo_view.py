@@ -1,0 +1,105 @@
+"""How the demo looks: a story line by line, on a terminal above a live table of the streams."""
+
+import shlex
+from collections.abc import Iterator
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from stream_manager.cli.table import draw
+from stream_manager.cli.words import at, plain
+from stream_manager.clock import Clock
+from stream_manager.lab.demo_results import CONFIG, LOG, RECORDINGS, Json, Outcome, Verdict
+from stream_manager.lab.demo_story import Beat
+
+REFRESHES_PER_S = 8
+
+_STYLES = {
+    Beat.STEP: "",
+    Beat.FAULT: "bold red",
+    Beat.NOTICED: "yellow",
+    Beat.HEALED: "green",
+    Beat.LOST: "bold white on red",
+}
+
+
+class Lines:
+    """The story alone, for a file or a pipe."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        self._console = console
+        self._clock = clock
+
+    def tell(self, beat: Beat, line: str) -> None:
+        """Print the line with the time of day."""
+        now = self._clock.wall()
+        if beat is Beat.FAULT:
+            self._console.print()
+        text = Text.assemble((f"{at(now, now)}  ", "dim"), (plain(line), _STYLES[beat]))
+        self._console.print(text, soft_wrap=True)
+
+    def show(self, status: Json) -> None:
+        """Lines stay where they are: a status that changes has no place among them."""
+
+
+class Screen(Lines):
+    """The story, and below it the table that `status` draws, up to date. A context manager."""
+
+    def __init__(self, console: Console, clock: Clock) -> None:
+        super().__init__(console, clock)
+        self._live = Live(console=console, refresh_per_second=REFRESHES_PER_S, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, status: Json) -> None:
+        """Draw the table anew."""
+        table = draw(status, now=self._clock.wall(), width=self._console.width)
+        self._live.update(Group(Text(), *table))
+
+
+def conclusion(verdict: Verdict) -> Iterator[RenderableType]:
+    """Yield what came of it, and where everything is."""
+    yield Text()
+    yield _faults(verdict.outcomes)
+    yield Text()
+    for it in verdict.recordings:
+        frames = "frames not counted: ffprobe is missing"
+        if it.frames is not None:
+            frames = f"{it.frames} frames decode"
+        yield Text(f"{it.stream}: {it.files} files, {it.size_bytes / 1e6:.1f} MB, {frames}")
+    yield Text()
+    config, folder = shlex.quote(str(verdict.folder / CONFIG)), verdict.folder
+    yield Text(f"recordings   {folder / RECORDINGS}")
+    yield Text(f"log          {folder / LOG}")
+    yield Text(f"journal      stream-manager journal --config {config}")
+    for flaw in verdict.flaws:
+        yield Text(plain(flaw), style=_STYLES[Beat.LOST])
+
+
+def _faults(outcomes: tuple[Outcome, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for title in ("FAULT", "STREAM"):
+        table.add_column(title, no_wrap=True)
+    for title in ("DETECTED AFTER", "OUTAGE"):
+        table.add_column(title, no_wrap=True, justify="right")
+    for title in ("AS", "DECIDED"):
+        table.add_column(title, overflow="fold")
+    for it in outcomes:
+        found = it.detection
+        table.add_row(
+            it.scenario.title,
+            it.scenario.stream,
+            "never" if found is None else f"{found.after_s:.2f} s",
+            Text(f"{it.outage_s:.2f} s", style=_STYLES[Beat.HEALED if it.healed else Beat.LOST]),
+            "-" if found is None else found.cause,
+            it.decided,
+        )
+    return table

@@ -1,0 +1,98 @@
+"""The demo: real cameras, a real manager, real faults, and what the manager made of each.
+
+Everything it tells about a fault is read from the manager's status and journal, from outside, as
+any user could; the demo itself knows only what it broke and when.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+from stream_manager.clock import Clock
+from stream_manager.errors import OutsideError
+from stream_manager.lab.camera import Camera
+from stream_manager.lab.demo_manager import Manager
+from stream_manager.lab.demo_recordings import play_back
+from stream_manager.lab.demo_results import CONFIG, LOG, RECORDINGS, Verdict
+from stream_manager.lab.demo_scenarios import SCENARIOS
+from stream_manager.lab.demo_scene import POLL_S, Scene
+from stream_manager.lab.demo_story import Audience, Beat
+
+UP_WITHIN_S = 30.0
+FOOTAGE = "shared/media/bigbuckbunny.mp4"
+STREAMS = tuple(dict.fromkeys(scenario.stream for scenario in SCENARIOS))
+
+
+def footage() -> Path | None:
+    """Return the real clip that may lie beside a checkout of this project."""
+    clip = Path(__file__).parents[4] / FOOTAGE
+    return clip if clip.is_file() else None
+
+
+async def play(
+    audience: Audience, *, program: Path, clip: Path | None, watch_s: float, clock: Clock
+) -> Verdict:
+    """Record cameras, break one stream after another, and play the recordings back.
+
+    program: the `stream-manager` command.
+    clip: what the cameras send; None: a generated picture that numbers its frames.
+    watch_s: how long to watch before each fault, and after the last.
+
+    Nothing runs afterwards, and all that stays is one new folder in the working directory. Raises
+    UsageError for a clip that can't be read, and OutsideError if a camera or the manager fails.
+    """
+    async with AsyncExitStack() as stack:
+        cameras = {id_: stack.enter_context(Camera(id_, clip=clip)) for id_ in STREAMS}
+        sent = "a generated picture" if clip is None else clip.name
+        audience.tell(
+            Beat.STEP, f"{len(cameras)} cameras send {sent} over RTSP: {', '.join(cameras)}"
+        )
+        folder = _make_folder(clock)
+        config = folder / CONFIG
+        config.write_text(_configuration({id_: cameras[id_].url(id_) for id_ in cameras}))
+        manager = await stack.enter_async_context(Manager(program, folder))
+        audience.tell(Beat.STEP, f"a manager records them: stream-manager run {config}")
+        scene = Scene(manager, audience, clock)
+        took_s = await _wait_until_up(scene, clock, folder / LOG)
+        audience.tell(Beat.HEALED, f"all streams are verified, {took_s:.1f} s after its start")
+        outcomes = []
+        for scenario in SCENARIOS:
+            await scene.watch(watch_s)
+            outcomes.append(await scene.play(scenario, cameras[scenario.stream]))
+        await scene.watch(watch_s)
+        await manager.stop()
+    audience.tell(Beat.STEP, "the manager was stopped by SIGTERM; every recording is played back")
+    recordings = [await play_back(id_, folder / RECORDINGS / id_) for id_ in STREAMS]
+    return Verdict(folder=folder, outcomes=tuple(outcomes), recordings=tuple(recordings))
+
+
+def _make_folder(clock: Clock) -> Path:
+    folder = Path(f"demo-{clock.wall().astimezone():%Y-%m-%dT%H-%M-%S}")
+    try:
+        folder.mkdir()
+    except OSError as error:
+        raise OutsideError(f"the folder {folder} can't be made: {error.strerror}") from error
+    return folder
+
+
+def _configuration(urls: Mapping[str, str]) -> str:
+    parts = [
+        '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\n',
+        f'[[volumes]]\nid = "main"\npath = "./{RECORDINGS}"\n',
+        *(
+            f'[[streams]]\nid = "{id_}"\nsource = "{url}"\nrecord = {{ volumes = ["main"] }}\n'
+            for id_, url in urls.items()
+        ),
+    ]
+    return "\n".join(parts)
+
+
+async def _wait_until_up(scene: Scene, clock: Clock, log: Path) -> float:
+    """Return how long it took until media of every stream was verified."""
+    began_s = clock.monotonic_s()
+    while (took_s := clock.monotonic_s() - began_s) < UP_WITHIN_S:
+        streams = await scene.look()
+        if streams and all(it["health"] == "healthy" for it in streams.values()):
+            return took_s
+        await clock.sleep(POLL_S)
+    raise OutsideError(f"not every stream was healthy within {UP_WITHIN_S:g} s; {log} tells why")

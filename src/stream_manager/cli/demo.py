@@ -15,7 +15,7 @@ def demo(
     *,
     seconds: Annotated[
         float, typer.Option(min=0, max=3600, help="Watch that long before each fault.")
-    ] = 3.0,
+    ] = 5.0,
     clip: Annotated[
         Path | None,
         typer.Option("--clip", metavar="FILE", help="What the cameras send: H.264, H.265, MJPEG."),

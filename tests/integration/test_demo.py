@@ -1,0 +1,113 @@
+"""The demo, run as a user runs it: the command in an empty directory."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.media
+
+COMMAND = str(Path(sys.executable).with_name("stream-manager"))
+FAULTS = [("kill a worker", "crash"), ("reboot a camera", "network"), ("freeze a camera", "stall")]
+ENDS_WITHIN_S = 20.0
+STARTS_WITHIN_S = 60.0
+PLAYS_WITHIN_S = 180.0
+
+
+def running_in(directory: Path) -> list[str]:
+    """Return the command lines of the processes that work in `directory`: all children do."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cwd").readlink() == directory:
+                command = (process / "cmdline").read_bytes()
+                found.append(command.replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it ended meanwhile
+    return [command for command in found if command]  # a zombie has none
+
+
+def wait_for(condition: Callable[[], object], within_s: float) -> None:
+    """Return once the condition holds; fail after `within_s`."""
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come true in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a demo whose manager records already."""
+    command = [COMMAND, "demo", "--seconds", "60"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: list(tmp_path.glob("demo-*/recordings/*/*/*")), STARTS_WITHIN_S)
+        assert len(running_in(tmp_path)) > 4  # the demo, cameras, the manager, workers
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_demo_breaks_and_heals_everything_it_promises(tmp_path: Path) -> None:
+    """Each fault is found as what it is and healed, all files play, and only a folder stays."""
+    done = subprocess.run(
+        [COMMAND, "demo", "--seconds", "1", "--json"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        timeout=PLAYS_WITHIN_S,
+        check=False,
+    )
+    told = json.loads(done.stdout)
+    assert told["flaws"] == []
+    assert done.returncode == 0
+    assert [(fault["fault"], fault["cause"]) for fault in told["faults"]] == FAULTS
+    for fault in told["faults"]:
+        assert fault["healed"]
+        assert fault["detected_after_s"] >= 0
+        assert fault["outage_s"] > 0
+    reboot = told["faults"][1]
+    assert reboot["outage_s"] >= 3.0
+    assert reboot["delays_s"] == sorted(reboot["delays_s"])
+    for recording in told["recordings"]:
+        assert recording["files"] >= 2
+        assert recording["frames"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == [told["folder"]]
+    assert running_in(tmp_path) == []
+
+
+def test_demo_ends_cleanly_on_ctrl_c(tmp_path: Path, recording: subprocess.Popen[bytes]) -> None:
+    """SIGINT ends cameras, manager and workers, and the demo says by its status that it failed."""
+    recording.send_signal(signal.SIGINT)
+    assert recording.wait(ENDS_WITHIN_S) != 0
+    assert running_in(tmp_path) == []
+
+
+def test_demo_that_is_killed_leaves_nothing_running(
+    tmp_path: Path, recording: subprocess.Popen[bytes]
+) -> None:
+    """After SIGKILL of the demo alone everything that it had started ends by itself."""
+    recording.kill()
+    recording.wait()
+    wait_for(lambda: not running_in(tmp_path), ENDS_WITHIN_S)
+
+
+def test_demo_refuses_a_clip_that_is_none(tmp_path: Path) -> None:
+    """A file that can't be played is named, with exit code 2, and no folder is made."""
+    clip = tmp_path / "clip.mp4"
+    clip.write_text("no film")
+    done = subprocess.run(
+        [COMMAND, "demo", "--clip", str(clip)],
+        cwd=tmp_path,
+        capture_output=True,
+        timeout=STARTS_WITHIN_S,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert str(clip).encode() in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]

@@ -1,0 +1,275 @@
+"""A real manager in a folder of its own: started, asked, broken, and always cleaned up."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import httpx
+
+Json = dict[str, Any]
+Answer = TypeVar("Answer")
+
+WITHIN_S = 30.0
+POLL_S = 0.05
+# The whole process tree is gone this soon after the end of its manager: a worker that lost it
+# takes four seconds at most for its files.
+GONE_WITHIN_S = 10.0
+
+# Short enough for tests, in the proportions of the defaults.
+RECOVERY = """\
+backoff = { base = "100ms", cap = "500ms" }
+budget = { restarts = 20, within = "60s" }
+verify_for = "200ms"
+stable_for = "2s"
+"""
+
+
+def table(id_: str, source: str, **keys: str) -> str:
+    """Return the TOML of one recorded stream; `source` is a pipeline if it names an element.
+
+    keys: further keys of the stream, as TOML values.
+    """
+    key = "pipeline" if " ! " in source else "source"
+    record = keys.pop("record", '{ volumes = ["main"], segment = "2s" }')
+    lines = [f'id = "{id_}"', f"{key} = {json.dumps(source)}", f"record = {record}"]
+    return "\n".join(["[[streams]]", *lines, *(f"{name} = {it}" for name, it in keys.items())])
+
+
+class Service:
+    """`stream-manager run` in `folder`, with `streams` (TOML tables) to run.
+
+    Every wait is for a condition, and fails with the manager's log past its deadline.
+    """
+
+    def __init__(self, folder: Path, *streams: str, recovery: str = RECOVERY) -> None:
+        self.folder = folder
+        self.state_dir = folder / "state"
+        self.runtime_dir = folder / "run"
+        self.recordings = folder / "recordings"
+        self.config = folder / "config.toml"
+        self._recovery = recovery
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = folder / "manager.log"
+        transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
+        self._http = httpx.Client(
+            transport=transport, base_url="http://manager/api/v1", timeout=10.0
+        )
+        self.configure(*streams)
+
+    def configure(self, *streams: str) -> None:
+        """Write the configuration; a running manager reads it on SIGHUP."""
+        head = (
+            '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\n'
+            f"[recovery]\n{self._recovery}"
+            '[[volumes]]\nid = "main"\npath = "./recordings"\n'
+        )
+        self.config.write_text("\n".join([head, *streams]) + "\n")
+
+    # --- its life --------------------------------------------------------------------------------
+
+    def start(self) -> Self:
+        """Start a manager and return when it answers."""
+        self._process = self.launch()
+        self.wait("the manager to answer", self._answers)
+        return self
+
+    def launch(self) -> subprocess.Popen[bytes]:
+        """Start a manager and return at once; what it logs is in log()."""
+        # In a process group of its own a terminal's Ctrl-C does not reach it, and in the folder
+        # each process of its tree is found by where it works.
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [Path(sys.executable).parent / "stream-manager", "run", self.config, "--log-json"],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                process_group=0,
+            )
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        """The manager's process, running or ended."""
+        assert self._process is not None, "start() comes first"
+        return self._process
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send the manager a signal."""
+        self.process.send_signal(number)
+
+    def stop(self, within_s: float = GONE_WITHIN_S) -> int:
+        """End the manager by SIGTERM and return its exit code."""
+        self.signal(signal.SIGTERM)
+        return self.process.wait(within_s)
+
+    def crash(self) -> None:
+        """End the manager by SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def close(self) -> None:
+        """End everything that was started, and fail if something of it would have stayed."""
+        clean = self._process is None or self._process.poll() is not None
+        if not clean:
+            self.signal(signal.SIGTERM)
+            try:
+                clean = self.process.wait(GONE_WITHIN_S) == 0
+            except subprocess.TimeoutExpired:
+                self.crash()
+        self._http.close()
+        try:
+            self.wait("every process to end", lambda: not self.pids(), GONE_WITHIN_S)
+        finally:
+            for pid in self.pids():
+                os.kill(pid, signal.SIGKILL)
+        assert clean, f"the manager did not end by itself\n{self.log()}"
+
+    def pids(self) -> set[int]:
+        """Return the processes that work in the folder: manager, fork servers, workers."""
+        found = set()
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and (entry / "cwd").readlink() == self.folder:
+                    found.add(int(entry.name))
+            except OSError:  # it ended, or it is a zombie
+                continue
+        return found
+
+    def workers(self) -> dict[int, str]:
+        """Return the processes of streams, by their titles."""
+        return {
+            pid: title.removeprefix("stream-manager: ")
+            for pid in self.pids()
+            if (title := _title(pid)).startswith("stream-manager: ")
+        }
+
+    def fork_servers(self) -> list[int]:
+        """Return the processes that fork workers."""
+        return [pid for pid in self.pids() if "pipelines.forkserver" in _title(pid)]
+
+    # --- what it says ----------------------------------------------------------------------------
+
+    def status(self) -> Json:
+        """Return `status --json`."""
+        answer: Json = self._http.get("/status").raise_for_status().json()
+        return answer
+
+    def stream(self, id_: str) -> Json:
+        """Return one stream's element of it."""
+        found: list[Json] = [it for it in self.status()["streams"] if it["id"] == id_]
+        assert len(found) == 1, f"{id_} is not in the status"
+        return found[0]
+
+    def output(self, id_: str) -> Json:
+        """Return the recorder of a stream."""
+        output: Json = self.stream(id_)["outputs"][0]
+        return output
+
+    def journal(self, id_: str | None = None) -> list[Json]:
+        """Return the newest thousand entries, oldest first."""
+        query = {"limit": "1000"} | ({"stream": id_} if id_ else {})
+        answer: list[Json] = self._http.get("/journal", params=query).raise_for_status().json()
+        return answer
+
+    def command(self, id_: str, verb: str) -> None:
+        """Give an operator's command."""
+        self._http.post(f"/streams/{id_}/{verb}").raise_for_status()
+
+    def log(self) -> str:
+        """Return all that the managers of this folder have logged."""
+        return self._log.read_text(errors="replace")
+
+    def logged(self, **fields: object) -> list[Json]:
+        """Return the log's lines in which these fields have these values."""
+        lines = [json.loads(line) for line in self.log().splitlines() if line.startswith("{")]
+        return [it for it in lines if fields.items() <= it.items()]
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    def wait(
+        self, what: str, condition: Callable[[], Answer], within_s: float = WITHIN_S
+    ) -> Answer:
+        """Return the condition's first true answer."""
+        deadline_s = time.monotonic() + within_s
+        while not (answer := condition()):
+            assert time.monotonic() < deadline_s, f"not within {within_s:g} s: {what}\n{self.log()}"
+            time.sleep(POLL_S)
+        return answer
+
+    def wait_for(
+        self, id_: str, condition: Callable[[Json], object], within_s: float = WITHIN_S
+    ) -> Json:
+        """Wait until a stream's status fits, and return it."""
+        last: Json = {}
+
+        def fits() -> bool:
+            last.clear()
+            last.update(self.stream(id_))
+            return bool(condition(last))
+
+        try:
+            self.wait(f"the right status of {id_}", fits, within_s)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{json.dumps(last, indent=1)}") from None
+        return last
+
+    def wait_healthy(self, *ids: str, within_s: float = WITHIN_S) -> None:
+        """Wait until these streams are verified and recorded."""
+        for id_ in ids:
+            self.wait_for(id_, lambda it: it["health"] == "healthy", within_s)
+
+    def wait_recorded(self, id_: str, within_s: float = WITHIN_S) -> None:
+        """Wait until more of a stream reaches the disk than is there now."""
+        before = self.recorded_bytes(id_)
+        self.wait(f"{id_} to be recorded", lambda: self.recorded_bytes(id_) > before, within_s)
+
+    def wait_media(self, id_: str, seconds: float) -> None:
+        """Wait until a stream that flows has brought so many seconds more of 25 frames each."""
+        frames = self.stream(id_)["media"]["frames"] + 25 * seconds
+        self.wait_for(id_, lambda it: it["media"]["frames"] >= frames)
+
+    # --- what it recorded ------------------------------------------------------------------------
+
+    def files(self, id_: str) -> Sequence[Path]:
+        """Return a stream's files in the order of their names, which is that of time."""
+        return sorted((self.recordings / id_).glob("*/*"))
+
+    def recorded_bytes(self, id_: str) -> int:
+        """Return the size of all that is on disk of a stream."""
+        return sum(path.stat().st_size for path in self.files(id_))
+
+    def _answers(self) -> bool:
+        assert self.process.poll() is None, f"the manager has ended\n{self.log()}"
+        with socket.socket(socket.AF_UNIX) as probe:  # httpx leaks those that are refused
+            if probe.connect_ex(str(self.runtime_dir / "api.sock")) != 0:
+                return False
+        return bool(self.status())
+
+
+def frame_times_s(path: Path) -> list[float]:
+    """Return the presentation times of a file's video frames, every one of them decoded."""
+    shown = subprocess.run(
+        [
+            *("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0"),
+            *("-show_entries", "frame=best_effort_timestamp_time", path),
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return sorted(float(line.split(",")[0]) for line in shown.stdout.split())
+
+
+def _title(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""

@@ -1,0 +1,284 @@
+"""The manager's own life: signals, locks, reloads, restarts, crashes, and broken state."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, table
+
+pytestmark = pytest.mark.media
+
+MakeService = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a minute of 25 frames a second with a keyframe in each."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    subprocess.run(
+        [
+            *("ffmpeg", "-v", "error", "-f", "lavfi"),
+            *("-i", "testsrc=size=160x120:rate=25:duration=60"),
+            *("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "25"),
+            path,
+        ],
+        check=True,
+        timeout=60,
+    )
+    return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of two megabytes; skip where none can be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system takes root and its permission")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def refusals(service: Service) -> tuple[int, str]:
+    """Start a second manager beside `service`; return its exit code and what it said."""
+    second = service.launch()
+    return second.wait(20), service.log()
+
+
+def test_sigterm_ends_everything_and_every_file_plays(service: MakeService) -> None:
+    """Exit 0 within five seconds, no process or socket left, and each recording decodes."""
+    running = service(
+        table("ts", "test:"),
+        table("mkv", "test:", record='{ volumes = ["main"], segment = "2s", container = "mkv" }'),
+        table("mp4", "test:", record='{ volumes = ["main"], segment = "2s", container = "mp4" }'),
+    ).start()
+    running.wait_healthy("ts", "mkv", "mp4")
+    running.wait_media("mp4", 3)
+    assert running.stop(within_s=5.0) == 0
+    running.wait("every process to end", lambda: not running.pids(), 2.0)
+    assert [it.name for it in running.runtime_dir.iterdir()] == ["lock"]
+    for stream in ("ts", "mkv", "mp4"):
+        files = running.files(stream)
+        assert len(files) >= 2
+        assert {path.suffix for path in files} == {f".{stream}"}
+        assert sum(len(frame_times_s(path)) for path in files) >= 75
+
+
+def test_a_second_sigterm_ends_at_once(service: MakeService) -> None:
+    """Whoever is in a hurry waits for no worker; the workers finish by themselves."""
+    running = service(table("cam", "test:")).start()
+    running.wait_healthy("cam")
+    (worker,) = running.workers()
+    os.kill(worker, signal.SIGSTOP)
+    running.signal(signal.SIGTERM)
+    running.wait("the stop to begin", lambda: running.logged(event="stopping"))
+    assert running.process.poll() is None
+    running.signal(signal.SIGTERM)
+    assert running.process.wait(1.0) == 1
+    os.kill(worker, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("shared", ["state_dir", "runtime_dir"])
+def test_a_second_manager_is_refused(service: MakeService, shared: str) -> None:
+    """It exits 2, names the first one's pid, and touches nothing."""
+    first = service(table("cam", "test:")).start()
+    first.wait_healthy("cam")
+    second = service(table("cam", "test:"))
+    own = {"state_dir": "./state", "runtime_dir": "./run"}[shared]
+    text = second.config.read_text()
+    second.config.write_text(text.replace(f'"{own}"', f'"{getattr(first, shared)}"'))
+    code, said = refusals(second)
+    assert code == 2
+    assert str(first.process.pid) in said
+    assert first.stream("cam")["epoch"] == 1
+    first.wait_recorded("cam")
+
+
+def test_sighup_adds_changes_and_removes_streams(service: MakeService) -> None:
+    """What did not change goes on untouched; a configuration with errors changes nothing."""
+    running = service(table("stays", "test:"), table("changes", "test:"), table("leaves", "test:"))
+    running.start().wait_healthy("stays", "changes", "leaves")
+    before = {it["id"]: it for it in running.status()["streams"]}
+    running.config.write_text("this is no configuration")
+    running.signal(signal.SIGHUP)
+    running.wait("the refusal", lambda: running.logged(level="error"))
+    assert {it["id"] for it in running.status()["streams"]} == set(before)
+    running.configure(
+        table("stays", "test:"),
+        table("changes", "test:", record='{ volumes = ["main"], container = "mkv" }'),
+        table("arrives", "test:"),
+    )
+    running.signal(signal.SIGHUP)
+    running.wait(
+        "the new set",
+        lambda: {it["id"] for it in running.status()["streams"]} == {"stays", "changes", "arrives"},
+    )
+    running.wait_healthy("stays", "changes", "arrives")
+    assert running.stream("stays")["pid"] == before["stays"]["pid"]
+    assert running.stream("changes")["epoch"] == before["changes"]["epoch"] + 1
+    assert running.output("changes")["segment"].endswith(".mkv")
+    assert sorted(running.workers().values()) == ["arrives", "changes", "stays"]
+
+
+def test_sighup_reaches_a_stopped_stream_and_takes_back_a_change(service: MakeService) -> None:
+    """One that an operator stopped is replaced too; of two changes in a row the last one counts."""
+    plain, matroska = (
+        table("cam", "test:"),
+        table("cam", "test:", record='{ volumes = ["main"], container = "mkv" }'),
+    )
+    running = service(plain, table("stopped", "test:")).start()
+    running.wait_healthy("cam", "stopped")
+    running.command("stopped", "stop")
+    running.wait_for("stopped", lambda it: it["state"] == "stopped")
+    running.configure(matroska)
+    running.signal(signal.SIGHUP)
+    running.wait("the reload", lambda: running.logged(event="configuration read again"))
+    running.configure(plain)
+    running.signal(signal.SIGHUP)
+    running.wait(
+        "the second reload", lambda: len(running.logged(event="configuration read again")) == 2
+    )
+    running.wait("one stream", lambda: [it["id"] for it in running.status()["streams"]] == ["cam"])
+    running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
+    assert running.output("cam")["segment"].endswith(".ts")
+    assert list(running.workers().values()) == ["cam"]
+
+
+def test_an_operators_stop_outlives_a_restart(service: MakeService) -> None:
+    """The next manager leaves the stream stopped until somebody starts it."""
+    running = service(table("cam", "test:"), table("other", "test:")).start()
+    running.wait_healthy("cam", "other")
+    running.command("cam", "stop")
+    stopped = running.wait_for("cam", lambda it: it["state"] == "stopped")
+    assert stopped["health"] is None
+    assert stopped["pid"] is None
+    running.stop()
+    running.start().wait_healthy("other")
+    assert running.stream("cam")["state"] == "stopped"
+    running.command("cam", "start")
+    running.wait_healthy("cam")
+
+
+def test_recovery_of_a_file_goes_on_where_it_was(service: MakeService, film: Path) -> None:
+    """Neither a kill of its worker nor a restart of the manager starts the film over."""
+    running = service(table("film", f"file:{film}")).start()
+
+    def position_s() -> float:
+        path = running.state_dir / "manager.db"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+            query = (
+                "SELECT json_extract(payload, '$.position_s') FROM snapshots WHERE component = ?"
+            )
+            found = database.execute(query, ("film/source",)).fetchone()
+        return found[0] if found and found[0] else 0.0
+
+    running.wait("three seconds of film", lambda: position_s() >= 3)
+    before_s, epoch = position_s(), running.stream("film")["epoch"]
+    os.kill(running.stream("film")["pid"], signal.SIGKILL)
+    running.wait_for("film", lambda it: it["epoch"] > epoch and it["health"] == "healthy")
+    running.wait("the next position", lambda: position_s() > before_s)
+    assert position_s() < before_s + 10
+    running.stop()
+    before_s = position_s()
+    running.start().wait_healthy("film")
+    running.wait("the next position", lambda: position_s() > before_s)
+    assert position_s() < before_s + 10
+
+
+def test_recovery_from_a_worker_that_hangs(service: MakeService) -> None:
+    """A stopped process is found by its silence, ended for sure, and replaced."""
+    running = service(table("cam", "test:")).start()
+    running.wait_healthy("cam")
+    (worker,) = running.workers()
+    os.kill(worker, signal.SIGSTOP)
+    healed = running.wait_for("cam", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
+    assert healed["last_fault"]["cause"] == "hang"
+    assert worker not in running.pids()
+
+
+def test_recovery_without_the_fork_server(service: MakeService) -> None:
+    """Its end costs no stream anything, and the next crash is healed by a new one."""
+    running = service(table("cam", "test:"), table("other", "test:")).start()
+    running.wait_healthy("cam", "other")
+    (server,) = running.fork_servers()
+    os.kill(server, signal.SIGKILL)
+    running.wait("its end", lambda: server not in running.pids())
+    running.wait_recorded("cam")
+    worker = running.stream("cam")["pid"]
+    os.kill(worker, signal.SIGKILL)
+    running.wait_for("cam", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
+    running.wait_recorded("cam")
+    assert running.stream("other")["epoch"] == 1
+    assert len(running.fork_servers()) == 1
+    assert sorted(running.workers().values()) == ["cam", "other"]
+
+
+def test_recovery_from_a_crash_of_the_manager(service: MakeService) -> None:
+    """Its workers end, by themselves or by the next manager, and none records beside another."""
+    running = service(table("cam", "test:"), table("other", "test:")).start()
+    running.wait_healthy("cam", "other")
+    old = set(running.workers())
+    running.crash()
+    running.start().wait_healthy("cam", "other")
+    assert not old & running.pids()
+    assert sorted(running.workers().values()) == ["cam", "other"]
+    assert running.stream("cam")["epoch"] == 2
+    running.wait("one fork server", lambda: len(running.fork_servers()) == 1)
+
+
+def test_workers_do_not_outlive_a_manager_that_never_comes_back(service: MakeService) -> None:
+    """They finish their files and end, and the fork server with the last of them."""
+    running = service(table("cam", "test:")).start()
+    running.wait_healthy("cam")
+    running.wait_recorded("cam")
+    running.crash()
+    running.wait("every process to end", lambda: not running.pids(), GONE_WITHIN_S)
+    assert frame_times_s(running.files("cam")[0])
+
+
+def test_a_corrupt_snapshot_is_set_aside(service: MakeService, film: Path) -> None:
+    """The stream starts clean, and it is told; nothing else of the state is lost."""
+    running = service(table("film", f"file:{film}")).start()
+    running.wait_healthy("film")
+    running.stop()
+    with closing(sqlite3.connect(running.state_dir / "manager.db")) as database, database:
+        database.execute("UPDATE snapshots SET payload = '{\"position_s\": 55.0}'")
+    running.start().wait_healthy("film")
+    assert any("set aside" in str(it["event"]) for it in running.logged(level="warning"))
+    running.wait_recorded("film")
+
+
+def test_a_corrupt_database_is_set_aside(service: MakeService) -> None:
+    """It is kept under another name, said loudly, and the streams start all the same."""
+    running = service(table("cam", "test:")).start()
+    running.wait_healthy("cam")
+    running.stop()
+    for path in running.state_dir.glob("manager.db-*"):
+        path.unlink()
+    (running.state_dir / "manager.db").write_bytes(b"no database " * 1000)
+    running.start().wait_healthy("cam")
+    running.wait_recorded("cam")
+    assert running.logged(cause="storage")
+    kept = [path for path in running.state_dir.iterdir() if path.name.startswith("manager.db")]
+    assert any(path.read_bytes().startswith(b"no database") for path in kept)
+
+
+def test_a_full_disk_of_the_store_stops_no_stream(service: MakeService, small_disk: Path) -> None:
+    """Streams start, record and recover from memory; the store's trouble is shown."""
+    running = service(table("cam", "test:"))
+    running.state_dir.symlink_to(small_disk)
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    running.start().wait_healthy("cam", within_s=60)
+    running.wait_recorded("cam")
+    os.kill(running.stream("cam")["pid"], signal.SIGKILL)
+    running.wait_for("cam", lambda it: it["restarts_total"] == 1 and it["health"] == "healthy")
+    assert running.status()["manager"]["store"]["state"] == "failing"
+    running.stop()

@@ -93,7 +93,7 @@ CASES = (
     Case("directory of another user", seen("record", "EACCES"), "storage-place"),
     Case("file not opened, reason unread", resource(6, origin="filesink"), "storage-write"),
     # Configuration.
-    Case("bad pipeline string", seen("source", "pipeline"), "pipeline-invalid", NEW),
+    Case("bad pipeline string", seen("source", "gst-parse-error:1"), "pipeline-invalid", NEW),
     Case("raw video from a pipeline", seen("source", "raw-video"), "pipeline-invalid", NEW),
     Case("MJPEG into MP4", seen("record", "container"), "pipeline-invalid", NEW),
     Case("missing plugin", core(12), "missing-plugin", NEW),

@@ -85,10 +85,10 @@ def _print_all(entries: list[Entry], *, as_json: bool) -> None:
 
 
 def _line(entry: Entry) -> str:
-    """Return an entry as a person reads it: when, who, what was decided, by which rule."""
+    """Return an entry as a person reads it: when, what was decided about whom, by which rule."""
     when = datetime.fromisoformat(entry["at"]).astimezone()
     late = " (written late)" if entry["late"] else ""
     return plain(
-        f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03}  {entry['component']}:"
-        f" {entry['message']} [{entry['rule']}]{late}"
+        f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03}"
+        f"  {entry['message']} [{entry['rule']}]{late}"
     )

@@ -23,9 +23,11 @@ class Codec:
     mpeg_versions: tuple[int, ...] = ()
 
 
-# Byte-stream with parameter sets before every keyframe: an output may join at any of them.
+# Byte-stream with parameter sets before every keyframe: an output may join at any of them. This
+# and ADTS are what MPEG-TS, the usual container, takes, so that nothing is parsed a second time.
 _WHOLE_FRAMES = "stream-format=byte-stream,alignment=au"
 _PARSE_H264 = f"h264parse config-interval=-1 ! capsfilter caps=video/x-h264,{_WHOLE_FRAMES}"
+_PARSE_AAC = "aacparse ! capsfilter caps=audio/mpeg,stream-format=adts"
 _PARSE_H265 = f"h265parse config-interval=-1 ! capsfilter caps=video/x-h265,{_WHOLE_FRAMES}"
 
 CODECS = (
@@ -56,7 +58,7 @@ CODECS = (
         media_type="audio/mpeg",
         mpeg_versions=(2, 4),
         rtp={"MPEG4-GENERIC": "rtpmp4gdepay", "MP4A-LATM": "rtpmp4adepay"},
-        parser="aacparse",
+        parser=_PARSE_AAC,
     ),
     Codec(
         name="OPUS",

@@ -1,6 +1,7 @@
 """Why a connection fails: rtspsrc reports refused, unreachable and unknown hosts all alike."""
 
 import errno
+import os
 import socket
 import threading
 from collections.abc import Callable
@@ -40,6 +41,15 @@ def find_reason(url: str, on_reason: Callable[[str | None], None]) -> None:
     # A thread, for getaddrinfo can't be bounded; past the deadline nobody waits for it.
     threading.Thread(target=run, name="connect", daemon=True).start()
     GLib.timeout_add(DEADLINE_MS, lambda: answer(attempt.stage_code))
+
+
+def in_words(url: str, reason: str) -> str:
+    """Return a sentence for people about a reason that `find_reason` gave."""
+    parts = urlsplit(url)
+    if reason == "dns":
+        return f"the name {parts.hostname} can't be resolved"
+    what = os.strerror(getattr(errno, reason, errno.EIO))
+    return f"no connection to {parts.hostname} port {parts.port or RTSP_PORT}: {what}"
 
 
 def _try_connect(url: str, attempt: _Attempt) -> str | None:

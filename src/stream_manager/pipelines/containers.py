@@ -23,6 +23,8 @@ MUXERS: Final[dict[Muxed, str]] = {
     "mp4": "mp4mux fragment-duration=500",
 }
 
+AS_IT_IS: Final = "identity silent=true"
+
 # Parameter sets are repeated before every keyframe, so that each file plays alone.
 _PARSERS: Final = {
     "H264": "h264parse config-interval=-1",
@@ -67,14 +69,19 @@ def choose(wanted: Container, codecs: Sequence[str]) -> Muxed:
     return wanted
 
 
+def caps(codec: str, container: Muxed) -> str | None:
+    """Return the caps of the form in which the container takes the codec; None: any will do."""
+    return _FORMS.get((codec, container))
+
+
 def form(codec: str, container: Muxed) -> str:
     """Return the launch description that brings a parsed track into the container's form.
 
     It ends in an element whose source pad can be linked to the muxer; nothing is re-encoded.
     """
-    parser = _PARSERS.get(codec, "identity silent=true")
-    caps = _FORMS.get((codec, container))
-    return f"{parser} ! capsfilter caps={caps}" if caps else parser
+    parser = _PARSERS.get(codec, AS_IT_IS)
+    wanted = caps(codec, container)
+    return f"{parser} ! capsfilter caps={wanted}" if wanted else parser
 
 
 def pad_template(container: Muxed, kind: str) -> str:

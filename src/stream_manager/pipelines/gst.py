@@ -1,7 +1,6 @@
 """GStreamer's bindings, at the version that this package is written for.
 
-Importing this does not initialise GStreamer: only a worker does (Gst.init starts threads and
-opens the plugin cache, which a fork server must not).
+Importing this does not initialise GStreamer: the fork server does, once for all workers.
 """
 
 import gi

@@ -157,7 +157,10 @@ class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
-    """What an output has handed to the operating system (write(2) has returned) in this epoch."""
+    """What an output has handed to the operating system (write(2) has returned) in this epoch.
+
+    Instants are those of the reports that first and last saw it grow.
+    """
 
     part: str
     epoch: int

@@ -10,6 +10,7 @@ on the recorder's own helper thread; the public methods are for the main thread 
 
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -101,6 +102,7 @@ class Recorder:
         self._tearing_down = False
         self._on_gone: Callable[[], None] | None = None
         self._closed_bytes = 0
+        self._bytes = 0
         self._path = ""
         self._first_s: float | None = None
         self._last_s: float | None = None
@@ -161,33 +163,29 @@ class Recorder:
             self._tear_down()
 
     def progress(self) -> OutputProgress:
-        """Return what the operating system has taken so far, in this epoch."""
-        for segment in self._writer.open_segments:
-            self._note(segment)
+        """Return what the operating system has taken so far, in this epoch, as of this call."""
         open_bytes = sum(segment.written_bytes for segment in self._writer.open_segments)
+        if self._closed_bytes + open_bytes > self._bytes:
+            self._bytes = self._closed_bytes + open_bytes
+            self._last_s = time.monotonic()
+            self._first_s = self._first_s or self._last_s
         return OutputProgress(
             part=PART,
             epoch=self._epoch,
-            bytes=self._closed_bytes + open_bytes,
+            bytes=self._bytes,
             first_s=self._first_s,
             last_s=self._last_s,
             segment=self._path,
             sequence=self._sequence,
         )
 
-    def _note(self, segment: Segment) -> None:
-        if self._first_s is None:
-            self._first_s = segment.first_s
-        if segment.last_s is not None:
-            self._last_s = segment.last_s
-        self._path, self._sequence = str(segment.path), segment.sequence
-
     def _add(self, track: SourceTrack) -> None:
         tap = Tap(self._source, track)
         self._taps.append(tap)
-        form = Gst.parse_bin_from_description(
-            containers.form(track.codec, self._container), ghost_unlinked_pads=True
-        )
+        wanted = Gst.Caps.from_string(containers.caps(track.codec, self._container) or "ANY")
+        fits = wanted is not None and track.caps.is_subset(wanted)
+        launch = containers.AS_IT_IS if fits else containers.form(track.codec, self._container)
+        form = Gst.parse_bin_from_description(launch, ghost_unlinked_pads=True)
         self._pipeline.add(tap.proxysrc)
         self._pipeline.add(form)
         tap.proxysrc.link(form)
@@ -196,7 +194,7 @@ class Recorder:
         self._writer.add(track, pad)
 
     def _create(self, sequence: int, begin_ns: int, *, after_jump: bool) -> Segment:
-        return Segment.create(
+        segment = Segment.create(
             directory=Path(self._spec.directory),
             stream=self._stream,
             began_at=self._wall(),
@@ -205,6 +203,8 @@ class Recorder:
             begin_ns=begin_ns,
             after_jump=after_jump,
         )
+        self._path, self._sequence = str(segment.path), sequence
+        return segment
 
     def _on_watch(self) -> bool:
         self._disk.run(self._writer.release_silent)
@@ -248,8 +248,7 @@ class Recorder:
         GLib.idle_add(self._on_closed, segment, size, failure)
 
     def _on_closed(self, segment: Segment, size: int, failure: OSError | None) -> None:
-        self._note(segment)
-        self._closed_bytes += segment.written_bytes
+        self._closed_bytes += size
         self._writer.closed(segment)
         if failure is not None:
             code = errno.errorcode.get(failure.errno or 0, "OSError")
@@ -298,8 +297,6 @@ class Recorder:
             self._disk.end()
 
     def _on_deadline(self) -> bool:
-        for segment in self._writer.open_segments:
-            self._note(segment)
         abandoned.add(self)
         self._end(
             PartFailed(

@@ -5,7 +5,6 @@ muxer finishes the file and `on_finished` is called, once, in a streaming thread
 """
 
 import os
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -24,8 +23,7 @@ _STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT
 class Segment:
     """A file being written.
 
-    `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds;
-    `written_bytes` is what write(2) has taken, `first_s` and `last_s` when (monotonic).
+    `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds.
     `following` is the segment after this one, once it is there: each track walks along this
     chain at its own pace, so that tracks share no lock. `after_jump`: timestamps went back
     just before, so running times of this segment and its forerunner can't be compared.
@@ -50,11 +48,8 @@ class Segment:
         self.after_jump = after_jump
         self.following: Segment | None = None
         self.codecs: tuple[str, ...] = ()
-        self.written_bytes = 0
-        self.first_s: float | None = None
-        self.last_s: float | None = None
         self._fd = fd
-        self._in_write_bytes = 0
+        self._closed_bytes: int | None = None
         self._pads: dict[str, Gst.GhostPad] = {}
         self._bin = Gst.parse_bin_from_description(
             f"{containers.MUXERS[container]} name=mux"
@@ -107,11 +102,7 @@ class Segment:
             self.codecs += (track.codec,)
         entry = sink.get_static_pad("sink")
         assert entry is not None
-        data = Gst.PadProbeType.BUFFER | Gst.PadProbeType.BUFFER_LIST
-        self._probes = (
-            (entry, entry.add_probe(data, self._on_data)),
-            (entry, entry.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)),
-        )
+        self._probe = (entry, entry.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event))
         self._on_finished = on_finished
         pipeline.add(self._bin)
         self._bin.sync_state_with_parent()
@@ -119,6 +110,19 @@ class Segment:
     def owns(self, element: Gst.Object) -> bool:
         """Tell whether the element works for this segment."""
         return element.has_as_ancestor(self._bin)
+
+    @property
+    def written_bytes(self) -> int:
+        """What write(2) has taken so far.
+
+        Read where it can't block: fstat would ask the disk, lseek would wait for a hung write.
+        """
+        try:
+            position = Path(f"/proc/self/fdinfo/{self._fd}").read_text(encoding="ascii")
+        except FileNotFoundError:
+            return self._closed_bytes or 0
+        written = int(position.split(maxsplit=2)[1])  # the word after "pos:"
+        return written if self._closed_bytes is None else self._closed_bytes
 
     def takes(self, name: str) -> bool:
         """Tell whether the track may still enter, or is inside."""
@@ -147,8 +151,8 @@ class Segment:
 
         A file that nothing reached is removed. Blocks as long as the disk does. Raises OSError.
         """
-        for pad, probe in self._probes:
-            pad.remove_probe(probe)
+        pad, probe = self._probe
+        pad.remove_probe(probe)
         self._bin.set_locked_state(True)
         self._bin.set_state(Gst.State.NULL)
         pipeline = self._bin.get_parent()
@@ -160,35 +164,14 @@ class Segment:
                 os.fsync(self._fd)
             else:
                 self.path.unlink(missing_ok=True)
+            self._closed_bytes = size
         finally:
             os.close(self._fd)
         return size
-
-    def _on_data(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
-        self._count()
-        if info.type & Gst.PadProbeType.BUFFER_LIST:
-            several = info.get_buffer_list()
-            assert several is not None
-            self._in_write_bytes = several.calculate_size()
-        else:
-            buffer = info.get_buffer()
-            assert buffer is not None
-            self._in_write_bytes = buffer.get_size()
-        return Gst.PadProbeReturn.OK
 
     def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
         event = info.get_event()
         assert event is not None
         if event.type is Gst.EventType.EOS:
-            self._count()
             self._on_finished(self)
         return Gst.PadProbeReturn.OK
-
-    def _count(self) -> None:
-        """Count the buffer before this one: its write has returned, else nothing would follow."""
-        if self._in_write_bytes:
-            self.last_s = time.monotonic()
-            if self.first_s is None:
-                self.first_s = self.last_s
-            self.written_bytes += self._in_write_bytes
-            self._in_write_bytes = 0

@@ -6,7 +6,7 @@ from stream_manager.pipelines import faults, teardown
 from stream_manager.pipelines.assembly import Assembly
 from stream_manager.pipelines.build import Built, build
 from stream_manager.pipelines.callbacks import lasting
-from stream_manager.pipelines.connect import find_reason
+from stream_manager.pipelines.connect import find_reason, in_words
 from stream_manager.pipelines.elements import BadSourceError
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import (
@@ -191,14 +191,16 @@ class SourcePart:
             source = self._order.source
             if isinstance(source, RtspSource) and faults.is_open_failure(reading):
                 self._closed = True  # told when the reason is found
-                find_reason(source.url, lambda reason: self._on_reason(reading, reason))
+                url = source.url
+                find_reason(url, lambda reason: self._on_reason(reading, url, reason))
             else:
                 self._fail(reading)
         return GLib.SOURCE_CONTINUE
 
-    def _on_reason(self, reading: faults.Reading, reason: str | None) -> None:
+    def _on_reason(self, reading: faults.Reading, url: str, reason: str | None) -> None:
         if reason is not None:
-            reading = faults.Reading(origin="connect", code=reason, text=reading.text)
+            text = in_words(url, reason)
+            reading = faults.Reading(origin="connect", code=reason, text=text)
         if not self._stopping:
             self._tell(reading)
 

@@ -21,7 +21,7 @@ from setproctitle import setproctitle
 
 from stream_manager.pipelines import faults, logfile
 from stream_manager.pipelines.callbacks import lasting
-from stream_manager.pipelines.gst import GLib, Gst
+from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
     VERSION,
@@ -52,7 +52,6 @@ def run(spawn: Spawn, listener: socket.socket) -> int:
     setproctitle(f"stream-manager: {spawn.stream}")
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Gst.init(None)
     worker = Worker(spawn, listener, wall=time.time)
     return worker.run()
 

@@ -12,7 +12,7 @@ import structlog
 from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import SystemClock
-from stream_manager.config import Configuration, ConfigurationErrors
+from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
 from stream_manager.store import Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.manager import StreamManager
@@ -50,7 +50,7 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             log.warning("ended a worker that an earlier manager left", stream=left.stream)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)
-        log_dir = _directory(settings.state_dir / "logs")
+        log_dir = _log_dir(settings)
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
@@ -132,6 +132,20 @@ def _make_volumes(configuration: Configuration) -> None:
             log.error(  # noqa: TRY400 - the disk's trouble: its name says all
                 "a volume can't be made", volume=volume.id, error=str(error)
             )
+
+
+def _log_dir(settings: ManagerSettings) -> Path:
+    """Return where the workers' logs go: beside the state, but a broken disk stops no stream."""
+    log_dir = settings.state_dir / "logs"
+    try:
+        _directory(log_dir)
+        writable = os.access(log_dir, os.W_OK)
+    except OSError:
+        writable = False
+    if writable:
+        return log_dir
+    log.error("the workers' logs go into the runtime directory", can_not_write=str(log_dir))
+    return _directory(settings.runtime_dir / "logs")
 
 
 def _directory(path: Path) -> Path:

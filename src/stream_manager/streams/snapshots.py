@@ -13,6 +13,8 @@ from stream_manager.store import Store
 # How often the position in a file, and what was learned of a live source, is saved.
 POSITION_EVERY_S = 1.0
 RHYTHM_EVERY_S = 60.0
+# What a snapshot of a component that never ran holds: nothing that could be at fault.
+BARE = {"epoch", "digest"}
 
 
 class Snapshots:
@@ -108,7 +110,7 @@ class Snapshots:
         )
 
     def _restored(self, action: Start) -> Mapping[str, object]:
-        if not action.restore:
+        if not action.restore and self._usable(action.id).keys() - BARE:
             self._store.set_aside_snapshot(action.id, "two starts failed with it")
         saved = self._usable(action.id)
         self.note_epoch(action.id, action.epoch)

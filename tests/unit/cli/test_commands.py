@@ -243,9 +243,7 @@ def test_journal_of_a_running_manager(cli: Cli, running: Running) -> None:
     """People get local time, what happened and the rule; programs get a JSON array."""
     code, out, err = cli("journal", "--config", running.config, "--limit", "1")
     assert (code, err) == (0, "")
-    assert out == (
-        "2026-01-31 13:00:00.000  front-door/source: failed: connection refused [network]\n"
-    )
+    assert out == ("2026-01-31 13:00:00.000  failed: connection refused [network]\n")
     _, out, _ = cli("journal", "front-door", "--json", "--config", running.config)
     assert [entry["seq"] for entry in json.loads(out)] == [1, 2, 3]
     assert json.loads(out)[0] == make_entry(1).to_json()

@@ -35,10 +35,10 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of two megabytes; skip where none can be mounted."""
+    """Give a file system of two megabytes and few files; skip where none can be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small file system takes root and its permission")
     yield place
@@ -68,6 +68,15 @@ def test_sigterm_ends_everything_and_every_file_plays(service: MakeService) -> N
         assert len(files) >= 2
         assert {path.suffix for path in files} == {f".{stream}"}
         assert sum(len(frame_times_s(path)) for path in files) >= 75
+
+
+def test_sigterm_waits_for_no_worker_that_hangs(service: MakeService) -> None:
+    """Five seconds are enough for one that does not listen: it is killed."""
+    running = service(table("cam", "test:"), table("hung", "test:")).start()
+    running.wait_healthy("cam", "hung")
+    os.kill(running.stream("hung")["pid"], signal.SIGSTOP)
+    assert running.stop(within_s=5.0) == 0
+    running.wait("every process to end", lambda: not running.pids(), 2.0)
 
 
 def test_a_second_sigterm_ends_at_once(service: MakeService) -> None:
@@ -219,6 +228,18 @@ def test_recovery_without_the_fork_server(service: MakeService) -> None:
     assert sorted(running.workers().values()) == ["cam", "other"]
 
 
+def test_recovery_past_a_fork_server_that_hangs(service: MakeService) -> None:
+    """One that takes an order and never answers is replaced, and the stream is healed."""
+    running = service(table("cam", "test:"), table("other", "test:")).start()
+    running.wait_healthy("cam", "other")
+    (server,) = running.fork_servers()
+    os.kill(server, signal.SIGSTOP)
+    os.kill(running.stream("cam")["pid"], signal.SIGKILL)
+    running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
+    assert running.stream("other")["epoch"] == 1
+    assert server not in running.fork_servers()
+
+
 def test_recovery_from_a_crash_of_the_manager(service: MakeService) -> None:
     """Its workers end, by themselves or by the next manager, and none records beside another."""
     running = service(table("cam", "test:"), table("other", "test:")).start()
@@ -270,15 +291,19 @@ def test_a_corrupt_database_is_set_aside(service: MakeService) -> None:
 
 
 def test_a_full_disk_of_the_store_stops_no_stream(service: MakeService, small_disk: Path) -> None:
-    """Streams start, record and recover from memory; the store's trouble is shown."""
+    """Without room for one more byte or file streams start, record and recover from memory."""
     running = service(table("cam", "test:"))
     running.state_dir.symlink_to(small_disk)
     with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))
+    with suppress(OSError):
+        for number in range(100):
+            (small_disk / f"filler-{number}").touch()
     running.start().wait_healthy("cam", within_s=60)
     running.wait_recorded("cam")
     os.kill(running.stream("cam")["pid"], signal.SIGKILL)
     running.wait_for("cam", lambda it: it["restarts_total"] == 1 and it["health"] == "healthy")
     assert running.status()["manager"]["store"]["state"] == "failing"
+    assert (running.runtime_dir / "logs" / "cam.log").exists()
     running.stop()

@@ -70,6 +70,14 @@ def test_sigterm_ends_everything_and_every_file_plays(service: MakeService) -> N
         assert sum(len(frame_times_s(path)) for path in files) >= 75
 
 
+def test_sigterm_while_streams_start(service: MakeService) -> None:
+    """A manager that is told to go before its first worker is born leaves nothing behind."""
+    running = service(*(table(f"cam-{number}", "test:") for number in range(4))).start()
+    assert running.stop(within_s=5.0) == 0
+    running.wait("every process to end", lambda: not running.pids(), 2.0)
+    assert [it.name for it in running.runtime_dir.iterdir()] == ["lock"]
+
+
 def test_sigterm_waits_for_no_worker_that_hangs(service: MakeService) -> None:
     """Five seconds are enough for one that does not listen: it is killed."""
     running = service(table("cam", "test:"), table("hung", "test:")).start()

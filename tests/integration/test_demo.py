@@ -1,14 +1,20 @@
 """The demo, run as a user runs it: the command in an empty directory."""
 
+import asyncio
 import json
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from stream_manager.lab.demo_recordings import play_back
+from stream_manager.lab.demo_results import Outcome, Verdict
+from stream_manager.lab.demo_scenarios import SCENARIOS
 
 pytestmark = pytest.mark.media
 
@@ -111,3 +117,26 @@ def test_demo_refuses_a_clip_that_is_none(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert str(clip).encode() in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_demo_fails_on_a_recording_that_does_not_play(tmp_path: Path) -> None:
+    """A file without a picture is a flaw of the verdict, named by its path."""
+    file = tmp_path / "garbage.ts"
+    file.write_bytes(b"no film" * 1000)
+    recording = asyncio.run(play_back("cam", tmp_path))
+    assert recording.flaw is not None
+    assert str(file) in recording.flaw
+
+
+def test_demo_fails_on_a_fault_that_did_not_heal(tmp_path: Path) -> None:
+    """A stream that is not verified within its bound makes the verdict fail, and says which."""
+    outcome = Outcome.of(
+        SCENARIOS[0],
+        [],
+        began_at=datetime.now(UTC),
+        healed=False,
+        lost_s={"front-door": 15.0, "garden": 0.0},
+    )
+    verdict = Verdict(folder=tmp_path, outcomes=(outcome,), recordings=())
+    assert verdict.flaws == ("kill a worker: never detected within 15 s",)
+    assert verdict.to_json()["healed"] is False

@@ -29,6 +29,7 @@ def demo(
     import asyncio
 
     from rich.console import Console
+    from rich.text import Text
 
     from stream_manager.cli.demo_view import Lines, Screen, conclusion
     from stream_manager.clock import SystemClock
@@ -50,5 +51,6 @@ def demo(
     if as_json:
         typer.echo(json.dumps(verdict.to_json(), indent=2))
     else:
-        console.print(*conclusion(verdict), sep="\n")
+        for part in conclusion(verdict):
+            console.print(part, soft_wrap=isinstance(part, Text))  # paths are there to be copied
     raise typer.Exit(1 if verdict.flaws else 0)

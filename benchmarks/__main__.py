@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import capacity, freeze, heal, machine, reboot, report, start
+from benchmarks.figures import Subject
 
 SUBJECTS = {
     "start": start.measure,
@@ -25,22 +26,25 @@ def main() -> int:
     """Return 0 if every target is met, 1 if not, 130 after Ctrl-C or SIGTERM."""
     options = _options()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    met = True
     try:
-        subjects = [
-            SUBJECTS[name](_tell, quick=options.quick) for name in options.names or SUBJECTS
-        ]
+        for name in options.names or SUBJECTS:
+            subject = SUBJECTS[name](_tell, quick=options.quick)
+            print(report.as_text(subject), flush=True)
+            met = met and all(figure.met is not False for figure in subject.figures)
+            if options.write:
+                _write(name, subject)
     except KeyboardInterrupt:
-        _tell("stopped; everything that ran has been ended")
+        _tell("stopped; everything that ran has been ended\n")
         return 130
-    for subject in subjects:
-        print(report.as_text(subject))
-    if options.write:
-        words = ["python", "-m", "benchmarks", *sys.argv[1:]]
-        measured = f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{shlex.join(words)}`"
-        part = report.as_markdown(subjects, conditions=(measured, *machine.describe()))
-        DOCUMENT.write_text(report.inserted(DOCUMENT.read_text(), part))
-        print(f"\nwritten to {DOCUMENT.relative_to(Path.cwd())}")
-    return int(any(it.met is False for subject in subjects for it in subject.figures))
+    return 0 if met else 1
+
+
+def _write(name: str, subject: Subject) -> None:
+    command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
+    measured = f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{command}`."
+    part = report.as_markdown(subject, conditions=(*machine.describe(), measured))
+    DOCUMENT.write_text(report.inserted(DOCUMENT.read_text(), name, part))
 
 
 def _options() -> argparse.Namespace:

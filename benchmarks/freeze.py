@@ -30,7 +30,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
             _false_stalls(tell, count=count, watch_s=watch_s),
         ),
         notes=(
-            "25 frames/s, 200 ms jitter buffer; the stall threshold is learned, as by default.",
+            "25 frames/s; the stall threshold is learned, as by default.",
             "Until the stall is decided upon.",
             "The pace of restarts is set so that a freeze never waits for the one before it.",
         ),

@@ -1,12 +1,12 @@
 """From a worker's SIGKILL to bytes on disk again, beside what one would otherwise run."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import cameras, peers
+from benchmarks import cameras, peers, process
 from benchmarks.figures import Figure, Subject, Tell, figure_in_ms
 from benchmarks.growth import bytes_below, heal_s, wait_for_growth
 from benchmarks.rig import Rig, wall_s
@@ -26,68 +26,59 @@ TEST_MEDIAN_MS, RTSP_MEDIAN_MS, P99_MS = 150, 400, 800
 
 def measure(tell: Tell, *, quick: bool) -> Subject:
     """Kill every worker of 20 streams, one after another; twice, or 4 streams once when quick."""
-    count, rounds, peer_kills = (4, 1, 3) if quick else (20, 2, 20)
-    generated = _kind(
-        "test:",
-        {f"test-{number:02}": "test:" for number in range(count)},
-        tell,
-        rounds=rounds,
-        median_ms=TEST_MEDIAN_MS,
-    )
-    with cameras.crowd(count + 2) as crowd:
-        sources = {f"rtsp-{number:02}": url for number, url in enumerate(crowd.urls[:count])}
-        recorded = _kind(
-            "RTSP 720p25",
-            sources,
-            tell,
-            rounds=rounds,
-            median_ms=RTSP_MEDIAN_MS,
-            beside=crowd.urls[count:],
-            peer_kills=peer_kills,
-        )
+    count, rounds, peer_kills = (4, 1, 3) if quick else (20, 2, 10)
+    generated = {f"test-{number:02}": "test:" for number in range(count)}
+    tell(f"heal: starting {count} streams of test:")
+    with Rig(generated) as rig:
+        figures = _kills(rig, "test:", generated, tell, rounds=rounds, median_ms=TEST_MEDIAN_MS)
+    with cameras.crowd(count + len(PEERS)) as crowd:
+        received = {f"rtsp-{number:02}": url for number, url in enumerate(crowd.urls[:count])}
+        tell(f"heal: starting {count} streams of RTSP")
+        with Rig(received) as rig:
+            figures += _kills(rig, "RTSP", received, tell, rounds=rounds, median_ms=RTSP_MEDIAN_MS)
+            figures += [
+                _peer(name, command, url, tell, kills=peer_kills)
+                for (name, command), url in zip(PEERS, crowd.urls[count:], strict=True)
+            ]
     return Subject(
         title=f"Heal: SIGKILL of a worker until its bytes on disk grow again, {count} streams",
-        figures=(*generated, *recorded),
+        figures=tuple(figures),
         notes=(
             "Default policy. Each kill is a stream's first one in 60 s: later ones back off.",
-            "Cameras send a keyframe on PLAY; jitter buffers are 200 ms, but for ffmpeg's own.",
-            "Peers record one more stream each while ours run, and are started again at once.",
+            "RTSP: 720p25 with sound from cameras that send a keyframe on PLAY.",
+            "Peers record one more such stream each while ours run, and are started again at once.",
         ),
     )
 
 
-def _kind(
-    kind: str,
-    sources: Mapping[str, str],
-    tell: Tell,
-    *,
-    rounds: int,
-    median_ms: float,
-    beside: Sequence[str] = (),
-    peer_kills: int = 0,
+def _kills(
+    rig: Rig, kind: str, streams: Iterable[str], tell: Tell, *, rounds: int, median_ms: float
 ) -> list[Figure]:
-    tell(f"heal: starting {len(sources)} streams of {kind}")
+    """Kill each stream's worker `rounds` times; return how long it took, in whole and in steps."""
     healed: list[float] = []
     steps: dict[str, list[float]] = {"decided": [], "worker up": [], "source up": []}
-    peer_figures: list[Figure] = []
-    with Rig(sources) as rig:
-        killed_s: dict[str, float] = {}
-        for _ in range(rounds):
-            for stream in sources:
-                _wait_for_calm(rig, stream, killed_s.get(stream))
-                after, at_s = rig.last_seq(), time.time()
-                pid, directory = rig.worker_pid(stream), rig.recordings(stream)
-                healed.append(heal_s(pid, directory, within_s=WITHIN_S))
-                killed_s[stream] = time.monotonic()
-                rig.wait_healthy(stream)
-                _split(rig, stream, after, at_s, steps)
-                tell(f"heal: {kind} {len(healed)} of {rounds * len(sources)}")
-        for (name, command), url in zip(PEERS, beside, strict=bool(beside)):
-            peer_figures.append(_peer(name, command, url, tell, kills=peer_kills))
+    killed_s: dict[str, float] = {}
+    before = process.processor()
+    for number in range(rounds):
+        for stream in streams:
+            _wait_for_calm(rig, stream, killed_s.get(stream))
+            after, at_s = rig.last_seq(), time.time()
+            pid, directory = rig.worker_pid(stream), rig.recordings(stream)
+            healed.append(heal_s(pid, directory, within_s=WITHIN_S))
+            killed_s[stream] = time.monotonic()
+            rig.wait_healthy(stream)
+            _split(rig, stream, after, at_s, steps)
+            tell(f"heal: {kind} round {number + 1} of {rounds}, {len(healed)} kills")
+    idle_percent = process.processor().idle_share_since(before) * 100
     return [
-        figure_in_ms(kind, healed, median_at_most=median_ms, p99_at_most=P99_MS),
+        figure_in_ms(
+            kind,
+            healed,
+            median_at_most=median_ms,
+            p99_at_most=P99_MS,
+            note=f"{idle_percent:.0f} % of all cores were idle",
+        ),
         *(figure_in_ms(f"{kind}, of that: {step}", times) for step, times in steps.items()),
-        *peer_figures,
     ]
 
 

@@ -11,8 +11,8 @@ def describe() -> tuple[str, ...]:
     memory_gib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     kernel = platform.release().partition("-")[0]
     return (
-        f"{os.cpu_count()} cores ({_processor()}), {memory_gib:.0f} GiB of memory",
-        f"Linux {kernel}, {_gstreamer()}, Python {platform.python_version()}",
+        f"{os.cpu_count()} cores ({_processor()}), {memory_gib:.0f} GiB of memory.",
+        f"Linux {kernel}, {_gstreamer()}, Python {platform.python_version()}.",
     )
 
 

@@ -1,11 +1,8 @@
 """How figures are shown: a table for the terminal, the same as Markdown for the documentation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from benchmarks.figures import Figure, Subject
-
-BEGIN = "<!-- benchmarks: from here on written by `python -m benchmarks --write` -->"
-END = "<!-- benchmarks: to here -->"
 
 HEADER = ("figure", "n", "median", "p99", "unit", "target", "met")
 RIGHT = frozenset({"n", "median", "p99"})
@@ -26,27 +23,26 @@ def as_text(subject: Subject) -> str:
     return "\n".join(lines)
 
 
-def as_markdown(subjects: Sequence[Subject], *, conditions: Iterable[str]) -> str:
-    """Return all subjects, after a list of the conditions that they were measured under."""
-    lines = [f"- {condition}" for condition in conditions]
-    for subject in subjects:
-        lines += ["", f"## {subject.title}", "", _row(HEADER)]
-        lines.append(_row("---:" if title in RIGHT else "---" for title in HEADER))
-        lines += [_row(_cells(figure)) for figure in subject.figures]
-        lines += ["", *(f"- {note}" for note in _notes(subject))]
-    return "\n".join(lines).rstrip() + "\n"
+def as_markdown(subject: Subject, *, conditions: Iterable[str]) -> str:
+    """Return a subject as a heading, its table, its notes and what it was measured under."""
+    lines = [f"## {subject.title}", "", _row(HEADER)]
+    lines.append(_row("---:" if title in RIGHT else "---" for title in HEADER))
+    lines += [_row(_cells(figure)) for figure in subject.figures]
+    lines += ["", *(f"- {line}" for line in (*_notes(subject), *conditions))]
+    return "\n".join(lines) + "\n"
 
 
-def inserted(document: str, part: str) -> str:
-    """Return `document` with what stands between the markers replaced by `part`.
+def inserted(document: str, name: str, part: str) -> str:
+    """Return `document` with `part` in the place that two comments hold for the subject `name`.
 
-    Raises ValueError for a document without both markers.
+    Raises ValueError for a document without them.
     """
-    head, begin, rest = document.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document lacks the line {BEGIN if not begin else END}")
-    return f"{head}{BEGIN}\n\n{part}\n{END}{tail}"
+    begin, end = f"<!-- written by: benchmarks {name} -->\n", f"<!-- end: {name} -->\n"
+    head, found_begin, rest = document.partition(begin)
+    _, found_end, tail = rest.partition(end)
+    if not found_begin or not found_end:
+        raise ValueError(f"the document lacks {begin if not found_begin else end}".strip())
+    return f"{head}{begin}{part}{end}{tail}"
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

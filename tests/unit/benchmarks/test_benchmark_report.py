@@ -1,6 +1,6 @@
 import pytest
 from benchmarks.figures import Figure, Subject
-from benchmarks.report import BEGIN, END, as_markdown, as_text, inserted, number
+from benchmarks.report import as_markdown, as_text, inserted, number
 
 SUBJECT = Subject(
     title="Heal",
@@ -45,9 +45,7 @@ def test_text() -> None:
 
 def test_markdown() -> None:
     """In the documentation a subject is a heading, a table whose cells are escaped, and notes."""
-    assert as_markdown([SUBJECT], conditions=["2 cores"]).splitlines() == [
-        "- 2 cores",
-        "",
+    assert as_markdown(SUBJECT, conditions=["2 cores"]).splitlines() == [
         "## Heal",
         "",
         "| figure | n | median | p99 | unit | target | met |",
@@ -57,18 +55,25 @@ def test_markdown() -> None:
         "",
         "- 20 streams",
         "- peer: its start alone",
+        "- 2 cores",
     ]
 
 
 def test_insertion_keeps_what_people_wrote() -> None:
-    """What stands around the markers stays, and a second insertion replaces the first."""
-    once = inserted(f"Intro\n{BEGIN}\nold\n{END}\nOutro\n", "new\n")
-    assert once == f"Intro\n{BEGIN}\n\nnew\n\n{END}\nOutro\n"
-    assert inserted(once, "new\n") == once
+    """What stands around a subject's place stays, and a second insertion replaces the first."""
+    page = (
+        "Intro\n<!-- written by: benchmarks heal -->\nold\n<!-- end: heal -->\n"
+        "<!-- written by: benchmarks start -->\nother\n<!-- end: start -->\nOutro\n"
+    )
+    once = inserted(page, "heal", "new\n")
+    assert once == page.replace("old", "new")
+    assert inserted(once, "heal", "new\n") == once
 
 
-@pytest.mark.parametrize("document", ["", BEGIN, END])
-def test_insertion_refuses_a_document_without_markers(document: str) -> None:
+@pytest.mark.parametrize(
+    "page", ["", "<!-- written by: benchmarks heal -->\n", "<!-- end: heal -->\n"]
+)
+def test_insertion_needs_its_place(page: str) -> None:
     """Nothing is written where it is not known what may be replaced."""
-    with pytest.raises(ValueError, match="lacks the line"):
-        inserted(document, "new")
+    with pytest.raises(ValueError, match="lacks"):
+        inserted(page, "heal", "new\n")

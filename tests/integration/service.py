@@ -254,7 +254,10 @@ class Service:
 
 
 def frame_times_s(path: Path) -> list[float]:
-    """Return the presentation times of a file's video frames, every one of them decoded."""
+    """Return the presentation times of a file's video frames, every one of them decoded.
+
+    One that a kill cut off has none, and is left out.
+    """
     shown = subprocess.run(
         [
             *("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0"),
@@ -265,7 +268,8 @@ def frame_times_s(path: Path) -> list[float]:
         text=True,
         timeout=60,
     )
-    return sorted(float(line.split(",")[0]) for line in shown.stdout.split())
+    times = [line.split(",")[0] for line in shown.stdout.split()]
+    return sorted(float(at_s) for at_s in times if at_s != "N/A")
 
 
 def _title(pid: int) -> str:

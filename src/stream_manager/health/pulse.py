@@ -133,6 +133,8 @@ class Pulse:
         if begun_s is None or at_s - begun_s < MISSING_AFTER_S:
             return
         flowing = {name for name, it in heard.items() if it.last_s and name not in silences}
+        if not flowing:
+            return  # nothing is missing from a source that is silent altogether
         self.missing = frozenset(self._promised - flowing - self._video)
         if not self.missing:
             self._missing_since_s = None

@@ -206,6 +206,14 @@ def test_silent_audio_is_no_stall() -> None:
     assert pulse.missing == {"audio"}
 
 
+def test_nothing_is_missing_from_a_source_that_is_silent_altogether() -> None:
+    """A short freeze of everything makes no stream degraded on its way to a stall."""
+    tracks = [Arrivals("video", even(0.04, end_s=10.0)), Arrivals("audio", even(0.02, end_s=10.0))]
+    pulse = pulse_of(VIDEO, AUDIO)
+    assert play(pulse, tracks, until_s=20.0) is not None
+    assert pulse.missing == frozenset()
+
+
 def test_a_track_that_went_missing_is_borne_then_accepted() -> None:
     """Its absence is timed, and once it is accepted nothing is missing."""
     tracks = [Arrivals("video", even(0.04)), Arrivals("audio", iter(()))]

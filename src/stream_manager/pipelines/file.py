@@ -61,17 +61,21 @@ class FileLoop:
                 self._demuxer = demuxer = _demuxer_for(caps)
             except BadSourceError as refusal:
                 on_refused(refusal)
+                self._link(make("fakesink"))  # else typefind's own error might be told first
                 return
             on_demuxer(demuxer)
             if self._start_ns:
                 handler = demuxer.connect("no-more-pads", lambda _: self._seek(self._start_ns))
                 self._cleanup.callback(demuxer.disconnect, handler)
-            self.pipeline.add(demuxer)
-            self._typefind.link(demuxer)
-            demuxer.sync_state_with_parent()
+            self._link(demuxer)
 
         handler = self._typefind.connect("have-type", on_type)
         self._cleanup.callback(self._typefind.disconnect, handler)
+
+    def _link(self, element: Gst.Element) -> None:
+        self.pipeline.add(element)
+        self._typefind.link(element)
+        element.sync_state_with_parent()
 
     def paced(self, chain: Chain) -> Chain:
         """Return `chain` with what holds a file's track to real time."""

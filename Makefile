@@ -19,7 +19,7 @@ demo: setup
 
 # The figures of docs/benchmarks.md; takes half an hour.
 bench: setup
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks --write
 
 # Long campaigns that no commit needs to wait for.
 soak: setup

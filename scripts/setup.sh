@@ -13,8 +13,6 @@ packages=(
     gir1.2-gstreamer-1.0 gir1.2-gst-plugins-base-1.0 gir1.2-gst-rtsp-server-1.0
     gstreamer1.0-tools gstreamer1.0-plugins-base gstreamer1.0-plugins-good
     gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-libav gstreamer1.0-rtsp
-    # timeoverlay, which draws the counter into generated pictures
-    gstreamer1.0-x fonts-dejavu-core
     # checks recordings, and is a peer in the benchmarks
     ffmpeg
 )

@@ -132,14 +132,18 @@ class Pulse:
         begun_s = self.first_media_s
         if begun_s is None or at_s - begun_s < MISSING_AFTER_S:
             return
-        flowing = {name for name, it in heard.items() if it.last_s and name not in silences}
-        if not flowing:
+        if len(silences) == len(heard):
             return  # nothing is missing from a source that is silent altogether
+        flowing = {
+            name
+            for name, it in heard.items()
+            if it.last_s is not None and at_s - it.last_s < MISSING_AFTER_S
+        }
         self.missing = frozenset(self._promised - flowing - self._video)
         if not self.missing:
             self._missing_since_s = None
         elif self._missing_since_s is None:
-            self._missing_since_s = at_s
+            self._missing_since_s = at_s - MISSING_AFTER_S
 
     def _verified(self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall]) -> bool:
         due = self._promised - self.missing

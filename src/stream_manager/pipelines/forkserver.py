@@ -31,7 +31,7 @@ from stream_manager.pipelines.messages import (
     encode,
 )
 
-# What recording cameras takes. Not timeoverlay: its fonts are looked up by a thread.
+# What recording cameras takes. (Not timeoverlay: its fonts are looked up by a thread.)
 USUAL_ELEMENTS = (
     *("rtspsrc", "rtpbin", "rtpjitterbuffer", "rtpsession", "rtpptdemux", "rtpssrcdemux", "udpsrc"),
     *("rtph264depay", "rtph265depay", "rtpmp4gdepay", "h264parse", "h265parse", "aacparse"),

@@ -6,8 +6,15 @@ LIMIT_BYTES = 1 << 20
 
 
 def open_log(path: str) -> int:
-    """Return a descriptor that appends to `path`, mode 0600; raises OSError."""
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    """Return a descriptor that appends to `path`, mode 0600.
+
+    A disk that takes no log must not keep a stream from running: then it leads to /dev/null.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except OSError:
+        return os.open(os.devnull, flags)
 
 
 def become_output(log_fd: int) -> None:
@@ -21,7 +28,7 @@ def keep_short(path: str) -> None:
     """Rename the log to `path`.1 once it is past LIMIT_BYTES, and go on in a new one.
 
     Everything that writes to descriptors 1 and 2 follows: C libraries, faulthandler, Python.
-    Raises OSError; then the old file is still written to.
+    Raises OSError when it can't be renamed; then the old file is still written to.
     """
     if os.fstat(2).st_size <= LIMIT_BYTES:
         return

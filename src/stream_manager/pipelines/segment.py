@@ -6,6 +6,7 @@ muxer finishes the file and `on_finished` is called, once, in a streaming thread
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -117,12 +118,14 @@ class Segment:
 
         Read where it can't block: fstat would ask the disk, lseek would wait for a hung write.
         """
-        try:
-            position = Path(f"/proc/self/fdinfo/{self._fd}").read_text(encoding="ascii")
-        except FileNotFoundError:
-            return self._closed_bytes or 0
-        written = int(position.split(maxsplit=2)[1])  # the word after "pos:"
-        return written if self._closed_bytes is None else self._closed_bytes
+        if self._closed_bytes is None:
+            with suppress(FileNotFoundError):  # closed a moment ago, in the disk's thread
+                info_fd = os.open(f"/proc/self/fdinfo/{self._fd}", os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    return int(os.read(info_fd, 32).split()[1])  # the word after "pos:"
+                finally:
+                    os.close(info_fd)
+        return self._closed_bytes or 0
 
     def takes(self, name: str) -> bool:
         """Tell whether the track may still enter, or is inside."""

@@ -116,7 +116,8 @@ STORAGE_ERRNOS = frozenset({"ENOSPC", "EDQUOT", "EROFS", "EIO", "ENXIO", "ENODEV
 # A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
 PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
 SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
-FILE_SINKS = frozenset({"filesink", "fdsink", "record"})
+# Elements that write, and what the recorder itself does with files.
+FILE_SINKS = frozenset({"filesink", "fdsink", "record", "open", "fsync"})
 
 BUSY = frozenset({453, 500, 502, 503, 504})
 

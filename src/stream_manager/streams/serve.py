@@ -46,10 +46,6 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
         if settings.listen is not None:
             sockets.append(tcp_socket(*settings.listen))
-        for left in await end_leftovers(store, clock):
-            log.warning("ended a worker that an earlier manager left", stream=left.stream)
-        for stale in settings.runtime_dir.glob("w-*.sock"):
-            stale.unlink(missing_ok=True)
         log_dir = _log_dir(settings)
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
@@ -65,8 +61,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
         )
+        _listen_to_signals(manager, settings, reload)
+        for left in await end_leftovers(store, clock):
+            log.warning("ended a worker that an earlier manager left", stream=left.stream)
+        for stale in settings.runtime_dir.glob("w-*.sock"):
+            stale.unlink(missing_ok=True)
         _make_volumes(configuration)
-        _listen_to_signals(manager, reload)
         running = asyncio.create_task(manager.run(), name="manager")
         api = asyncio.create_task(serve_api(create_app(manager), sockets), name="api")
         api.add_done_callback(_tell_the_end_of_the_api)
@@ -97,7 +97,9 @@ def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
         log.error("the API has ended, the streams go on", error=repr(error))
 
 
-def _listen_to_signals(manager: StreamManager, reload: Callable[[], Configuration]) -> None:
+def _listen_to_signals(
+    manager: StreamManager, settings: ManagerSettings, reload: Callable[[], Configuration]
+) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -114,6 +116,8 @@ def _listen_to_signals(manager: StreamManager, reload: Callable[[], Configuratio
                 "the configuration is refused, nothing changed", errors=str(errors)
             )
             return
+        if configuration.manager != settings:
+            log.warning("what stands under [manager] changes at the next start only")
         _make_volumes(configuration)
         manager.configure(configuration)
         log.info("configuration read again", streams=len(configuration.streams))

@@ -12,7 +12,7 @@ from gi.repository import Gst
 from stream_manager.pipelines.messages import PartFailed
 
 if TYPE_CHECKING:
-    from conftest import Judge, Play, Rig
+    from tests.integration.recorder.conftest import Judge, Play, Rig
 
     from stream_manager.pipelines.spec import Container
 

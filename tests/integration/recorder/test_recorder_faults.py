@@ -13,7 +13,7 @@ from stream_manager.pipelines import names, record
 from stream_manager.pipelines.messages import PartFailed, PartGone
 
 if TYPE_CHECKING:
-    from conftest import Judge, Play, Rig
+    from tests.integration.recorder.conftest import Judge, Play, Rig
 
     from stream_manager.pipelines.spec import Container
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Judge
+    from tests.integration.recorder.conftest import Judge
 
     from stream_manager.pipelines.spec import Container
 

@@ -8,7 +8,7 @@ import pytest
 from stream_manager.pipelines.messages import PartFailed
 
 if TYPE_CHECKING:
-    from conftest import Judge, Play
+    from tests.integration.recorder.conftest import Judge, Play
 
     from stream_manager.pipelines.spec import Container
 

@@ -218,11 +218,11 @@ def test_a_track_that_went_missing_is_borne_then_accepted() -> None:
     """Its absence is timed, and once it is accepted nothing is missing."""
     tracks = [Arrivals("video", even(0.04)), Arrivals("audio", iter(()))]
     pulse = pulse_of(VIDEO, AUDIO)
-    play(pulse, tracks, until_s=10.0)
+    play(pulse, tracks, until_s=9.0)
     assert pulse.proven
     assert pulse.missing == {"audio"}
-    assert 0 < pulse.missed_for_s(10.0) < BORNE_FOR_S
-    play(pulse, tracks, since_s=10.0, until_s=14.0)
+    assert 0 < pulse.missed_for_s(9.0) < BORNE_FOR_S
+    play(pulse, tracks, since_s=9.0, until_s=14.0)
     assert pulse.missed_for_s(14.0) >= BORNE_FOR_S
     pulse.accept_missing()
     play(pulse, tracks, since_s=14.0, until_s=30.0)

@@ -5,8 +5,11 @@ from collections.abc import Callable
 from stream_manager.pipelines.codecs import Chain
 from stream_manager.pipelines.elements import link, make, make_bin
 from stream_manager.pipelines.gst import Gst
-from stream_manager.pipelines.media import TrackMeter
+from stream_manager.pipelines.media import PolledMeter, TrackMeter
 from stream_manager.pipelines.tracks import SourceTrack
+
+_COUNTER_NAME = "counter"
+_COUNTER = f"identity name={_COUNTER_NAME} silent=true"
 
 
 class Joint:
@@ -28,12 +31,12 @@ class Joint:
         change, `on_end` with its name when it ends. (The bus tells of an end too, but also when
         an output that was told to finish has: its sinks belong to the source pipeline.)
         """
-        self.meter = TrackMeter(name)
         self._codec = chain.codec
         self._on_caps = on_caps
         self._on_end = on_end
         self._caps: Gst.Caps | None = None
-        self.chain = make_bin(chain.launch)
+        polled = chain.codec.kind == "audio"
+        self.chain = make_bin(f"{chain.launch} ! {_COUNTER}" if polled else chain.launch)
         self._tee = make("tee")
         self._tee.set_property("allow-not-linked", True)
         self._hold_id: int | None = None
@@ -42,7 +45,7 @@ class Joint:
         self.chain.link(self._tee)
         out = self.chain.get_static_pad("src")
         assert out is not None, "a chain has one unlinked source pad"
-        self.meter.watch(out)
+        self.meter = _meter(name, self.chain, out)
         tee_pad = self._tee_pad()
         self._event_probe = tee_pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
         if hold:
@@ -92,6 +95,15 @@ class Joint:
         pad = self._tee.get_static_pad("sink")
         assert pad is not None, "every tee has a sink pad"
         return pad
+
+
+def _meter(name: str, chain: Gst.Bin, out: Gst.Pad) -> TrackMeter | PolledMeter:
+    counter = chain.get_by_name(_COUNTER_NAME)
+    if counter is not None:
+        return PolledMeter(name, counter)
+    meter = TrackMeter(name)
+    meter.watch(out)
+    return meter
 
 
 def _keep_blocked(_pad: Gst.Pad, _info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:

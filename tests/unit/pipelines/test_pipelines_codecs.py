@@ -5,7 +5,7 @@ import pytest
 from stream_manager.pipelines.codecs import CODECS, Codec, chain_for
 from stream_manager.pipelines.elements import BadSourceError, make_bin
 from stream_manager.pipelines.gst import Gst
-from stream_manager.pipelines.media import TrackMeter
+from stream_manager.pipelines.media import PolledMeter, TrackMeter
 
 Gst.init(None)
 
@@ -78,3 +78,24 @@ def test_a_meter_counts_what_passes() -> None:
     assert (first.frames, first.bytes) == (second.frames, second.bytes) == (3, 300)
     assert first.gap_max_s >= first.gap_mean_s > 0.0
     assert (second.gap_max_s, second.gap_deviation_s) == (0.0, 0.0)
+
+
+def test_a_polled_meter_counts_what_passes_its_identity() -> None:
+    """Frames and bytes add up; what came between two reports came at the later one."""
+    pipeline = Gst.parse_launch(
+        "fakesrc num-buffers=3 sizetype=fixed sizemax=100 ! identity name=counter silent=true"
+        " ! fakesink"
+    )
+    assert isinstance(pipeline, Gst.Pipeline)
+    counter = pipeline.get_by_name("counter")
+    assert counter is not None
+    meter = PolledMeter("audio", counter)
+    before = meter.read()
+    assert (before.frames, before.first_s, before.last_s) == (0, None, None)
+    pipeline.set_state(Gst.State.PLAYING)
+    pipeline.get_bus().timed_pop_filtered(5 * Gst.SECOND, Gst.MessageType.EOS)
+    first, second = meter.read(), meter.read()
+    pipeline.set_state(Gst.State.NULL)
+    assert (first.frames, first.bytes) == (second.frames, second.bytes) == (3, 300)
+    assert first.first_s == first.last_s == second.last_s
+    assert (second.gap_max_s, second.gap_mean_s) == (0.0, 0.0)

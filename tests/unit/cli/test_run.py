@@ -80,7 +80,7 @@ def test_run_serves_the_configuration_and_logs_to_stderr(
     async def serve(configuration: object, *, reload: object) -> int:
         served.append((configuration, reload))
         structlog.get_logger().info("started", streams=0)
-        logging.getLogger("some.library").warning("odd: %s", "x")
+        logging.getLogger("somebody.else").warning("odd: %s", "x")
         logging.getLogger("uvicorn.error").info("chatter")
         return 1
 

@@ -29,10 +29,11 @@ MIGRATIONS = (
         version INTEGER NOT NULL, sha256 TEXT NOT NULL, payload TEXT NOT NULL,
         PRIMARY KEY (component, at)) STRICT;
     CREATE TABLE totals (stream TEXT PRIMARY KEY, observed_s REAL NOT NULL,
-        outages INTEGER NOT NULL, outage_s REAL NOT NULL) STRICT;
+        outages INTEGER NOT NULL, outage_s REAL NOT NULL, repairs INTEGER NOT NULL,
+        repaired_s REAL NOT NULL) STRICT;
     CREATE TABLE outages (stream TEXT NOT NULL, began_at TEXT NOT NULL, ended_at TEXT,
         cause TEXT NOT NULL, code TEXT NOT NULL, attempts INTEGER NOT NULL,
-        PRIMARY KEY (stream, began_at)) STRICT;
+        repaired INTEGER NOT NULL, PRIMARY KEY (stream, began_at)) STRICT;
     CREATE TABLE journal (seq INTEGER PRIMARY KEY, because INTEGER, at TEXT NOT NULL,
         stream TEXT NOT NULL, component TEXT NOT NULL, epoch INTEGER NOT NULL,
         event TEXT NOT NULL, rule TEXT NOT NULL, cause TEXT, fault_class TEXT, code TEXT,

@@ -18,10 +18,10 @@ _NO_WORKER = "DELETE FROM workers WHERE stream = ?"
 _SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
 _NO_SNAPSHOT = "DELETE FROM snapshots WHERE component = ?"
 _ASIDE = "INSERT OR REPLACE INTO snapshots_aside VALUES (?, ?, ?, ?, ?, ?)"
-_TOTAL = "INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?)"
+_TOTAL = "INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?, ?, ?)"
 _OUTAGE = (
-    "INSERT INTO outages VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE"
-    " SET ended_at = ?3, cause = ?4, code = ?5, attempts = ?6"
+    "INSERT INTO outages VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE"
+    " SET ended_at = ?3, cause = ?4, code = ?5, attempts = ?6, repaired = ?7"
 )
 
 
@@ -38,7 +38,11 @@ class WorkerRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutageRow:
-    """Last good media to first verified media; `ended_at` is None while it lasts."""
+    """Last good media to first verified media; `ended_at` is None while it lasts.
+
+    `repaired` is False for one that was cut short by a stop, an operator's or the manager's own:
+    its seconds were lost, but nothing healed. While it lasts, the field says nothing.
+    """
 
     stream: str
     began_at: datetime
@@ -46,15 +50,22 @@ class OutageRow:
     cause: str
     code: str
     attempts: int
+    repaired: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """One stream over its whole life. `outage_s` counts ended outages, `outages` open ones too."""
+    """One stream over its whole life. `outage_s` counts ended outages, `outages` open ones too.
+
+    `repairs` and `repaired_s` count those alone that ended with verified media: what the mean time
+    to repair is made of.
+    """
 
     observed_s: float = 0.0
     outages: int = 0
     outage_s: float = 0.0
+    repairs: int = 0
+    repaired_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +135,16 @@ class State:
                 for component, version, sha256, payload in read("SELECT * FROM snapshots")
             },
             totals={
-                stream: Totals(observed_s=observed_s, outages=outages, outage_s=outage_s)
-                for stream, observed_s, outages, outage_s in read("SELECT * FROM totals")
+                stream: Totals(
+                    observed_s=observed_s,
+                    outages=outages,
+                    outage_s=outage_s,
+                    repairs=repairs,
+                    repaired_s=repaired_s,
+                )
+                for stream, observed_s, outages, outage_s, repairs, repaired_s in read(
+                    "SELECT * FROM totals"
+                )
             },
             open_outages={(row.stream, row.began_at): row for row in open_rows},
         )
@@ -151,6 +170,10 @@ class State:
             # A clock that was set back meanwhile must not take time off the total.
             lasted_s = max(0.0, (outage.ended_at - outage.began_at).total_seconds())
             totals = replace(totals, outage_s=totals.outage_s + lasted_s)
+            if outage.repaired:
+                totals = replace(
+                    totals, repairs=totals.repairs + 1, repaired_s=totals.repaired_s + lasted_s
+                )
         self.totals[outage.stream] = totals
         return totals
 
@@ -200,18 +223,24 @@ def aside_rows(
 def totals_row(stream: str, totals: Totals) -> tuple[Key, Row]:
     """Return how a stream's totals are written."""
     return ("totals", stream), row(
-        _TOTAL, stream, totals.observed_s, totals.outages, totals.outage_s
+        _TOTAL,
+        stream,
+        totals.observed_s,
+        totals.outages,
+        totals.outage_s,
+        totals.repairs,
+        totals.repaired_s,
     )
 
 
-READ_OUTAGES = "SELECT stream, began_at, ended_at, cause, code, attempts FROM outages"
+READ_OUTAGES = "SELECT stream, began_at, ended_at, cause, code, attempts, repaired FROM outages"
 
 
 def outage_row(it: OutageRow) -> tuple[Key, Row]:
     """Return how an outage is written, or brought up to date."""
     began, ended = to_text(it.began_at), to_text_or_none(it.ended_at)
     return ("outages", it.stream, began), row(
-        _OUTAGE, it.stream, began, ended, it.cause, it.code, it.attempts
+        _OUTAGE, it.stream, began, ended, it.cause, it.code, it.attempts, it.repaired
     )
 
 
@@ -223,7 +252,7 @@ def read_outages(connection: sqlite3.Connection, stream: str, limit: int) -> lis
 
 def outage(values: tuple[object, ...]) -> OutageRow:
     """Return the outage of one row of READ_OUTAGES."""
-    stream, began, ended, cause, code, attempts = values
+    stream, began, ended, cause, code, attempts, repaired = values
     return OutageRow(
         stream=str(stream),
         began_at=from_text(str(began)),
@@ -231,4 +260,5 @@ def outage(values: tuple[object, ...]) -> OutageRow:
         cause=str(cause),
         code=str(code),
         attempts=int(str(attempts)),
+        repaired=bool(repaired),
     )

@@ -219,7 +219,7 @@ class Store:
         self._writer.put_state(*state.totals_row(stream, totals))
 
     def totals(self) -> dict[str, Totals]:
-        """Return each stream's observed time, outages and seconds of outage, over all its life."""
+        """Return each stream's observed time, outages and repairs, over all its life."""
         return dict(self._state.totals)
 
     def _put(self, entries: Sequence[Entry], *, late: bool) -> None:

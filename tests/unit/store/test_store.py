@@ -218,10 +218,39 @@ def test_outages_are_counted_once_and_over_restarts(tmp_path: Path, open_store: 
     store.save_outage(ended)
     store.save_outage(set_back)
     store.add_observed("front-door", 30.0)
-    assert store.totals() == {"front-door": Totals(observed_s=90.0, outages=2, outage_s=5.0)}
+    assert store.totals() == {
+        "front-door": Totals(observed_s=90.0, outages=2, outage_s=5.0, repairs=2, repaired_s=5.0)
+    }
     assert store.outages("front-door") == [ended, set_back]
     assert store.outages("front-door", limit=1) == [set_back]
     assert store.outages("car-park") == []
+
+
+def test_an_outage_that_a_stop_cut_short_is_no_repair(tmp_path: Path, open_store: Open) -> None:
+    """Its seconds were lost, and it says nothing about how long repairs take."""
+    store = open_store(tmp_path)
+    healed = OutageRow(
+        stream="front-door",
+        began_at=NOON,
+        ended_at=NOON + timedelta(seconds=2),
+        cause="network",
+        code="eos",
+        attempts=1,
+    )
+    began_at = NOON + timedelta(minutes=1)
+    cut_short = replace(
+        healed, began_at=began_at, ended_at=began_at + timedelta(hours=1), repaired=False
+    )
+    store.save_outage(healed)
+    store.save_outage(replace(cut_short, ended_at=None, repaired=True))
+    store.save_outage(cut_short)
+    store.close()
+
+    store = open_store(tmp_path)
+    assert store.totals() == {
+        "front-door": Totals(outages=2, outage_s=3602.0, repairs=1, repaired_s=2.0)
+    }
+    assert store.outages("front-door") == [healed, cut_short]
 
 
 def test_the_directory_and_its_files_are_private(tmp_path: Path, open_store: Open) -> None:

@@ -17,17 +17,20 @@ class Outage:
     code: str
     attempts: int = 0
     ended_s: float | None = None
+    repaired: bool = False
 
 
 class Outages:
     """One stream's outages and what they add up to.
 
-    count, lost_s: outages and their seconds that ended before this process began to watch.
+    lost_s: seconds of all outages that ended before this process began to watch; repairs and
+    repaired_s: how many of them ended with verified media, and their seconds.
     """
 
-    def __init__(self, *, count: int = 0, lost_s: float = 0.0) -> None:
-        self.count = count
+    def __init__(self, *, lost_s: float = 0.0, repairs: int = 0, repaired_s: float = 0.0) -> None:
         self.lost_s = lost_s
+        self.repairs = repairs
+        self.repaired_s = repaired_s
         self.current: Outage | None = None
 
     def begin(self, outage: Outage) -> None:
@@ -40,14 +43,20 @@ class Outages:
         if self.current is not None:
             self.current = replace(self.current, attempts=self.current.attempts + 1)
 
-    def end(self, at_s: float) -> Outage | None:
-        """Close the open outage at `at_s`, the first verified media, and return it."""
+    def end(self, at_s: float, *, repaired: bool) -> Outage | None:
+        """Close the open outage at `at_s` and return it.
+
+        repaired: verified media ended it, from `at_s` on; else nobody wants the stream any more.
+        """
         if self.current is None:
             return None
-        ended = replace(self.current, ended_s=max(at_s, self.current.began_s))
+        ended_s = max(at_s, self.current.began_s)
+        ended = replace(self.current, ended_s=ended_s, repaired=repaired)
         self.current = None
-        self.count += 1
-        self.lost_s += (ended.ended_s or 0.0) - ended.began_s
+        self.lost_s += ended_s - ended.began_s
+        if repaired:
+            self.repairs += 1
+            self.repaired_s += ended_s - ended.began_s
         return ended
 
     def total_s(self, now_s: float) -> float:
@@ -57,8 +66,8 @@ class Outages:
 
     @property
     def mttr_s(self) -> float | None:
-        """The mean time to repair over the outages that ended; None before the first."""
-        return self.lost_s / self.count if self.count else None
+        """The mean time to repair over the outages that were repaired; None before the first."""
+        return self.repaired_s / self.repairs if self.repairs else None
 
     def availability(self, now_s: float, observed_s: float) -> float | None:
         """Return the share of `observed_s` in which media flowed, 0 to 1; None for no time."""

@@ -147,6 +147,12 @@ RULES: tuple[Rule, ...] = (
     Rule(name="source-closed", cause=Cause.NETWORK, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=frozenset({"eos"}), charged=False),
     Rule(name="no-streams", cause=Cause.MEDIA, fault_class=_retry, origins=NETWORK_ELEMENTS, codes=_resource(13)),
 
+    # The machine has no room for one more process or file.
+    Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),
+
+    # The fork server could not make a worker: nothing that the stream itself could cure.
+    Rule(name="no-worker", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
+
     # Storage. Whoever writes there suffers alike, so it is nobody's own fault.
     Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14), charged=False),
     Rule(name="storage-errno", cause=Cause.STORAGE, fault_class=_shared, codes=STORAGE_ERRNOS, charged=False),
@@ -162,9 +168,6 @@ RULES: tuple[Rule, ...] = (
     Rule(name="file-missing", cause=Cause.NOT_FOUND, fault_class=_retry, codes=_resource(3) | frozenset({"ENOENT"}), charged=False),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"filesrc"}), codes=_resource(5)),
-
-    # The machine has no room for one more process or file.
-    Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),
 
     # Processes. The first crash after stable health is retried at once; the next ones wait.
     Rule(name="out-of-memory", cause=Cause.MEMORY, fault_class=_retry, origins=frozenset({"process"}), codes=frozenset({"SIGKILL:oom"})),

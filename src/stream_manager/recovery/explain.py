@@ -34,6 +34,7 @@ FAULTS: Mapping[str, str] = {
     "file-missing": "the file or directory is not there",
     "file-unreadable": "the file can't be read",
     "scarcity": "the machine has no room for one more process or file",
+    "no-worker": "no worker process could be made",
     "out-of-memory": "killed for want of memory",
     "crash-once": "crash",
     "crash": "crash",

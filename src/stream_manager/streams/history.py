@@ -1,12 +1,14 @@
 """One stream's outages, told from decisions: when media was last good, and when it was again."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from stream_manager.clock import Clock, wall_of
 from stream_manager.health import Outage, Outages
 from stream_manager.recovery import Decision
 from stream_manager.recovery.states import Sighting
-from stream_manager.store import OutageRow, Store
+from stream_manager.store import OutageRow, Store, Totals
 
 
 class History:
@@ -19,26 +21,24 @@ class History:
         self._wanted_s: float | None = None
         self._observed_until_s: float | None = None
         self.last_media_s: float | None = None
-        totals = store.totals().get(stream)
-        self._observed_s = totals.observed_s if totals else 0.0
-        newest = store.outages(stream, 1)
-        lasting = newest[-1] if newest and newest[-1].ended_at is None else None
+        totals = store.totals().get(stream, Totals())
+        self._observed_s = totals.observed_s
+        self._close_what_was_left(store.outages(stream, 1))
+        totals = store.totals().get(stream, totals)
         self.outages = Outages(
-            count=(totals.outages if totals else 0) - (lasting is not None),
-            lost_s=totals.outage_s if totals else 0.0,
+            lost_s=totals.outage_s, repairs=totals.repairs, repaired_s=totals.repaired_s
         )
-        if lasting is not None:
-            # The manager before this one ended in the middle of it.
-            ago_s = (clock.wall() - lasting.began_at).total_seconds()
-            self.outages.begin(
-                Outage(
-                    began_s=clock.monotonic_s() - ago_s,
-                    began_at=lasting.began_at,
-                    cause=lasting.cause,
-                    code=lasting.code,
-                    attempts=lasting.attempts,
-                )
-            )
+
+    def _close_what_was_left(self, newest: Sequence[OutageRow]) -> None:
+        """Close an outage in whose middle the manager was killed, when it last wrote about it.
+
+        Nobody watched since. What lasts still will be an outage again, from our own first look.
+        """
+        for row in newest:
+            if row.ended_at is None:
+                told = [entry.at for entry in self._store.journal(self._stream, None, 1)]
+                ended_at = max([row.began_at, *told])
+                self._store.save_outage(replace(row, ended_at=ended_at, repaired=False))
 
     def wanted(self, *, up: bool) -> None:
         """Note that the stream is wanted from now on, or no longer; the latter ends an outage."""
@@ -46,7 +46,7 @@ class History:
         self.observe()
         if not up:
             self._wanted_s = self._observed_until_s = self.last_media_s = None
-            self._end(now_s)
+            self._end(now_s, repaired=False)
         elif self._wanted_s is None:
             self._wanted_s = self._observed_until_s = now_s
 
@@ -64,7 +64,8 @@ class History:
 
     def proven(self, first_media_s: float | None) -> Outage | None:
         """Note the first media of a run that has now verified; return the outage that it ended."""
-        return self._end(first_media_s or self._clock.monotonic_s())
+        at_s = self._clock.monotonic_s() if first_media_s is None else first_media_s
+        return self._end(at_s, repaired=True)
 
     def observe(self) -> None:
         """Add the time since the last call to what availability is a share of."""
@@ -85,7 +86,8 @@ class History:
         if self.outages.current is not None:
             return
         now_s = self._clock.monotonic_s()
-        began_s = self.last_media_s or self._wanted_s or now_s
+        known = (it for it in (self.last_media_s, self._wanted_s) if it is not None)
+        began_s = next(known, now_s)
         self.outages.begin(
             Outage(
                 began_s=began_s,
@@ -96,8 +98,8 @@ class History:
         )
         self._save(self.outages.current)
 
-    def _end(self, at_s: float) -> Outage | None:
-        ended = self.outages.end(at_s)
+    def _end(self, at_s: float, *, repaired: bool) -> Outage | None:
+        ended = self.outages.end(at_s, repaired=repaired)
         self._save(ended)
         return ended
 
@@ -113,5 +115,6 @@ class History:
                 cause=outage.cause,
                 code=outage.code,
                 attempts=outage.attempts,
+                repaired=outage.repaired,
             )
         )

@@ -21,6 +21,7 @@ from stream_manager.streams.channel import Channel
 SERVER_WITHIN_S = 30.0
 SPAWN_WITHIN_S = 5.0
 STATUS_WITHIN_S = 0.5
+LEAVE_WITHIN_S = 0.5
 POLL_S = 0.01
 
 _decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
@@ -63,7 +64,7 @@ class Launcher:
         self._channel: Channel[FromForkServer] | None = None
         self._starting = asyncio.Lock()
         self._pending: dict[tuple[str, int], asyncio.Future[Forked]] = {}
-        self._statuses: dict[int, asyncio.Future[int]] = {}
+        self._statuses: dict[int, asyncio.Future[int | None]] = {}
 
     async def spawn(self, order: Spawn) -> Forked:
         """Return a worker that already listens. Raises SpawnRefused."""
@@ -87,7 +88,8 @@ class Launcher:
         """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
         try:
             async with asyncio.timeout(STATUS_WITHIN_S):
-                return os.waitstatus_to_exitcode(await self._statuses[pid])
+                status = await self._statuses[pid]
+                return None if status is None else os.waitstatus_to_exitcode(status)
         except TimeoutError:
             return None
         finally:
@@ -98,8 +100,11 @@ class Launcher:
         if self._channel is not None:
             self._channel.close()
         if self._server is not None:
-            with suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(self._server.wait, 1.0)
+            try:
+                await asyncio.to_thread(self._server.wait, LEAVE_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                self._server.kill()  # it hangs, or its last worker does: both are of no more use
+                self._server.wait()
         self._socket_path.unlink(missing_ok=True)
 
     async def _ready(self) -> Channel[FromForkServer]:
@@ -119,6 +124,7 @@ class Launcher:
     async def _start(self) -> Channel[FromForkServer]:
         if self._server is not None:
             self._server.poll()  # reaps the one that ended
+        self._socket_path.parent.mkdir(mode=0o700, exist_ok=True)
         self._socket_path.unlink(missing_ok=True)
         try:
             self._server = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, at once
@@ -174,6 +180,9 @@ class Launcher:
         pending.set_result(Forked(pid=message.pid, pidfd=fds[0]))
 
     def _lost(self, why: str) -> None:
+        for status in self._statuses.values():
+            if not status.done():
+                status.set_result(None)  # nobody is left to see how they end
         for pending in self._pending.values():
             if not pending.done():
                 pending.set_exception(SpawnRefused("lost", f"the fork server is gone: {why}"))

@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import structlog
 from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, wall_of
 from stream_manager.config import Configuration, StreamSettings
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart, explain
 from stream_manager.store import Entry, Store
 from stream_manager.streams.entries import entry
@@ -32,7 +34,8 @@ log = structlog.get_logger()
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    runtime_dir and log_dir exist and are ours.
+    runtime_dir and log_dir exist and are ours. leftovers: by stream, the tasks that end the worker
+    of an earlier manager; that stream starts when its task is done.
     """
 
     def __init__(
@@ -43,7 +46,9 @@ class StreamManager:
         clock: Clock,
         runtime_dir: Path,
         log_dir: Path,
+        leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
+        self._leftovers = dict(leftovers)
         self._store = store
         self._launcher = launcher
         self._clock = clock
@@ -70,6 +75,8 @@ class StreamManager:
 
     def configure(self, configuration: Configuration) -> None:
         """Run these streams: new ones start, changed ones start anew, missing ones stop."""
+        if self.stopping.is_set():
+            return
         wanted = {settings.spec.id: settings for settings in configuration.streams}
         for id_, stream in list(self._streams.items()):
             settings = wanted.pop(id_, None)
@@ -77,8 +84,7 @@ class StreamManager:
             if changed or id_ in self._leaving:
                 self._leaving[id_] = settings
                 stream.want(up=False)
-                if self._stopped(stream):  # then no decision follows
-                    self._replace(stream)
+                self._supervisor.between_rounds(partial(self._replace, stream))
         for settings in wanted.values():
             self._add(settings)
 
@@ -107,10 +113,20 @@ class StreamManager:
             log_dir=self._log_dir,
         )
         self._streams[id_] = stream
-        if self._store.desired().get(id_, True):
+        leftover = self._leftovers.pop(id_, None)
+        if leftover is None:
+            self._begin(stream)
+        else:
+            leftover.add_done_callback(lambda _: self._begin(stream))
+
+    def _begin(self, stream: Stream) -> None:
+        """Start a new stream, if it is still wanted when its forerunner's worker has ended."""
+        if self._streams.get(stream.id) is not stream or self.stopping.is_set():
+            return
+        if self._store.desired().get(stream.id, True):
             stream.want(up=True)
         else:
-            log.info("stopped by an operator earlier", stream=id_)
+            log.info("stopped by an operator earlier", stream=stream.id)
 
     def _stopped(self, stream: Stream) -> bool:
         return stream.record_of(stream.id).phase is Phase.STOPPED
@@ -127,11 +143,12 @@ class StreamManager:
         outage = stream.decided(decision)
         report(decision, outage, wall=self._local)
         if id_ in self._leaving and self._stopped(stream):
-            # Not before the decisions of this round are all acted upon.
-            asyncio.get_running_loop().call_soon(self._replace, stream)
+            self._supervisor.between_rounds(partial(self._replace, stream))
 
     def _replace(self, stream: Stream) -> None:
-        if stream.id not in self._leaving or not self._stopped(stream):
+        """Put the new settings in the place of a stream that has stopped, if it is still there."""
+        here = self._streams.get(stream.id) is stream and stream.id in self._leaving
+        if not here or not self._stopped(stream):
             return
         settings = self._leaving.pop(stream.id)
         stream.leave()
@@ -200,6 +217,10 @@ class StreamManager:
     async def command(self, stream: str, verb: Verb) -> None:
         """Take an operator's command; stop and start are remembered over restarts of ours."""
         it = self._streams[stream]
+        if self.stopping.is_set():
+            raise UsageError("the manager is stopping: it takes no more commands")
+        if stream in self._leaving:
+            raise UsageError(f"{stream} is just being changed by a new configuration: try again")
         match verb:
             case "stop":
                 self._store.set_desired(stream, up=False)
@@ -219,8 +240,8 @@ class StreamManager:
         self, stream: str | None, after: int | None, limit: int, wait_s: float
     ) -> list[Entry]:
         """Return entries, waiting for the first one where there is none yet."""
-        if after is None or wait_s <= 0:
-            return self._store.journal(stream, after, limit)
+        if after is None:
+            return await asyncio.to_thread(self._store.journal, stream, None, limit)
         return await self._store.follow(stream, after, limit, wait_s)
 
     def shutdown(self) -> None:

@@ -33,5 +33,5 @@ class Part:
             self._worker.send(self._order(action))
             return
         stop = StopPart(part=self.name, epoch=action.epoch, grace_s=action.grace_s)
-        if not self._worker.send(stop):
+        if not self._worker.send(stop) and not self._worker.connected:
             self._post(Gone(id=self.id, epoch=action.epoch))

@@ -67,6 +67,11 @@ class Process:
         """Tell it something; False if it can't be told."""
         return self._channel is not None and self._channel.send(message)
 
+    @property
+    def connected(self) -> bool:
+        """Whether its connection stands."""
+        return self._channel is not None and self._channel.open
+
     def kill(self, number: signal.Signals) -> None:
         """Send it a signal; one that is still being forked gets SIGKILL instead, once it is."""
         if self._pidfd is None:

@@ -1,6 +1,5 @@
 """Telling a process from a later one with its pid, and ending what an earlier manager left."""
 
-import asyncio
 import os
 import signal
 from contextlib import suppress
@@ -9,7 +8,7 @@ from pathlib import Path
 from stream_manager.clock import Clock
 from stream_manager.store import Store, WorkerRow
 
-LEAVE_WITHIN_S = 6.0  # a worker that lost its manager finishes its files in at most four seconds
+LEAVE_WITHIN_S = 4.5  # a worker that lost its manager finishes its files in at most four seconds
 POLL_S = 0.05
 
 
@@ -31,16 +30,16 @@ def start_ticks(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
-async def end_leftovers(store: Store, clock: Clock) -> list[WorkerRow]:
-    """End the workers of a manager that is no more, and return those that were still alive.
+def leftovers(store: Store) -> list[WorkerRow]:
+    """Return the workers of an earlier manager that still live; the others are forgotten.
 
-    A recycled pid is never touched: boot, pid and start time must all be those that were saved.
+    A recycled pid is never taken for one: boot, pid and start time must all be those saved.
     """
     this_boot = boot_id()
     alive = [row for row in store.workers() if row.boot_id == this_boot and _lives(row)]
-    await asyncio.gather(*(_end(row, clock) for row in alive))
     for row in store.workers():
-        store.forget_worker(row.stream)
+        if row not in alive:
+            store.forget_worker(row.stream)
     return alive
 
 
@@ -48,7 +47,11 @@ def _lives(row: WorkerRow) -> bool:
     return start_ticks(row.pid) == row.start_ticks
 
 
-async def _end(row: WorkerRow, clock: Clock) -> None:
+async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
+    """End a worker that an earlier manager left: SIGTERM, so that it ends its files, or SIGKILL.
+
+    Takes ten seconds at the most; one that can't be ended is left to the kernel, and remembered.
+    """
     try:
         pidfd = os.pidfd_open(row.pid)
     except OSError:
@@ -64,3 +67,5 @@ async def _end(row: WorkerRow, clock: Clock) -> None:
                 await clock.sleep(POLL_S)
     finally:
         os.close(pidfd)
+        if not _lives(row):
+            store.forget_worker(row.stream)

@@ -11,15 +11,15 @@ import structlog
 
 from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
-from stream_manager.clock import SystemClock
+from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
 from stream_manager.store import Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.manager import StreamManager
-from stream_manager.streams.processes import end_leftovers
+from stream_manager.streams.processes import end_leftover, leftovers
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
-STOP_WITHIN_S = 4.0
+STOP_WITHIN_S = 3.5
 
 log = structlog.get_logger()
 
@@ -60,10 +60,9 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             clock=clock,
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
+            leftovers=_end_leftovers(store, clock),
         )
         _listen_to_signals(manager, settings, reload)
-        for left in await end_leftovers(store, clock):
-            log.warning("ended a worker that an earlier manager left", stream=left.stream)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)
         _make_volumes(configuration)
@@ -91,6 +90,15 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
     return 0
 
 
+def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
+    """Begin to end the workers of an earlier manager; the tasks by stream."""
+    tasks = {}
+    for row in leftovers(store):
+        log.warning("ending a worker that an earlier manager left", stream=row.stream, pid=row.pid)
+        tasks[row.stream] = asyncio.create_task(end_leftover(row, store, clock))
+    return tasks
+
+
 def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
     """Say that commands no longer work; the streams need none."""
     if not api.cancelled() and (error := api.exception()) is not None:
@@ -114,6 +122,13 @@ def _listen_to_signals(
         except ConfigurationErrors as errors:
             log.error(  # noqa: TRY400 - the user's mistake, not ours: its lines say all
                 "the configuration is refused, nothing changed", errors=str(errors)
+            )
+            return
+        for warning in configuration.warnings:
+            log.warning(str(warning))
+        if not configuration.streams and manager.stream_ids():
+            log.error(
+                "a configuration without streams is refused: stop them by stream-manager stop"
             )
             return
         if configuration.manager != settings:

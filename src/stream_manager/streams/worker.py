@@ -2,7 +2,9 @@
 
 import asyncio
 import hashlib
+import logging
 import signal
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +19,8 @@ from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.process import Process
 
 TERM_GRACE_S = 0.5
+
+logger = logging.getLogger(__name__)
 
 
 class Owner(Protocol):
@@ -60,7 +64,7 @@ class Worker:
         self._clock = clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
-        self._end: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._hung = False
         self.heard_s: float | None = None
 
@@ -75,11 +79,12 @@ class Worker:
             name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
             path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
-            self._life = asyncio.create_task(self._live(order))
+            # Made here and not in the task: a Stop in the same breath must find it.
+            process = self._process = self._made(order)
+            self._hung, self.heard_s = False, None
+            self._life = self._own(self._live(process))
         else:
-            self._end = asyncio.create_task(
-                self._finish(action.epoch, self._process, self._life, action.grace_s)
-            )
+            self._own(self._finish(action.epoch, self._process, self._life, action.grace_s))
 
     def send(self, message: Struct) -> bool:
         """Tell the worker something; False if it can't be told."""
@@ -98,7 +103,24 @@ class Worker:
                 ),
             )
 
-    async def _live(self, order: Spawn) -> None:
+    @property
+    def connected(self) -> bool:
+        """Whether there is somebody to talk to, even if nothing can be sent just now."""
+        return self._process is not None and self._process.connected
+
+    def _own(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """Run `work` as a task of ours; one that breaks is told whole, and is our bug."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (bug := task.exception()) is not None:
+            logger.error("the worker of %s: a task broke", self._order.stream, exc_info=bug)
+
+    def _made(self, order: Spawn) -> Process:
         def hear(message: FromWorker) -> None:
             self.heard_s = self._clock.monotonic_s()
             if isinstance(message, Hello):
@@ -112,9 +134,12 @@ class Worker:
             loop.call_later(TERM_GRACE_S, self._silent, process, why)
 
         process = Process(order, launcher=self._launcher, hear=hear, lost=lost)
-        self._process, self._hung, self.heard_s = process, False, None
+        return process
+
+    async def _live(self, process: Process) -> None:
+        epoch = process.order.epoch
         try:
-            code = await process.live(lambda pid: self._owner.born(pid, order.epoch))
+            code = await process.live(lambda pid: self._owner.born(pid, epoch))
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
@@ -127,7 +152,7 @@ class Worker:
             self._process = None
             self._owner.died()
         # After a Stop this comes in a phase that ignores it.
-        self._failed(order.epoch, fault)
+        self._failed(epoch, fault)
 
     def _met(self, epoch: int, hello: Hello) -> None:
         if hello.version == VERSION:

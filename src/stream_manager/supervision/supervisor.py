@@ -68,6 +68,7 @@ class Supervisor:
         self._watch = watch
         self._components: dict[str, Component] = {}
         self._inbox: deque[Event] = deque()
+        self._between: deque[Callable[[], None]] = deque()
         self._wake = asyncio.Event()
 
     def add(self, spec: Spec, component: Component, *, epoch: int = 0) -> None:
@@ -87,6 +88,11 @@ class Supervisor:
         self._inbox.append(event)
         self._wake.set()
 
+    def between_rounds(self, change: Callable[[], None]) -> None:
+        """Call `change` when no decision waits to be acted upon: components may come and go."""
+        self._between.append(change)
+        self._wake.set()
+
     async def run(self) -> None:
         """Decide and act until cancelled."""
         while True:
@@ -96,10 +102,12 @@ class Supervisor:
                 await self._journal(decisions, JOURNAL_PATIENCE_S)
                 for decision in decisions:
                     self._act(decision)
+            while self._between and not self._inbox:
+                self._between.popleft()()
 
     async def _something_to_do(self) -> None:
         self._wake.clear()
-        if self._inbox:
+        if self._inbox or self._between:
             return
         due_s = self.recovery.next_due_s()
         if due_s is None:
@@ -134,6 +142,10 @@ class Supervisor:
             return []
 
     def _act(self, decision: Decision) -> None:
-        self._watch(decision)
-        for action in decision.actions:
-            self._components[action.id].begin(action)
+        try:
+            self._watch(decision)
+            for action in decision.actions:
+                self._components[action.id].begin(action)
+        except Exception:
+            # Our own bug again, in what surrounds the core: it must not end everybody's recovery.
+            logger.exception("not acted upon: %s of %s", decision.rule, decision.after.spec.id)

@@ -107,6 +107,8 @@ CASES = (
     Case("no video in it", seen("source", "no-video"), "media", NEW),
     # Processes.
     Case("no room for a process", seen("forkserver", "EAGAIN"), "scarcity"),
+    Case("no fork server", seen("forkserver", "lost"), "no-worker"),
+    Case("runtime directory gone", seen("forkserver", "ENOENT"), "no-worker"),
     Case("too many descriptors", seen("forkserver", "EMFILE"), "scarcity"),
     Case("killed by its memory limit", seen("process", "SIGKILL:oom"), "out-of-memory"),
     Case("first crash", exit_fault(-11), "crash-once"),

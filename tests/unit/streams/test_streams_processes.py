@@ -12,7 +12,7 @@ import pytest
 
 from stream_manager.clock import SystemClock
 from stream_manager.store import Store
-from stream_manager.streams.processes import boot_id, end_leftovers, start_ticks
+from stream_manager.streams.processes import boot_id, end_leftover, leftovers, start_ticks
 
 
 @pytest.fixture
@@ -62,13 +62,13 @@ def test_what_an_earlier_manager_left_is_ended(
     """It is asked, gone, and forgotten."""
     store.save_worker("cam", child.pid, start_ticks(child.pid) or 0, boot_id(), 3)
 
-    async def end() -> list[str]:
-        ending = asyncio.create_task(end_leftovers(store, SystemClock()))
-        status = await asyncio.to_thread(child.wait, 5)
-        assert status == -15
-        return [row.stream for row in await ending]
+    async def end() -> None:
+        (row,) = leftovers(store)
+        ending = asyncio.create_task(end_leftover(row, store, SystemClock()))
+        assert await asyncio.to_thread(child.wait, 5) == -15
+        await ending
 
-    assert asyncio.run(end()) == ["cam"]
+    asyncio.run(end())
     assert store.workers() == []
 
 
@@ -82,7 +82,8 @@ def test_what_ignores_sigterm_is_killed(store: Store, monkeypatch: pytest.Monkey
         store.save_worker("cam", stubborn.pid, start_ticks(stubborn.pid) or 0, boot_id(), 3)
 
         async def end() -> int:
-            ending = asyncio.create_task(end_leftovers(store, SystemClock()))
+            (row,) = leftovers(store)
+            ending = asyncio.create_task(end_leftover(row, store, SystemClock()))
             status = await asyncio.to_thread(stubborn.wait, 5)
             await ending
             return status
@@ -100,6 +101,6 @@ def test_a_stranger_with_the_same_pid_is_left_alone(
         store.save_worker("cam", child.pid, ticks - 1, boot_id(), 3)
     else:
         store.save_worker("cam", child.pid, ticks, "another boot", 3)
-    assert asyncio.run(end_leftovers(store, SystemClock())) == []
+    assert leftovers(store) == []
     assert child.poll() is None
     assert store.workers() == []

@@ -75,13 +75,6 @@ class RecoveryManager:
         if spec.parent is not None:
             self._children.setdefault(spec.parent, []).append(spec.id)
 
-    def update(self, spec: Spec) -> None:
-        """Give a component another policy; relations stay. A running timer keeps its instant."""
-        record = self._records[spec.id]
-        if replace(spec, policy=record.spec.policy) != record.spec:
-            raise UsageError(f"component {spec.id!r}: its relations can't change while it lives")
-        self._records[spec.id] = replace(record, spec=spec)
-
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
         record = self._records[id_]

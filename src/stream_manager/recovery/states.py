@@ -28,7 +28,6 @@ class Phase(Enum):
 
 
 UP = frozenset({Phase.VERIFYING, Phase.RUNNING})
-ALIVE = frozenset({Phase.STARTING, Phase.VERIFYING, Phase.RUNNING})
 
 
 # Events: what the world says. One that carries an old epoch is counted and changes nothing.

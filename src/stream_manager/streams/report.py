@@ -44,5 +44,3 @@ def report(decision: Decision, outage: Outage | None, *, wall: Callable[[float],
     elif decision.rule == "abandoned" or isinstance(decision.event, Escalated | Failed):
         log.warning(sentence, **facts)
 
-
-__all__ = ["report"]

@@ -506,15 +506,6 @@ def test_epochs_count_on_from_an_earlier_manager() -> None:
     assert script.take() == ["start cam 42"]
 
 
-def test_a_policy_can_change_while_it_lives() -> None:
-    """A new policy holds from the next decision on; relations can't change."""
-    script = healthy()
-    script.manager.update(Spec(id="cam", policy=replace(STEADY, give_up_after_attempts=1)))
-    assert fails_again_and_again(script, REFUSED, 2) == ["network-errno", "give-up"]
-    with pytest.raises(UsageError, match="relations can't change"):
-        script.manager.update(Spec(id="cam", policy=STEADY, proven_by="source"))
-
-
 def test_only_what_is_stopped_and_not_needed_is_forgotten() -> None:
     """A component is removed after what stands on it, and never while it lives."""
     script = Script(

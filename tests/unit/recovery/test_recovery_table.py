@@ -26,7 +26,6 @@ from stream_manager.recovery import (
 )
 from stream_manager.recovery.engine import TABLE, decide, illegal
 from stream_manager.recovery.states import (
-    ALIVE,
     Due,
     Escalated,
     Gone,
@@ -101,7 +100,7 @@ def records() -> Iterator[Record]:
     for phase, parent, resume_s, probing, spent in product(
         Phase, (None, "worker"), (None, 99.0), (False, True), (False, True)
     ):
-        if probing and phase not in ALIVE:
+        if probing and phase not in {Phase.STARTING, Phase.VERIFYING, Phase.RUNNING}:
             continue
         for afterwards in AFTERWARDS.get(phase, (Phase.BACKING_OFF,)):
             yield Record(

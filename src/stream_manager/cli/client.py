@@ -102,6 +102,7 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
             mend += " (or name the configuration of a running one with --config)"
         try:
             address = stack.enter_context(short_address(str(path)))
+            _refuse_strangers(Path(address), path)
         except FileNotFoundError as error:
             raise NoManager(f"no manager answers at {path}; {mend}") from error
         except OSError as error:
@@ -109,6 +110,21 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
         transport = httpx.HTTPTransport(uds=address)
         http = stack.enter_context(httpx.Client(transport=transport))
         yield Client(http, "http://localhost", str(path), mend)
+
+
+def _refuse_strangers(address: Path, path: Path) -> None:
+    """Raise UsageError if another user may be listening at `path`, whose short form is `address`.
+
+    Root may be anywhere, and may ask anybody. Raises FileNotFoundError if nobody listens.
+    """
+    us = os.geteuid()
+    owners = (address.lstat().st_uid, address.parent.stat().st_uid)
+    strangers = [owner for owner in owners if owner not in (0, us)]
+    if strangers and us != 0:
+        raise UsageError(
+            f"{path} belongs to user {strangers[0]}, and this is user {us}: what listens there"
+            " is not asked; give your own manager a runtime_dir of its own"
+        )
 
 
 def settings(config: Path) -> "ManagerSettings":

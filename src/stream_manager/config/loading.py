@@ -113,14 +113,15 @@ def _manager(
 
 def _judge_directories(manager: ManagerSettings, report: Report) -> None:
     for key, directory in (("state_dir", manager.state_dir), ("runtime_dir", manager.runtime_dir)):
-        if not report.is_wrong(("manager", key)):
-            _judge_directory(("manager", key), directory, report)
-    if places.is_open_to_others(manager.runtime_dir):
-        report.error(
-            ("manager", "runtime_dir"),
-            f"{manager.runtime_dir}, which every user can write",
-            "a directory that others can't write: commands are taken there",
-        )
+        at: lines.KeyPath = ("manager", key)
+        if not report.is_wrong(at):
+            _judge_directory(at, directory, report)
+        if not report.is_wrong(at) and (risk := places.exposure(directory)):
+            report.error(
+                at,
+                f"{directory}, {risk}",
+                f"a directory of user {os.geteuid()} that nobody else can write (chown, chmod)",
+            )
 
 
 def _judge_directory(at: lines.KeyPath, directory: Path, report: Report) -> None:

@@ -28,10 +28,19 @@ def trouble(directory: Path) -> str | None:
     return None
 
 
-def is_open_to_others(directory: Path) -> bool:
-    """Tell whether any user of the machine can write there."""
+def exposure(directory: Path) -> str | None:
+    """Say how others could put files there, or return None; one that is not there yet is safe.
+
+    The manager refuses such a directory when it locks it; here that is told before it starts.
+    """
     try:
-        mode = directory.stat().st_mode
+        found = directory.lstat()
     except OSError:
-        return False
-    return bool(mode & stat.S_IWOTH)
+        return None
+    if stat.S_ISLNK(found.st_mode):
+        return "a symbolic link, which may lead anywhere"
+    if found.st_uid != os.geteuid():
+        return f"which belongs to user {found.st_uid}"
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return f"which other users can write (mode {stat.S_IMODE(found.st_mode):o})"
+    return None

@@ -2,7 +2,9 @@
 
 import fcntl
 import os
-from contextlib import suppress
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,8 +45,9 @@ class Lock:
 def lock_directory(directory: Path) -> Lock:
     """Create `directory` (0700) if missing and lock it for this process.
 
-    Raises AlreadyRunning if another process holds it, and OutsideError if it can't be created,
-    written or locked (full, read-only, no permission).
+    Raises AlreadyRunning if another process holds it, UsageError if it is a symbolic link or
+    another user owns it or can write there, and OutsideError if it can't be created, written or
+    locked (full, read-only, no permission).
     """
     try:
         return Lock(directory, _locked(directory))
@@ -53,8 +56,10 @@ def lock_directory(directory: Path) -> Lock:
 
 
 def _locked(directory: Path) -> int:
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with suppress(FileExistsError):  # what is there instead is told when it is opened
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with _own(directory) as own:
+        descriptor = os.open("lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=own)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -69,3 +74,31 @@ def _locked(directory: Path) -> int:
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor
+
+
+@contextmanager
+def _own(directory: Path) -> Iterator[int]:
+    """Yield a descriptor of `directory` once it is seen that nobody else can put files there."""
+    if directory.is_symlink():
+        raise UsageError(
+            f"{directory} is a symbolic link, which may lead anywhere: name the directory itself"
+        )
+    # O_NOFOLLOW for the link that takes its place between the look and the opening.
+    flags = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(directory, flags)
+    try:
+        found = os.fstat(descriptor)
+        mend = "or give this manager another directory"
+        if found.st_uid != os.geteuid():
+            raise UsageError(
+                f"{directory} belongs to user {found.st_uid}, and this is user {os.geteuid()}:"
+                f" chown {os.geteuid()} {directory}, {mend}"
+            )
+        if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise UsageError(
+                f"{directory} can be written by other users (mode"
+                f" {stat.S_IMODE(found.st_mode):o}): chmod go-w {directory}, {mend}"
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)

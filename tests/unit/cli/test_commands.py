@@ -205,6 +205,20 @@ def test_without_a_manager_commands_say_how_to_start_one(cli: Cli, config: str) 
     assert err.endswith(f"/run/api.sock; start one with: stream-manager run {config}\n")
 
 
+def test_a_socket_of_another_user_is_not_asked(
+    cli: Cli, running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever listens there could show anything and take every command; root may look anywhere."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert cli("status", "--config", running.config)[0] == 0
+    owned_by_4711 = os.stat_result((0, 0, 0, 0, 4711, 0, 0, 0, 0, 0))
+    monkeypatch.setattr(os, "geteuid", lambda: 4712)
+    monkeypatch.setattr(Path, "lstat", lambda _: owned_by_4711)
+    code, out, err = cli("stop", "car-park", "--config", running.config)
+    assert (code, out, running.manager.commands) == (2, "", [])
+    assert "/run/api.sock belongs to user 4711, and this is user 4712: " in err
+
+
 def test_the_default_manager_is_sought_in_the_default_place(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

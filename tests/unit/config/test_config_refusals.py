@@ -138,9 +138,25 @@ def test_directories_that_cannot_be_used_are_named(
     assert (state.line, state.key) == (2, "manager.state_dir")
     assert state.found == f"{tmp_path}/state, but {tmp_path}/state is no directory"
     assert (run.line, run.key) == (3, "manager.runtime_dir")
-    assert run.found == f"{tmp_path}/run, which every user can write"
+    assert run.found == f"{tmp_path}/run, which other users can write (mode 777)"
     assert (recordings.line, recordings.key) == (6, "volumes.main.path")
     assert recordings.found == f"{tmp_path}/recordings, but {tmp_path} can't be written"
+
+
+def test_directories_that_are_not_ours_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the lock would refuse at the start is told by `check` already."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "state")
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    state, run = _findings(tmp_path, HEAD)
+    assert (state.line, state.key) == (2, "manager.state_dir")
+    assert state.found == f"{tmp_path}/state, which belongs to user {owner}"
+    assert (run.line, run.key) == (3, "manager.runtime_dir")
+    assert run.found == f"{tmp_path}/run, a symbolic link, which may lead anywhere"
+    assert f"a directory of user {owner + 1} " in run.expected
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_manager.errors import OutsideError
+from stream_manager.errors import OutsideError, UsageError
 from stream_manager.store import (
     AlreadyRunning,
     Entry,
@@ -288,3 +288,25 @@ def test_a_lock_without_a_pid_still_refuses(tmp_path: Path) -> None:
     lock.release()
     lock.release()
     lock_directory(tmp_path).release()
+
+
+def test_a_directory_that_others_rule_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither a link nor a directory that others own or can write is taken, or touched."""
+    (tmp_path / "real").mkdir(mode=0o700)
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o770)
+    with pytest.raises(UsageError, match="/link is a symbolic link"):
+        lock_directory(tmp_path / "link")
+    with pytest.raises(UsageError, match="/dangling is a symbolic link"):
+        lock_directory(tmp_path / "dangling")
+    with pytest.raises(UsageError, match=r"/shared can be written .*mode 770.*: chmod go-w /"):
+        lock_directory(tmp_path / "shared")
+    owner = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    with pytest.raises(UsageError, match=rf"/real belongs to user {owner}.*: chown {owner + 1} /"):
+        lock_directory(tmp_path / "real")
+    assert [*(tmp_path / "real").iterdir(), *(tmp_path / "shared").iterdir()] == []

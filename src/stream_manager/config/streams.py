@@ -14,8 +14,14 @@ from stream_manager.config.policies import policy_of
 from stream_manager.config.report import Report, shown
 from stream_manager.config.settings import StreamSettings, Volume
 from stream_manager.config.tables import RecordTable, RecoveryTable, StreamTable
+from stream_manager.pipelines.messages import MAX_PACKET_BYTES, Spawn, StartSource, encode
 from stream_manager.pipelines.spec import RecordSpec, RtspSource, StreamSpec
 from stream_manager.recovery.policy import RecoveryPolicy
+
+# What messages hold beside the stream's own values, as long as it can become.
+_LONGEST_PATH = "/" * 4096
+_LONGEST_INSTANCE = "f" * 16
+_LAST_EPOCH = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +48,14 @@ class StreamReader:
         if not table.id or source is None or policy is None:
             return None
         spec = StreamSpec(id=table.id, source=source.source, record=record, secrets=source.secrets)
+        if (size_bytes := _largest_packet_bytes(spec)) > MAX_PACKET_BYTES:
+            key = "pipeline" if table.source is None else "source"
+            self.report.error(
+                (*path, key),
+                f"{size_bytes} bytes as its worker is sent them",
+                f"at most {MAX_PACKET_BYTES}",
+            )
+            return None
         return StreamSettings(
             spec=spec,
             policy=policy,
@@ -114,6 +128,20 @@ class StreamReader:
         return RecordSpec(
             directory=str(volume.path), segment_s=table.segment, container=table.container
         )
+
+
+def _largest_packet_bytes(spec: StreamSpec) -> int:
+    """Return the length of the longest message that holds the stream's source or its secrets."""
+    start = StartSource(epoch=_LAST_EPOCH, source=spec.source)
+    spawn = Spawn(
+        stream=spec.id,
+        instance=_LONGEST_INSTANCE,
+        epoch=_LAST_EPOCH,
+        socket_path=_LONGEST_PATH,
+        log_path=_LONGEST_PATH,
+        secrets=spec.secrets,
+    )
+    return max(len(encode(start)), len(encode(spawn)))
 
 
 def _digest(spec: StreamSpec, policy: RecoveryPolicy, stall_after_s: float | None) -> str:

@@ -248,3 +248,19 @@ def test_check_renders_errors_as_compilers_do(tmp_path: Path) -> None:
         'expected a duration with a unit, like "30s"'
     )
     assert summary == f"{file}: 1 error"
+
+
+def test_a_stream_that_no_message_holds_is_refused(tmp_path: Path) -> None:
+    """A pipeline, or a value in all the forms that are scrubbed, may be too long for a packet."""
+    limit = 65536
+    fits = HEAD.replace('source = "test:"', f'pipeline = "{"a" * (limit - 200)}"')
+    (tmp_path / "cameras.toml").write_text(fits)
+    assert load(tmp_path / "cameras.toml", {}).streams
+    (error,) = _findings(tmp_path, HEAD.replace('source = "test:"', f'pipeline = "{"a" * limit}"'))
+    assert (error.line, error.key) == (9, "streams.front-door.pipeline")
+    (found, words) = error.found.split(" ", 1)
+    assert int(found) > limit
+    assert (words, error.expected) == ("bytes as its worker is sent them", f"at most {limit}")
+    (tmp_path / "secret").write_text("a b" * 9000)
+    (error,) = _findings(tmp_path, HEAD.replace("test:", "rtsp://camera/${file:secret}"))
+    assert (error.line, error.key) == (9, "streams.front-door.source")

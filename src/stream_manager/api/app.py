@@ -31,15 +31,6 @@ def create_app(service: Service) -> FastAPI:
     app.state.closing = asyncio.Event()
     app.add_middleware(Guard)
 
-    def known(stream: Stream) -> str:
-        streams = service.stream_ids()
-        if stream not in streams:
-            there = ", ".join(streams) or "none"
-            raise HTTPException(
-                status.HTTP_404_NOT_FOUND, f'no stream "{stream}"; there are: {there}'
-            )
-        return stream
-
     @app.get(f"{PREFIX}/status")
     async def read_status() -> Status:
         return Status.model_validate(service.status())
@@ -51,6 +42,13 @@ def create_app(service: Service) -> FastAPI:
         limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE)] = 100,
         wait_s: Annotated[float, Query(ge=0, le=LONGEST_POLL_S)] = 0.0,
     ) -> list[dict[str, object]]:
+        # A stream that is no longer configured keeps its history.
+        if (
+            stream is not None
+            and stream not in service.stream_ids()
+            and not await service.journal(stream, None, 1, 0.0)
+        ):
+            raise _unknown(stream, service)
         reading = asyncio.ensure_future(service.journal(stream, after, limit, wait_s))
         closing = asyncio.ensure_future(app.state.closing.wait())
         try:
@@ -59,14 +57,15 @@ def create_app(service: Service) -> FastAPI:
         finally:
             reading.cancel()
             closing.cancel()
+            await asyncio.gather(reading, closing, return_exceptions=True)
 
     @app.get(f"{PREFIX}/streams/{{stream}}/explain")
     async def explain(stream: Stream) -> list[str]:
-        return service.explain(known(stream))
+        return service.explain(_known(stream, service))
 
     @app.post(f"{PREFIX}/streams/{{stream}}/{{verb}}", status_code=status.HTTP_202_ACCEPTED)
     async def command(stream: Stream, verb: Verb) -> dict[str, str]:
-        await service.command(known(stream), verb)
+        await service.command(_known(stream, service), verb)
         return {"stream": stream, "accepted": verb}
 
     @app.post(f"{PREFIX}/shutdown", status_code=status.HTTP_202_ACCEPTED)
@@ -79,3 +78,14 @@ def create_app(service: Service) -> FastAPI:
         return JSONResponse({"detail": str(error)}, status.HTTP_409_CONFLICT)
 
     return app
+
+
+def _known(stream: str, service: Service) -> str:
+    if stream not in service.stream_ids():
+        raise _unknown(stream, service)
+    return stream
+
+
+def _unknown(stream: str, service: Service) -> HTTPException:
+    there = ", ".join(service.stream_ids()) or "none"
+    return HTTPException(status.HTTP_404_NOT_FOUND, f'no stream "{stream}"; there are: {there}')

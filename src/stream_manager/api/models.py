@@ -39,7 +39,11 @@ class LastFault(BaseModel):
 
 
 class MediaStatus(BaseModel):
-    """What the source has brought in this epoch; `fps` counts video frames."""
+    """What the source has brought, over all its runs since the manager's start.
+
+    `frames` counts those of video. `fps` and `bitrate_bps` are of the newest two seconds, 0 when
+    nothing fresh has come.
+    """
 
     model_config = ConfigDict(extra="allow")
 

@@ -19,7 +19,7 @@ from stream_manager.cli.client import (
     settings,
 )
 from stream_manager.cli.words import plain
-from stream_manager.errors import OutsideError
+from stream_manager.errors import OutsideError, UsageError
 
 POLL_S = 25.0
 
@@ -70,10 +70,14 @@ def _newest(stream: str | None, limit: int, config: Path | None, url: str | None
             raise OutsideError(
                 f"{error}, or read a stopped one's journal with --config CONFIG.toml"
             ) from error
-    from stream_manager.store import read_journal
+    from stream_manager.store import read_journal, read_streams
 
     state_dir = settings(config).state_dir
-    return [entry.to_json() for entry in read_journal(state_dir, stream=stream, limit=limit)]
+    saved = read_journal(state_dir, stream=stream, limit=limit)
+    if stream is not None and not saved:
+        there = ", ".join(read_streams(state_dir)) or "none"
+        raise UsageError(f'the journal has no entry of "{stream}"; it has entries of: {there}')
+    return [entry.to_json() for entry in saved]
 
 
 def _print_all(entries: list[Entry], *, as_json: bool) -> None:

@@ -1,6 +1,6 @@
 """What outlives the manager. Read lock, rows, schema, journal, state, writer, then store."""
 
-from stream_manager.store.journal import Entry, read_journal
+from stream_manager.store.journal import Entry, read_journal, read_streams
 from stream_manager.store.lock import AlreadyRunning, Lock, lock_directory
 from stream_manager.store.schema import NewerSchema
 from stream_manager.store.state import OutageRow, Totals, WorkerRow
@@ -19,4 +19,5 @@ __all__ = [
     "WorkerRow",
     "lock_directory",
     "read_journal",
+    "read_streams",
 ]

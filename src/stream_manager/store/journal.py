@@ -3,7 +3,7 @@
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -163,10 +163,20 @@ def read_journal(
 
     Raises OutsideError if there is none or it can't be read.
     """
+    return _read(state_dir, Query(stream, after, limit).read)
+
+
+def read_streams(state_dir: Path) -> list[str]:
+    """Return the streams that a journal has entries of, by name; raises as read_journal() does."""
+    names = "SELECT DISTINCT stream FROM journal ORDER BY stream"
+    return _read(state_dir, lambda connection: [name for (name,) in connection.execute(names)])
+
+
+def _read(state_dir: Path, query: Callable[[sqlite3.Connection], schema.Answer]) -> schema.Answer:
     path = state_dir / schema.NAME
     if not path.exists():
         raise OutsideError(f"no journal at {path}: no manager has run with this state_dir")
     try:
-        return schema.read(path, Query(stream, after, limit).read)
+        return schema.read(path, query)
     except sqlite3.Error as error:
         raise OutsideError(f"the journal {path} can't be read: {error}") from error

@@ -100,6 +100,8 @@ class Manager:
     ) -> list[Entry]:
         """Have one entry, and wait for ever for the next."""
         self.asked.append((stream, after, limit, wait_s))
+        if stream not in (None, ENTRY.stream, "removed"):
+            return []
         if after == ENTRY.seq:
             self.polled.set()
             await asyncio.Event().wait()
@@ -200,6 +202,19 @@ def test_the_journal_is_asked_for_as_the_client_says(ask: Ask) -> None:
     assert manager.asked == [("front-door", 4, 7, 2.5)]
     assert answer.json() == [ENTRY.to_json()]
     assert answer.json()[0]["at"] == "2026-01-31T00:00:00.000000Z"
+
+
+def test_the_journal_of_an_unknown_stream_is_no_empty_journal(ask: Ask) -> None:
+    """A typing error is told at once; a new stream and one that is gone have their journals."""
+
+    async def script(client: httpx.AsyncClient) -> None:
+        answer = await client.get("/api/v1/journal?stream=x&after=5&wait_s=25")
+        assert answer.status_code == 404
+        assert answer.json() == {"detail": 'no stream "x"; there are: front-door, car-park'}
+        assert (await client.get("/api/v1/journal?stream=car-park")).json() == []
+        assert (await client.get("/api/v1/journal?stream=removed")).json() == [ENTRY.to_json()]
+
+    ask(Manager(), script)
 
 
 @pytest.mark.parametrize("query", ["wait_s=26", "limit=0", "limit=1001", "after=-1", "after=x"])

@@ -262,6 +262,10 @@ def test_journal_of_a_running_manager(cli: Cli, running: Running) -> None:
     assert [entry["seq"] for entry in json.loads(out)] == [1, 2, 3]
     assert json.loads(out)[0] == make_entry(1).to_json()
     assert cli("journal", "car-park", "--config", running.config) == (0, "", "")
+    for more in ((), ("--follow",)):
+        code, out, err = cli("journal", "x", "--config", running.config, *more)
+        assert (code, out) == (2, "")
+        assert err == 'no stream "x"; there are: front-door, car-park\n'
 
 
 def test_journal_without_a_manager_reads_the_store(cli: Cli, config: str, tmp_path: Path) -> None:
@@ -274,6 +278,10 @@ def test_journal_without_a_manager_reads_the_store(cli: Cli, config: str, tmp_pa
     code, out, err = cli("journal", "--config", config)
     assert (code, err) == (0, "")
     assert out.endswith("connection refused [network] (written late)\n")
+    assert cli("journal", "front-door", "--config", config) == (0, out, "")
+    code, out, err = cli("journal", "x", "--config", config)
+    assert (code, out) == (2, "")
+    assert err == 'the journal has no entry of "x"; it has entries of: front-door\n'
 
 
 def test_journal_without_manager_and_configuration_asks_for_one(

@@ -37,6 +37,8 @@ def set_up_logs(*, as_json: bool) -> None:
     # At INFO they tell of their own comings and goings, which is nothing to an operator.
     for library in ("uvicorn", "asyncio"):
         logging.getLogger(library).setLevel(logging.WARNING)
+    # It warns of each request that is not HTTP, and any port scanner sends hundreds.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

@@ -1,11 +1,14 @@
 """`stream-manager shutdown`: stops manager and workers."""
 
-import time
+from typing import TYPE_CHECKING
 
 import typer
 
 from stream_manager.cli.client import Client, ConfigOption, NoManager, UrlOption, connect
 from stream_manager.errors import OutsideError
+
+if TYPE_CHECKING:
+    from stream_manager.clock import Clock
 
 GONE_WITHIN_S = 10.0
 LOOK_EVERY_S = 0.1
@@ -16,14 +19,24 @@ def shutdown(config: ConfigOption = None, url: UrlOption = None) -> None:
 
     Returns when they are gone.
     """
+    import asyncio
+
+    from stream_manager.clock import SystemClock
+
     with connect(config, url) as client:
         client.post("shutdown")
-        for _ in range(round(GONE_WITHIN_S / LOOK_EVERY_S)):
-            if not _answers(client):
-                typer.echo("the manager has stopped")
-                return
-            time.sleep(LOOK_EVERY_S)
-    raise OutsideError(f"the manager still answers after {GONE_WITHIN_S:g} s; look into its log")
+        asyncio.run(_until_gone(client, SystemClock()))
+    typer.echo("the manager has stopped")
+
+
+async def _until_gone(client: Client, clock: "Clock") -> None:
+    deadline_s = clock.monotonic_s() + GONE_WITHIN_S
+    while _answers(client):
+        if clock.monotonic_s() > deadline_s:
+            raise OutsideError(
+                f"the manager still answers after {GONE_WITHIN_S:g} s; look into its log"
+            )
+        await clock.sleep(LOOK_EVERY_S)
 
 
 def _answers(client: Client) -> bool:

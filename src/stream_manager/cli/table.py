@@ -8,7 +8,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share, span
+from stream_manager.cli.words import (
+    ago,
+    at,
+    bit_rate,
+    in_time,
+    plain,
+    share,
+    span,
+    without_debug,
+)
 
 WIDE = 120  # columns from which on a row has room for outputs and faults
 
@@ -133,7 +142,8 @@ def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
     if fault is None:
         return Text()
     when = datetime.fromisoformat(fault["at"])
-    said = ": ".join(plain(text) for text in (fault["code"], fault["message"]) if text)
+    texts = (fault["code"], without_debug(fault["message"]))
+    said = ": ".join(plain(text) for text in texts if text)
     return Text(
         f"{fault['cause']} fault {ago(when, now)} ({at(when, now)}): {said}",
         style="dim" if over else "",

@@ -1,10 +1,14 @@
 """How times, spans and rates are put for people: in local time, with units, in few characters."""
 
+import re
 from datetime import datetime, timedelta
 
 MINUTE_S = 60
 HOUR_S = 3600
 DAY_S = 86400
+
+# What GStreamer adds for its developers: " (file.c(123): function (): /element)".
+_DEBUG = re.compile(r" \([^\s()]+\.[a-z]+\(\d+\): .*\)$", re.DOTALL)
 
 
 def span(duration_s: float) -> str:
@@ -47,6 +51,11 @@ def bit_rate(bits_per_s: float) -> str:
     if bits_per_s < 1e6:
         return f"{bits_per_s / 1e3:.0f} kbit/s"
     return f"{bits_per_s / 1e6:.1f} Mbit/s"
+
+
+def without_debug(message: str) -> str:
+    """Return a fault's message without the place in GStreamer's source that raised it."""
+    return _DEBUG.sub("", message)
 
 
 def plain(text: str) -> str:

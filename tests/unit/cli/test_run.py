@@ -81,7 +81,7 @@ def test_run_serves_the_configuration_and_logs_to_stderr(
         served.append((configuration, reload))
         structlog.get_logger().info("started", streams=0)
         logging.getLogger("somebody.else").warning("odd: %s", "x")
-        logging.getLogger("uvicorn.error").info("chatter")
+        logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
         return 1
 
     monkeypatch.setitem(sys.modules, "stream_manager.streams", SimpleNamespace(serve=serve))

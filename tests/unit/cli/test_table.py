@@ -89,6 +89,20 @@ def drawn(status: dict[str, Any], width: int) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
+def test_a_fault_is_shown_without_its_place_in_gstreamer() -> None:
+    """What helps a person stays, also in parentheses; what helps GStreamer's developers goes."""
+    place = "../gst/gstbasesrc.c(3187): gst_base_src_loop (): /GstPipeline:p/GstFileSrc:f"
+    for message, expected in (
+        (f"Internal data stream error. ({place})", "Internal data stream error."),
+        ("It failed. (system error: No space left)", "It failed. (system error: No space left)"),
+        ("It failed (9).", "It failed (9)."),
+    ):
+        last = fault("2026-01-31T11:59:46Z", "media", "x", message)
+        lines = drawn(make_status({**DOWN, "last_fault": last}), 200)
+        assert f"media fault 14 s ago (12:59:46): x: {expected}" in lines[-2]
+        assert lines[-2].endswith(expected)
+
+
 def test_a_narrow_terminal_gets_the_essentials_in_rows_and_the_rest_below() -> None:
     """At 80 columns every stream has one row, and its story stands under the table."""
     assert drawn(ALL, 80) == [

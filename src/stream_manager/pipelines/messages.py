@@ -6,18 +6,22 @@ A *part* is what a worker runs by itself: "source" or an output's name ("record"
 its own epochs; a fact about an older epoch changes nothing.
 """
 
+from typing import ClassVar
+
 import msgspec
 from msgspec import Struct
 
-from stream_manager.pipelines.spec import RecordSpec, Source
+from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
 
 VERSION = 1
 MAX_PACKET_BYTES = 65536
 
 
 # Manager -> fork server, and its answers.
-class Spawn(Struct, frozen=True, kw_only=True, tag=True):
+class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+
+    hidden: ClassVar = frozenset({"secrets"})
 
     stream: str
     instance: str
@@ -202,3 +206,4 @@ ToWorker = StartSource | StartRecord | StopPart | Quit
 FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentClosed
 
 encode = msgspec.msgpack.Encoder().encode
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

@@ -4,15 +4,31 @@ Secrets stand in `RtspSource.user` and `.password` (never in a URL, a title or a
 and once more in `StreamSpec.secrets`, so that every text that leaves a worker is scrubbed of them.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from msgspec import Struct
 
 Container = Literal["auto", "ts", "mkv", "mp4"]
 
 
-class RtspSource(Struct, frozen=True, kw_only=True, tag="rtsp"):
+class Discreet(Struct, frozen=True):
+    """A value that may be printed: its repr leaves out the fields that are `hidden`."""
+
+    hidden: ClassVar[frozenset[str]]
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        names = (name for name in self.__struct_fields__ if name not in self.hidden)
+        return [(name, getattr(self, name)) for name in names]
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.__rich_repr__())
+        return f"{type(self).__name__}({shown})"
+
+
+class RtspSource(Discreet, frozen=True, kw_only=True, tag="rtsp"):
     """A camera. `url` holds no user information; `latency_ms` is the jitter buffer's length."""
+
+    hidden: ClassVar = frozenset({"url", "user", "password"})  # a query may hold a token
 
     url: str
     user: str | None = None
@@ -21,8 +37,10 @@ class RtspSource(Struct, frozen=True, kw_only=True, tag="rtsp"):
     latency_ms: int = 200
 
 
-class FileSource(Struct, frozen=True, kw_only=True, tag="file"):
+class FileSource(Discreet, frozen=True, kw_only=True, tag="file"):
     """A media file, looped for ever in real time. `path` is absolute."""
+
+    hidden: ClassVar = frozenset({"path"})  # as anything that a placeholder can stand in
 
     path: str
 
@@ -31,8 +49,10 @@ class TestSource(Struct, frozen=True, kw_only=True, tag="test"):
     """A generated picture and tone."""
 
 
-class PipelineSource(Struct, frozen=True, kw_only=True, tag="pipeline"):
+class PipelineSource(Discreet, frozen=True, kw_only=True, tag="pipeline"):
     """Any GStreamer bin description; each of its unlinked source pads becomes a track."""
+
+    hidden: ClassVar = frozenset({"description"})
 
     description: str
 
@@ -51,8 +71,10 @@ class RecordSpec(Struct, frozen=True, kw_only=True):
     container: Container = "auto"
 
 
-class StreamSpec(Struct, frozen=True, kw_only=True):
+class StreamSpec(Discreet, frozen=True, kw_only=True):
     """One stream as configured. `secrets` are the values to scrub from every text."""
+
+    hidden: ClassVar = frozenset({"secrets"})
 
     id: str
     source: Source

@@ -11,7 +11,7 @@ from stream_manager.pipelines.gst import GLib, Gst
 
 _USER_INFO = re.compile(r"//[^/@\s]+@")
 _RTSP_STATUS = re.compile(r"Error \((\d{3})\)")
-_SYSTEM_ERROR = re.compile(r"system error: (.+)")
+_SYSTEM_ERROR = re.compile(r"(?:system error|file descriptor(?: \d+)?): (.+)")
 _ERRNO_BY_TEXT = {os.strerror(number): name for number, name in errno.errorcode.items()}
 _OPEN_READ_WRITE = "gst-resource-error:7"
 
@@ -59,8 +59,13 @@ def origin_of(message: Gst.Message) -> str:
     return "source"
 
 
-def code_of(error: GLib.Error) -> str:
-    """Return for example "gst-resource-error:9"."""
+def code_of(error: GLib.Error, debug: str | None = None) -> str:
+    """Return the name of the errno that is told, else for example "gst-resource-error:9"."""
+    if error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT):
+        return "ENOSPC"
+    system_error = _SYSTEM_ERROR.search(debug or "")
+    if system_error and (name := _ERRNO_BY_TEXT.get(system_error[1].strip(" ."))):
+        return name
     domain = str(error.domain)  # PyGObject gives the quark's text
     return f"{domain.removesuffix('-quark').replace('_', '-')}:{error.code}"
 
@@ -81,11 +86,9 @@ def _reading(
     message: Gst.Message, error: GLib.Error, debug: str | None, details: Gst.Structure | None
 ) -> Reading:
     origin = origin_of(message)
-    code = code_of(error)
+    code = code_of(error, debug)
     # A 503 on SETUP and errors of files leave their number in the debug text alone (measured).
     status = _status(details) or _status_in(debug)
-    if system_error := _SYSTEM_ERROR.search(debug or ""):
-        code = _ERRNO_BY_TEXT.get(system_error[1].strip(), code)
     last_line = (debug or "").strip().rpartition("\n")[2]
     text = f"{error.message} ({last_line})" if last_line else error.message
     return Reading(origin=origin, code=code, status=status, text=text)

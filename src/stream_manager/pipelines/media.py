@@ -78,8 +78,10 @@ class PolledMeter:
         now_s = time.monotonic()
         gap_s = 0.0
         if new:
-            gap_s = now_s - (self._last_s or now_s)
-            self._first_s = self._first_s or now_s
+            if self._last_s is None:
+                self._first_s = now_s
+            else:
+                gap_s = now_s - self._last_s
             self._last_s = now_s
         return TrackProgress(
             name=self.name,

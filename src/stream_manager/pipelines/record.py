@@ -9,7 +9,6 @@ on the recorder's own helper thread; the public methods are for the main thread 
 """
 
 import errno
-import os
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gi.repository import GLib, Gst
 
-from stream_manager.pipelines import containers
+from stream_manager.pipelines import containers, faults
 from stream_manager.pipelines.disk_thread import DiskThread
 from stream_manager.pipelines.messages import (
     FromWorker,
@@ -27,7 +26,6 @@ from stream_manager.pipelines.messages import (
     PartGone,
     PartStarted,
     SegmentClosed,
-    Track,
 )
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.spec import RecordSpec
@@ -41,15 +39,6 @@ if TYPE_CHECKING:
 PART: Final = "record"
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
-
-_STORAGE_ERRNOS: Final = (
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EROFS,
-    errno.EIO,
-    errno.EACCES,
-    errno.ENOENT,
-)
 
 abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
 
@@ -126,7 +115,7 @@ class Recorder:
             for track in self._tracks:
                 self._add(track)
         except GLib.Error as error:
-            self._fail("record", _code(error, ""), error.message)
+            self._fail("record", faults.code_of(error), error.message)
             return
         bus = self._pipeline.get_bus()
         bus.add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
@@ -138,11 +127,8 @@ class Recorder:
         for tap in self._taps:
             tap.open()
         self._timers["watch"] = GLib.timeout_add(_WATCH_MS, self._on_watch)
-        tracks = tuple(
-            Track(name=t.name, kind=t.kind, codec=t.codec, caps=t.caps.to_string())
-            for t in self._tracks
-        )
-        self._report(PartStarted(part=PART, epoch=self._epoch, tracks=tracks))
+        described = tuple(track.described() for track in self._tracks)
+        self._report(PartStarted(part=PART, epoch=self._epoch, tracks=described))
 
     def stop(self, grace_s: float, on_gone: Callable[[], None] | None = None) -> None:
         """Finish the files and tear down, within `grace_s`; reports PartGone, then `on_gone`.
@@ -168,7 +154,8 @@ class Recorder:
         if self._closed_bytes + open_bytes > self._bytes:
             self._bytes = self._closed_bytes + open_bytes
             self._last_s = time.monotonic()
-            self._first_s = self._first_s or self._last_s
+            if self._first_s is None:
+                self._first_s = self._last_s
         return OutputProgress(
             part=PART,
             epoch=self._epoch,
@@ -215,17 +202,13 @@ class Recorder:
         GLib.idle_add(self._fail, "open", code, str(error))
 
     def _on_message(self, _bus: Gst.Bus, message: Gst.Message) -> bool:
-        if message.type == Gst.MessageType.ERROR:
-            error, debug = message.parse_error()
-            element = message.src
+        reading = faults.read(message)
+        if reading is not None:
             self._flows = False
             self._writer.fail()
-            path = next(
-                (str(s.path) for s in self._writer.open_segments if s.owns(element)), self._path
-            )
-            factory = element.get_factory() if isinstance(element, Gst.Element) else None
-            origin = (factory and factory.get_name()) or PART
-            self._fail(origin, _code(error, debug or ""), f"{path}: {error.message} ({debug})")
+            segments = self._writer.open_segments
+            path = next((str(s.path) for s in segments if s.owns(message.src)), self._path)
+            self._fail(reading.origin, reading.code, f"{path}: {reading.text}")
         return GLib.SOURCE_CONTINUE
 
     def _fail(self, origin: str, code: str, text: str) -> None:
@@ -317,14 +300,3 @@ class Recorder:
         self._report(fact)
         if self._on_gone is not None:
             self._on_gone()
-
-
-def _code(error: GLib.Error, debug: str) -> str:
-    """Return the errno's name where GStreamer tells it, else domain and code."""
-    if error.matches(Gst.ResourceError.quark(), Gst.ResourceError.NO_SPACE_LEFT):
-        return "ENOSPC"
-    for number in _STORAGE_ERRNOS:
-        if os.strerror(number) in debug:
-            return errno.errorcode[number]
-    domain = str(error.domain)  # the stubs take it for a number
-    return f"{domain.removesuffix('-quark')}:{error.code}"

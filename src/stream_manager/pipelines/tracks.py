@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from stream_manager.pipelines.gst import Gst
+from stream_manager.pipelines.messages import Track
 
 Kind = Literal["video", "audio"]
 
@@ -21,3 +22,7 @@ class SourceTrack:
     codec: str
     caps: Gst.Caps
     tee: Gst.Element
+
+    def described(self) -> Track:
+        """Return what the manager is told of it."""
+        return Track(name=self.name, kind=self.kind, codec=self.codec, caps=self.caps.to_string())

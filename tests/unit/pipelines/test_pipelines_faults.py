@@ -37,6 +37,21 @@ def test_a_system_error_becomes_its_errno() -> None:
     assert (reading.origin, reading.code) == ("filesink", "ENOSPC")
 
 
+@pytest.mark.parametrize(
+    ("number", "debug", "code"),
+    [
+        (10, "Error while writing to file descriptor 7: Input/output error", "EIO"),
+        (10, "Error while writing to file descriptor 7: Nobody knows", "gst-resource-error:10"),
+        (14, "", "ENOSPC"),
+    ],
+)
+def test_what_a_disk_answers_becomes_its_errno(number: int, debug: str, code: str) -> None:
+    """A recording's sink tells its errno in words of its own, and a full disk by its code."""
+    reading = faults.read(error(Gst.ResourceError.quark(), number, debug, factory="fdsink"))
+    assert reading is not None
+    assert (reading.origin, reading.code) == ("fdsink", code)
+
+
 def test_only_the_warning_of_a_lost_connection_is_a_fault() -> None:
     """Of warnings rtspsrc's RESOURCE 9 alone tells of a failure; an end of stream is not read."""
     element = Gst.ElementFactory.make("rtspsrc")

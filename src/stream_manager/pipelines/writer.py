@@ -15,42 +15,18 @@ its first buffer that belongs to the new segment's time. The rules:
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from gi.repository import Gst
 
+from stream_manager.pipelines.feed import Feed
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
 JUMP_NS = 1_000_000_000  # a step this far from the expected time is a jump, not a stutter
 LEAD_NS = 5_000_000_000  # after a jump, a follower further ahead than this has not jumped yet
 SILENT_S = 1.0  # a follower without data for this long leaves its file
-LENGTH_MAX_NS = 10_000_000_000  # a pause is not a picture's length
 OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the present one goes on
-
-
-@dataclass(slots=True, kw_only=True)
-class _Feed:
-    """One track on its way to the files; `pad` is its last before a muxer.
-
-    `segment` is where it stands in the chain. Its own streaming thread alone moves it, or
-    another that holds the pad blocked; the leader's thread places it while it stands nowhere.
-    """
-
-    track: SourceTrack
-    pad: Gst.Pad
-    time: Gst.Segment = field(default_factory=Gst.Segment)
-    segment: Segment | None = None
-    inside: bool = False
-    caps: Gst.Caps | None = None
-    at_ns: int = 0
-    length_ns: int = 0
-    taken_s: float = 0.0
-    silent: bool = False
-    ended: bool = False
-    hold: int = 0  # the probe that keeps a follower waiting for a segment
-    probes: tuple[int, ...] = ()
 
 
 class Create(Protocol):
@@ -88,8 +64,8 @@ class SegmentWriter:
         self._on_error = on_error
         self._on_finished = on_finished
         self._on_drained = on_drained
-        self._leader: _Feed | None = None
-        self._followers: list[_Feed] = []
+        self._leader: Feed | None = None
+        self._followers: list[Feed] = []
         self._open: dict[int, Segment] = {}
         self._latest: Segment | None = None
         self._cut_wanted = False
@@ -99,7 +75,7 @@ class SegmentWriter:
 
     def add(self, track: SourceTrack, pad: Gst.Pad) -> None:
         """Take over a track at `pad`, before the pipeline plays. The first video leads."""
-        feed = _Feed(track=track, pad=pad)
+        feed = Feed(track=track, pad=pad)
         if track.kind == "video" and self._leader is None:
             self._leader = feed
             on_buffer = self._on_leading_buffer
@@ -157,7 +133,7 @@ class SegmentWriter:
                     feed.pad.remove_probe(probe)
 
     def _release(
-        self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: _Feed, thread: int
+        self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: Feed, thread: int
     ) -> Gst.PadProbeReturn:
         if threading.get_ident() == thread:
             self._hold(feed)
@@ -167,33 +143,33 @@ class SegmentWriter:
                 self._latest.leave(feed.track.name, feed.pad)
         return Gst.PadProbeReturn.REMOVE
 
-    def _hold(self, feed: _Feed) -> None:
+    def _hold(self, feed: Feed) -> None:
         if self._holds and not feed.hold:
             kind = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
             feed.hold = feed.pad.add_probe(kind, self._on_held, feed)
 
-    def _free(self, feed: _Feed) -> None:
+    def _free(self, feed: Feed) -> None:
         hold, feed.hold = feed.hold, 0
         if hold:
             feed.pad.remove_probe(hold)
 
-    def _on_held(self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: _Feed) -> Gst.PadProbeReturn:
+    def _on_held(self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: Feed) -> Gst.PadProbeReturn:
         feed.silent = False
         if feed.segment is None:
             self._cut_wanted = True
         return Gst.PadProbeReturn.OK
 
-    def _feeds(self) -> tuple[_Feed, ...]:
+    def _feeds(self) -> tuple[Feed, ...]:
         leader = () if self._leader is None else (self._leader,)
         return (*leader, *self._followers)
 
     def _on_leading_buffer(
-        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
+        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: Feed
     ) -> Gst.PadProbeReturn:
         buffer = info.get_buffer()
         assert buffer is not None
         before_ns = feed.at_ns
-        at_ns = _advance(feed, buffer)
+        at_ns = feed.advance(buffer)
         if self._failed:
             return self._give_up(feed)
         if feed.segment is not None:
@@ -214,13 +190,13 @@ class SegmentWriter:
         feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
         return Gst.PadProbeReturn.OK
 
-    def _cut_is_due(self, leader: _Feed) -> bool:
+    def _cut_is_due(self, leader: Feed) -> bool:
         present = leader.segment
         if present is None or self._cut_wanted:
             return True
         return leader.at_ns - present.begin_ns >= self._segment_ns and len(self._open) < OPEN_MAX
 
-    def _cut(self, leader: _Feed) -> None:
+    def _cut(self, leader: Feed) -> None:
         """Begin a segment at the leader's buffer, with every track that is heard."""
         segment = self._create(self._sequence, leader.at_ns, after_jump=self._jumped_back)
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
@@ -245,7 +221,7 @@ class SegmentWriter:
         )
 
     def _on_following_buffer(
-        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed
+        self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: Feed
     ) -> Gst.PadProbeReturn:
         segment = feed.segment
         if (
@@ -257,7 +233,7 @@ class SegmentWriter:
             return Gst.PadProbeReturn.OK
         buffer = info.get_buffer()
         assert buffer is not None
-        _advance(feed, buffer)
+        feed.advance(buffer)
         if self._failed:
             return self._give_up(feed)
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
@@ -267,7 +243,7 @@ class SegmentWriter:
         feed.taken_s = time.monotonic()
         return Gst.PadProbeReturn.OK
 
-    def _follow(self, feed: _Feed) -> None:
+    def _follow(self, feed: Feed) -> None:
         """Walk the chain to the segment of the feed's time, and enter it when that has come."""
         segment = feed.segment
         if segment is None:
@@ -287,13 +263,13 @@ class SegmentWriter:
             feed.segment = None
             self._hold(feed)
 
-    def _in_step(self, feed: _Feed) -> bool:
+    def _in_step(self, feed: Feed) -> bool:
         segment = feed.segment
         if segment is None or not segment.after_jump or self._leader is None:
             return True
         return segment.begin_ns <= feed.at_ns <= self._leader.at_ns + LEAD_NS
 
-    def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: _Feed) -> Gst.PadProbeReturn:
+    def _on_event(self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: Feed) -> Gst.PadProbeReturn:
         event = info.get_event()
         assert event is not None
         if event.type is Gst.EventType.SEGMENT:
@@ -312,35 +288,17 @@ class SegmentWriter:
             return Gst.PadProbeReturn.DROP
         return Gst.PadProbeReturn.OK
 
-    def _leave(self, feed: _Feed) -> None:
+    def _leave(self, feed: Feed) -> None:
         """End the track in its segment and in those after it."""
         segment, feed.segment, feed.inside = feed.segment, None, False
         while segment is not None:
             segment.leave(feed.track.name, feed.pad)
             segment = segment.following
 
-    def _give_up(self, feed: _Feed) -> Gst.PadProbeReturn:
+    def _give_up(self, feed: Feed) -> Gst.PadProbeReturn:
         self._leave(feed)
         return Gst.PadProbeReturn.DROP
 
     def _tell_if_drained(self) -> None:
         if self.drained:
             self._on_drained()
-
-
-def _advance(feed: _Feed, buffer: Gst.Buffer) -> int:
-    """Note the buffer's running time and length in its feed; return the time, in ns.
-
-    A buffer without a time gets its forerunner's.
-    """
-    stamp_ns = buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else buffer.dts
-    at_ns = feed.at_ns
-    if stamp_ns != Gst.CLOCK_TIME_NONE:
-        running_ns = feed.time.to_running_time(Gst.Format.TIME, stamp_ns)
-        at_ns = at_ns if running_ns == Gst.CLOCK_TIME_NONE else running_ns
-    if buffer.duration != Gst.CLOCK_TIME_NONE:
-        feed.length_ns = buffer.duration
-    elif at_ns > feed.at_ns:
-        feed.length_ns = min(at_ns - feed.at_ns, LENGTH_MAX_NS)
-    feed.at_ns = at_ns
-    return at_ns

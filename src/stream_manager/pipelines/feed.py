@@ -1,0 +1,52 @@
+"""One track on its way to the files of a recording."""
+
+from dataclasses import dataclass, field
+
+from gi.repository import Gst
+
+from stream_manager.pipelines.segment import Segment
+from stream_manager.pipelines.tracks import SourceTrack
+
+LENGTH_MAX_NS = 10_000_000_000  # a pause is not a picture's length
+
+
+@dataclass(slots=True, kw_only=True)
+class Feed:
+    """A track and where it stands; `pad` is its last before a muxer.
+
+    `segment` is its place in the chain. Its own streaming thread alone moves it, or
+    another that holds the pad blocked; the leader's thread places it while it stands nowhere.
+    `at_ns` is the running time of its last buffer and `length_ns` that one's length; `taken_s`
+    says when a file last took data of it, in monotonic seconds.
+    """
+
+    track: SourceTrack
+    pad: Gst.Pad
+    time: Gst.Segment = field(default_factory=Gst.Segment)
+    segment: Segment | None = None
+    inside: bool = False
+    caps: Gst.Caps | None = None
+    at_ns: int = 0
+    length_ns: int = 0
+    taken_s: float = 0.0
+    silent: bool = False
+    ended: bool = False
+    hold: int = 0  # the probe that keeps a follower waiting for a segment
+    probes: tuple[int, ...] = ()
+
+    def advance(self, buffer: Gst.Buffer) -> int:
+        """Note the buffer's running time and length; return the time, in ns.
+
+        A buffer without a time gets its forerunner's.
+        """
+        stamp_ns = buffer.pts if buffer.pts != Gst.CLOCK_TIME_NONE else buffer.dts
+        at_ns = self.at_ns
+        if stamp_ns != Gst.CLOCK_TIME_NONE:
+            running_ns = self.time.to_running_time(Gst.Format.TIME, stamp_ns)
+            at_ns = at_ns if running_ns == Gst.CLOCK_TIME_NONE else running_ns
+        if buffer.duration != Gst.CLOCK_TIME_NONE:
+            self.length_ns = buffer.duration
+        elif at_ns > self.at_ns:
+            self.length_ns = min(at_ns - self.at_ns, LENGTH_MAX_NS)
+        self.at_ns = at_ns
+        return at_ns

@@ -225,12 +225,20 @@ def test_forkserver_keeps_statuses_for_the_next_manager(server: Server, worker: 
     assert server.exit_of(worker) == -signal.SIGKILL
 
 
+def test_forkserver_refuses_a_second_manager(server: Server) -> None:
+    """While its manager lives nobody else is served, and that one notices nothing."""
+    with server.connect() as second:
+        assert second.recv(MAX_PACKET_BYTES) == b""
+    assert server.spawn("cam").wait_for(Hello).stream == "cam"
+
+
 def test_forkserver_answers_what_it_can_not_do(server: Server) -> None:
     """A directory that is missing is told by its errno, and the server lives on."""
-    server.order("cam", server.directory / "missing")
+    server.order("cam", server.directory / "missing" / SECRET)
     answer, _ = server.answer()
     assert isinstance(answer, SpawnFailed)
     assert answer.code == "ENOENT"
+    assert SECRET not in answer.text
     assert server.spawn("cam").wait_for(Hello).stream == "cam"
 
 
@@ -386,14 +394,34 @@ def test_worker_obeys_sigterm(server: Server, worker: Worker) -> None:
     assert server.exit_of(worker) == 0
 
 
-def test_worker_keeps_facts_for_a_newer_connection(worker: Worker) -> None:
-    """A newer connection replaces the older, is greeted, and gets what comes then."""
-    newer = Worker(
-        Spawned(stream="cam", epoch=7, pid=worker.pid), os.dup(worker.pidfd), worker.path
-    )
-    newer.wait_for(Hello)
-    newer.start(TestSource())
-    newer.wait_for(PartStarted)
-    newer.stop()
-    newer.connection.close()
-    os.close(newer.pidfd)
+def test_worker_refuses_a_second_manager(worker: Worker) -> None:
+    """While its manager lives nobody else is heard or told anything."""
+    with sockets.connect(str(worker.path)) as second:
+        second.settimeout(DEADLINE_S)
+        assert second.recv(MAX_PACKET_BYTES) == b""
+    worker.start(TestSource())
+    worker.wait_for(PartStarted)
+    worker.stop()
+
+
+@pytest.mark.parametrize("packet", [b"\xc1garbage", b"\x81\xa4type\xa5Never", b"\x81\xa1\xff\x01"])
+def test_worker_parts_from_a_manager_that_talks_nonsense(
+    server: Server, worker: Worker, packet: bytes
+) -> None:
+    """What nobody understands ends the connection and stands in the log; no part has failed."""
+    worker.connection.send(packet)
+    assert not any(isinstance(fact, PartFailed) for fact in worker.facts())
+    assert server.exit_of(worker) == 0
+    assert "Traceback" in (server.directory / "cam.log").read_text()
+
+
+def test_worker_tells_no_secret_of_a_recording(worker: Worker, tmp_path: Path) -> None:
+    """A recorder's failure names its directory, but not the secret in it."""
+    worker.ask(StartSource(epoch=1, source=TestSource(), hold=True))
+    worker.wait_for(PartStarted)
+    record = RecordSpec(directory=str(tmp_path / SECRET))
+    worker.ask(StartRecord(epoch=1, record=record, sequence=1))
+    fault = worker.wait_for(PartFailed)
+    assert (fault.part, fault.code) == ("record", "ENOENT")
+    assert str(tmp_path) in fault.text
+    assert SECRET not in fault.text

@@ -20,10 +20,11 @@ from typing import NoReturn
 
 import msgspec
 
-from stream_manager.pipelines import logfile, sockets, worker
+from stream_manager.pipelines import faults, logfile, sockets, worker
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
+    UNREADABLE,
     Exited,
     Spawn,
     Spawned,
@@ -46,7 +47,7 @@ _decode = msgspec.msgpack.Decoder(Spawn).decode
 
 
 class ForkServer:
-    """Serves one manager connection at a time; a new one replaces the old."""
+    """Serves one manager; another is refused until that one has closed its connection."""
 
     def __init__(self, listener: socket.socket) -> None:
         """Serve on `listener`, which stays the caller's to close."""
@@ -83,7 +84,9 @@ class ForkServer:
                     self._hear(self._manager)
 
     def _welcome(self) -> None:
-        connection, _ = self._listener.accept()
+        connection = sockets.accept(self._listener, self._manager)
+        if connection is None:
+            return
         self._part()
         connection.settimeout(SEND_WITHIN_S)
         self._manager = connection
@@ -101,7 +104,7 @@ class ForkServer:
         try:
             packet = manager.recv(MAX_PACKET_BYTES)
             order = _decode(packet) if packet else None
-        except (OSError, msgspec.MsgspecError):
+        except (OSError, *UNREADABLE):
             traceback.print_exc()
             order = None
         if order is None:
@@ -110,12 +113,13 @@ class ForkServer:
         try:
             self._spawn(order)
         except OSError as error:
+            text = f"no worker for {order.stream}: {error}"
             self._send(
                 SpawnFailed(
                     stream=order.stream,
                     epoch=order.epoch,
                     code=errno.errorcode.get(error.errno or 0, "EIO"),
-                    text=f"no worker for {order.stream}: {error}",
+                    text=faults.scrub(text, order.secrets),
                 )
             )
 

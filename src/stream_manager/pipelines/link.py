@@ -1,18 +1,22 @@
 """The worker's end of its control socket. A slow or absent manager never blocks the worker."""
 
 import socket
+import traceback
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
 
+from stream_manager.pipelines import faults, sockets
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
+    UNREADABLE,
     FromWorker,
     Hello,
+    PartFailed,
     Progress,
     ToWorker,
     encode,
@@ -25,7 +29,7 @@ _decode = msgspec.msgpack.Decoder(ToWorker).decode
 
 
 class Link:
-    """One manager connection at a time; a newer one replaces the older.
+    """One manager connection at a time; another is refused until the manager has closed its own.
 
     Facts are kept, up to KEPT_FACTS, until a manager takes them; of a pulse only the newest
     counts, so one that can't be sent at once is dropped.
@@ -36,12 +40,17 @@ class Link:
         listener: socket.socket,
         *,
         hello: Hello,
+        secrets: Iterable[str],
         on_order: Callable[[ToWorker], None],
         on_lost: Callable[[], None],
     ) -> None:
-        """Serve `listener`; `on_lost` tells that the manager closed its connection."""
+        """Serve `listener`; no text that leaves here holds any of `secrets`.
+
+        `on_lost` tells that the manager closed its connection, or sent what nobody understands.
+        """
         self._listener = listener
         self._hello = encode(hello)
+        self._secrets = tuple(secrets)
         self._on_order = on_order
         self._on_lost = on_lost
         self._facts: deque[bytes] = deque(maxlen=KEPT_FACTS)
@@ -54,6 +63,9 @@ class Link:
 
     def tell(self, fact: FromWorker) -> None:
         """Send `fact` now, or as soon as a manager takes it."""
+        if isinstance(fact, PartFailed):
+            text = faults.scrub(fact.text, self._secrets)
+            fact = msgspec.structs.replace(fact, text=text)
         self._facts.append(encode(fact))
         self._send_facts()
 
@@ -66,7 +78,9 @@ class Link:
     @lasting
     def _on_connection(self) -> bool:
         with suppress(BlockingIOError):
-            connection, _ = self._listener.accept()
+            connection = sockets.accept(self._listener, self._manager)
+            if connection is None:
+                return True
             self._drop()
             connection.setblocking(False)
             self._manager = connection
@@ -82,15 +96,19 @@ class Link:
         assert self._manager is not None, "the watch goes with the connection"
         try:
             packet = self._manager.recv(MAX_PACKET_BYTES)
+            order = _decode(packet) if packet else None
         except BlockingIOError:
             return True
-        except OSError:
-            packet = b""
-        if not packet:
+        except OSError:  # a manager that died with our facts unread
+            order = None
+        except UNREADABLE:
+            traceback.print_exc()
+            order = None
+        if order is None:
             self._drop()
             self._on_lost()
             return False
-        self._on_order(_decode(packet))
+        self._on_order(order)
         return True
 
     def _send_facts(self) -> None:

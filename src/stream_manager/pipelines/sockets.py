@@ -1,10 +1,16 @@
-"""Unix SOCK_SEQPACKET sockets whose paths may be longer than the kernel's 107 bytes."""
+"""Unix SOCK_SEQPACKET sockets: paths longer than the kernel's 107 bytes, peers of one user."""
 
+import errno
 import os
+import select
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+_ROOT_UID = 0
 
 
 @contextmanager
@@ -45,12 +51,45 @@ def listen(path: str, *, backlog: int = 8) -> socket.socket:
 
 
 def connect(path: str) -> socket.socket:
-    """Return a socket connected to whoever listens at `path`; raises OSError."""
+    """Return a socket connected to whoever listens at `path`.
+
+    Raises OSError; PermissionError when that is neither this process's user nor root: orders
+    hold passwords.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
         with short_address(path) as address:
             connection.connect(address)
+        if (uid := peer_uid(connection)) not in {os.geteuid(), _ROOT_UID}:
+            raise PermissionError(errno.EPERM, f"uid {uid} listens here, not we nor root", path)
     except OSError:
         connection.close()
         raise
     return connection
+
+
+def accept(listener: socket.socket, present: socket.socket | None) -> socket.socket | None:
+    """Return the next connection to `listener`, None when it was refused and closed.
+
+    Other users are refused, and everybody while `present`, the connection that is served so far,
+    is open at its far end: who dies closes it, so the next one gets in. Raises OSError.
+    """
+    connection, _ = listener.accept()
+    if peer_uid(connection) == os.geteuid() and (present is None or not is_open(present)):
+        return connection
+    connection.close()
+    return None
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Return whether the far end is open, even if what it sent before is not read yet."""
+    hang_up = select.poll()
+    hang_up.register(connection, 0)  # hang-ups are told without being asked for
+    return not hang_up.poll(0)
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the effective user of who connected, or, at that end, of who listened."""
+    ucred = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, uid, _ = _CREDENTIALS.unpack(ucred)
+    return int(uid)

@@ -1,6 +1,6 @@
 """The source part: a pipeline that plays, its tracks and its faults told, its end bounded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from stream_manager.pipelines import faults, teardown
 from stream_manager.pipelines.assembly import Assembly
@@ -15,7 +15,6 @@ from stream_manager.pipelines.messages import (
     PartGone,
     PartStarted,
     StartSource,
-    Track,
     TrackProgress,
 )
 from stream_manager.pipelines.spec import RtspSource
@@ -32,17 +31,10 @@ class SourcePart:
     follow are the same failure seen from elsewhere.
     """
 
-    def __init__(
-        self,
-        order: StartSource,
-        *,
-        secrets: Iterable[str],
-        report: Callable[[FromWorker], None],
-    ) -> None:
+    def __init__(self, order: StartSource, *, report: Callable[[FromWorker], None]) -> None:
         """Prepare what `order` asks for; nothing runs before start()."""
         self.epoch = order.epoch
         self._order = order
-        self._secrets = tuple(secrets)
         self._report = report
         self._built: Built | None = None
         self._assembly: Assembly | None = None
@@ -150,21 +142,8 @@ class SourcePart:
         self._tracks = tracks
         if self._order.hold:
             self._timer = GLib.timeout_add(HOLD_MS, self._on_held_enough)
-        self._report(
-            PartStarted(
-                part="source",
-                epoch=self.epoch,
-                tracks=tuple(
-                    Track(
-                        name=track.name,
-                        kind=track.kind,
-                        codec=track.codec,
-                        caps=track.caps.to_string(),
-                    )
-                    for track in tracks
-                ),
-            )
-        )
+        described = tuple(track.described() for track in tracks)
+        self._report(PartStarted(part="source", epoch=self.epoch, tracks=described))
 
     def _on_held_enough(self) -> bool:
         self._timer = None
@@ -218,6 +197,6 @@ class SourcePart:
                 origin=reading.origin,
                 code=reading.code,
                 status=reading.status,
-                text=faults.scrub(reading.text, self._secrets),
+                text=reading.text,
             )
         )

@@ -20,7 +20,7 @@ from types import TracebackType
 
 from setproctitle import setproctitle
 
-from stream_manager.pipelines import faults, logfile
+from stream_manager.pipelines import logfile
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.link import Link
@@ -81,7 +81,11 @@ class Worker:
             pid=os.getpid(),
         )
         self._link = Link(
-            listener, hello=hello, on_order=self._on_order, on_lost=self._on_manager_lost
+            listener,
+            hello=hello,
+            secrets=spawn.secrets,
+            on_order=self._on_order,
+            on_lost=self._on_manager_lost,
         )
 
     def run(self) -> int:
@@ -113,7 +117,7 @@ class Worker:
         if self._source is not None:
             self._refuse("source", order.epoch, "the source before it is not gone")
             return
-        self._source = SourcePart(order, secrets=self._spawn.secrets, report=self._link.tell)
+        self._source = SourcePart(order, report=self._link.tell)
         self._source.start()
 
     def _start_record(self, order: StartRecord) -> None:
@@ -257,7 +261,7 @@ class Worker:
         traceback.print_exception(kind, bug, trace)
         sys.stderr.flush()
         last_line = traceback.format_exception_only(kind, bug)[-1].strip()
-        GLib.idle_add(self._tell_bug, kind.__name__, faults.scrub(last_line, self._spawn.secrets))
+        GLib.idle_add(self._tell_bug, kind.__name__, last_line)
 
     def _tell_bug(self, name: str, text: str) -> bool:
         epoch = self._source.epoch if self._source else 0

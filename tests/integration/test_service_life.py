@@ -38,7 +38,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """Give a file system of two megabytes and few files; skip where none can be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9", "tmpfs", str(place)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9,mode=700", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("mounting a small file system takes root and its permission")
     yield place
@@ -301,7 +301,8 @@ def test_a_corrupt_database_is_set_aside(service: MakeService) -> None:
 def test_a_full_disk_of_the_store_stops_no_stream(service: MakeService, small_disk: Path) -> None:
     """Without room for one more byte or file streams start, record and recover from memory."""
     running = service(table("cam", "test:"))
-    running.state_dir.symlink_to(small_disk)
+    text = running.config.read_text()
+    running.config.write_text(text.replace('"./state"', f'"{small_disk}"'))
     with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while True:
             filler.write(bytes(4096))

@@ -194,7 +194,9 @@ class SegmentWriter:
         present = leader.segment
         if present is None or self._cut_wanted:
             return True
-        return leader.at_ns - present.begin_ns >= self._segment_ns and len(self._open) < OPEN_MAX
+        # Timestamps of live sources jitter: a keyframe half a picture early is on time.
+        long_ns = leader.at_ns + leader.length_ns // 2 - present.begin_ns
+        return long_ns >= self._segment_ns and len(self._open) < OPEN_MAX
 
     def _cut(self, leader: Feed) -> None:
         """Begin a segment at the leader's buffer, with every track that is heard."""

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from stream_manager.pipelines.messages import MAX_PACKET_BYTES, encode
+from stream_manager.pipelines.messages import MAX_PACKET_BYTES, UNREADABLE, encode
 
 Message = TypeVar("Message")
 
@@ -64,7 +64,7 @@ class Channel(Generic[Message]):
                 message = self._decoder.decode(packet)
             except BlockingIOError:
                 return
-            except (OSError, msgspec.MsgspecError) as error:
+            except (OSError, *UNREADABLE) as error:
                 self._lost(str(error))
                 return
             self._on_message(message, fds)

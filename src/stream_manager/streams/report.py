@@ -43,4 +43,3 @@ def report(decision: Decision, outage: Outage | None, *, wall: Callable[[float],
         log.info(sentence, **facts)
     elif decision.rule == "abandoned" or isinstance(decision.event, Escalated | Failed):
         log.warning(sentence, **facts)
-

@@ -1,9 +1,14 @@
 """Whether directories can be used, found out without making any."""
 
+import errno
 import os
 import stat
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+
+# A full disk may have room again by the time something is recorded; nothing is refused for it.
+FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 def default_runtime_dir(environ: Mapping[str, str]) -> Path:
@@ -23,8 +28,12 @@ def trouble(directory: Path) -> str | None:
         nearest = nearest.parent
     if not nearest.is_dir():
         return f"{nearest} is no directory"
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        return f"{nearest} can't be written"
+    try:
+        # Permissions are no proof: root may "write" /proc. A file without a name leaves nothing.
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError as error:
+        if error.errno not in FULL:
+            return f"{nearest} can't be written ({error.strerror})"
     return None
 
 

@@ -131,7 +131,7 @@ def test_directories_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     (tmp_path / "run").mkdir()
     (tmp_path / "run").chmod(0o777)
-    state, run, recordings = _findings(tmp_path, HEAD.replace('"./recordings"', '"/proc/rec"'))
+    state, run, recordings = _findings(tmp_path, HEAD.replace('"recordings"', '"/proc/rec"'))
     assert (state.line, state.key) == (2, "manager.state_dir")
     assert state.found == f"{tmp_path}/state, but {tmp_path}/state is no directory"
     assert (run.line, run.key) == (3, "manager.runtime_dir")

@@ -96,7 +96,7 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
             http = stack.enter_context(httpx.Client(trust_env=False))
             yield Client(http, url.rstrip("/"), url, mend)
             return
-        path = _runtime_dir(config) / "api.sock"
+        path = runtime_dir(config) / "api.sock"
         mend = f"start one with: stream-manager run {config or 'CONFIG.toml'}"
         if config is None:
             mend += " (or name the configuration of a running one with --config)"
@@ -134,7 +134,8 @@ def settings(config: Path) -> "ManagerSettings":
     return load_manager(config, os.environ)
 
 
-def _runtime_dir(config: Path | None) -> Path:
+def runtime_dir(config: Path | None) -> Path:
+    """Return where the manager that `config` names, or the default one, has its sockets."""
     from stream_manager.config import default_runtime_dir
 
     return default_runtime_dir(os.environ) if config is None else settings(config).runtime_dir

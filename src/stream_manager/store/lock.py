@@ -76,6 +76,21 @@ def _locked(directory: Path) -> int:
     return descriptor
 
 
+def is_locked(directory: Path) -> bool:
+    """Tell whether a manager holds `directory`; one that is not there is free."""
+    try:
+        descriptor = os.open(directory / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextmanager
 def _own(directory: Path) -> Iterator[int]:
     """Yield a descriptor of `directory` once it is seen that nobody else can put files there."""

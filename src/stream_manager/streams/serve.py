@@ -34,6 +34,7 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
     clock = SystemClock()
     settings = configuration.manager
     async with AsyncExitStack() as stack:
+        # Taken first and so given back last: when it is free, the next manager can start.
         runtime = lock_directory(settings.runtime_dir)
         stack.callback(runtime.release)
         store = Store.open(

@@ -140,13 +140,13 @@ def running(config: str) -> Iterator[Running]:
         await asyncio.to_thread(manager.ended.wait)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
+        runtime.release()
 
     thread = threading.Thread(target=asyncio.run, args=[live()])
     thread.start()
     yield Running(manager, config, url)
     manager.ended.set()
     thread.join()
-    runtime.release()
 
 
 def test_status_in_json_is_the_api_s_answer_and_nothing_else(cli: Cli, running: Running) -> None:

@@ -117,6 +117,7 @@ class Assembly:
         caps = pad.get_current_caps()
         if caps is not None:
             self._attach(pad, caps)
+            self._tell_news()
             return
         with self._lock:
             self._unknown_pads += 1
@@ -129,6 +130,7 @@ class Assembly:
             self._attach(pad, event.parse_caps())
             with self._lock:
                 self._unknown_pads -= 1
+            self._tell_news()  # not before: the main thread would find a pad still unknown
         return Gst.PadProbeReturn.OK
 
     def _attach(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
@@ -140,7 +142,6 @@ class Assembly:
             self._built.pipeline.add(waste)
             waste.sync_state_with_parent()
             link(pad, waste)
-        self._tell_news()
 
     def _join(self, pad: Gst.Pad, caps: Gst.Caps) -> None:
         chain = chain_for(caps)

@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("pipelines.spec", "pipelines.sockets"),
     ("pipelines.messages",),
     ("pipelines", "config", "store", "health"),
+    ("recordings",),
     ("api",),
     ("streams",),
     ("cli",),
@@ -37,7 +38,10 @@ IMPURE = frozenset(
 )
 WITH_GI = ("pipelines", "lab")
 WITH_TIME = ("clock", "pipelines", "lab")
-WITHOUT_GI = ("pipelines.spec", "pipelines.sockets", "pipelines.messages")
+WITHOUT_GI = (
+    *("pipelines.spec", "pipelines.sockets", "pipelines.messages"),
+    *("pipelines.names", "pipelines.measurement"),
+)
 VAGUE_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "misc"})
 
 
@@ -151,6 +155,7 @@ def test_no_file_has_a_name_that_says_nothing() -> None:
     [
         ("recovery", IMPURE),
         ("supervision", frozenset({"gi", "msgspec", "pydantic", "fastapi", "structlog"})),
+        ("recordings", frozenset({"gi"})),
         ("streams", frozenset({"gi"})),
         ("cli", frozenset({"gi"})),
     ],

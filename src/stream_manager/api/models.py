@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class StoreStatus(BaseModel):
-    """Whether the journal reaches the disk. `state` is "ok" or "failing", since `since`."""
+    """Whether journal or index reach the disk. `state` is "ok" or "failing", since `since`."""
 
     state: str
     error: str | None
@@ -25,7 +25,9 @@ class ManagerStatus(BaseModel):
     pid: int
     uptime_s: float
     version: str
+    state_dir: str | None = None
     store: StoreStatus | None = None
+    index: StoreStatus | None = None
 
 
 class LastFault(BaseModel):

@@ -8,6 +8,7 @@ from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
 LENGTH_MAX_NS = 10_000_000_000  # a pause is not a picture's length
+USUAL_WEIGHT = 0.05  # of the newest time between buffers in what is usual
 
 
 @dataclass(slots=True, kw_only=True)
@@ -17,7 +18,8 @@ class Feed:
     `segment` is its place in the chain. Its own streaming thread alone moves it, or
     another that holds the pad blocked; the leader's thread places it while it stands nowhere.
     `at_ns` is the running time of its last buffer and `length_ns` that one's length; `taken_s`
-    says when a file last took data of it, in monotonic seconds.
+    says when a file last took data of it, and `arrived_s` when its last buffer came, in monotonic
+    seconds; `usual_s` is the usual time between two.
     """
 
     track: SourceTrack
@@ -29,6 +31,8 @@ class Feed:
     at_ns: int = 0
     length_ns: int = 0
     taken_s: float = 0.0
+    arrived_s: float = 0.0
+    usual_s: float = 0.0
     silent: bool = False
     ended: bool = False
     hold: int = 0  # the probe that keeps a follower waiting for a segment
@@ -50,3 +54,11 @@ class Feed:
             self.length_ns = min(at_ns - self.at_ns, LENGTH_MAX_NS)
         self.at_ns = at_ns
         return at_ns
+
+    def arrive(self, now_s: float) -> tuple[float, float]:
+        """Note that a buffer came; return for how long none had, and how long that usually is."""
+        waited_s = now_s - self.arrived_s if self.arrived_s else 0.0
+        usual_s = self.usual_s
+        self.arrived_s = now_s
+        self.usual_s += USUAL_WEIGHT * (waited_s - usual_s)
+        return waited_s, usual_s

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
 
-VERSION = 1
+VERSION = 2
 MAX_PACKET_BYTES = 65536
 
 
@@ -186,24 +186,57 @@ class Progress(Struct, frozen=True, kw_only=True, tag=True):
     position_s: float | None = None
 
 
-class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
-    """A file is finished and synced: `began_at` in UTC seconds, media `duration_s`, its `bytes`."""
+class RecordedTrack(Struct, frozen=True, kw_only=True):
+    """A track as a file holds it: `shape` is "1280x720" or "48000 Hz x 2", empty if unknown."""
+
+    kind: str
+    codec: str
+    shape: str
+
+
+class Hole(Struct, frozen=True, kw_only=True):
+    """Pictures that are missing inside a file, from when to when in UTC seconds."""
+
+    began_at: float
+    ended_at: float
+
+
+class SegmentOpened(Struct, frozen=True, kw_only=True, tag=True):
+    """A file begins, with the picture of `began_at` in UTC seconds.
+
+    `continues`: no picture is missing between the end of the one before and its beginning.
+    """
 
     part: str
     epoch: int
     sequence: int
     path: str
     began_at: float
+    container: str
+    tracks: tuple[RecordedTrack, ...]
+    continues: bool
+
+
+class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
+    """A file is finished and synced; of one that nothing reached `bytes` is 0, and it is removed.
+
+    `duration_s` reaches from its first picture to the end of its last, holes included; times that
+    were only leapt over by the timestamps are not counted.
+    """
+
+    part: str
+    epoch: int
+    sequence: int
+    path: str
     duration_s: float
     bytes: int
-    container: str
-    tracks: tuple[str, ...]
+    holes: tuple[Hole, ...] = ()
 
 
 ToForkServer = Spawn
 FromForkServer = Spawned | SpawnFailed | Exited
 ToWorker = StartSource | StartRecord | StopPart | Quit
-FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentClosed
+FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentOpened | SegmentClosed
 
 encode = msgspec.msgpack.Encoder().encode
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

@@ -5,11 +5,19 @@ is created or the next free name is taken.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+_TIME = "%Y-%m-%dT%H-%M-%S"
+_NAME = re.compile(
+    r"(?P<stream>.+)_(?P<second>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d)\.(?P<ms>\d{3})Z(?:_\d)?"
+    r"\.(?P<extension>ts|mkv|mp4)",
+    re.ASCII,
+)
 _FILE_MODE = 0o640
 _DIRECTORY_MODE = 0o750
 
@@ -38,8 +46,33 @@ def _candidates(directory: Path, stream: str, began_at: float, extension: str) -
     """
     at = datetime.fromtimestamp(began_at, UTC)
     while True:
-        stem = f"{stream}_{at:%Y-%m-%dT%H-%M-%S}.{at.microsecond // 1000:03d}Z"
+        stem = f"{stream}_{at:{_TIME}}.{at.microsecond // 1000:03d}Z"
         day = directory / f"{at:%Y-%m-%d}"
         yield day / f"{stem}.{extension}"
         yield from (day / f"{stem}_{number}.{extension}" for number in range(2, 10))
         at += timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Name:
+    """What a file's name tells: of which stream it is, when it began (UTC), and its container."""
+
+    stream: str
+    began_at: datetime
+    container: str
+
+
+def parse(name: str) -> Name | None:
+    """Return what the name of a file tells, or None where it is none of ours."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        second = datetime.strptime(found["second"], _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Name(
+        stream=found["stream"],
+        began_at=second + timedelta(milliseconds=int(found["ms"])),
+        container=found["extension"],
+    )

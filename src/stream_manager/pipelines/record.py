@@ -26,6 +26,7 @@ from stream_manager.pipelines.messages import (
     PartGone,
     PartStarted,
     SegmentClosed,
+    SegmentOpened,
 )
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.spec import RecordSpec
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from stream_manager.pipelines.containers import Muxed
 
 PART: Final = "record"
+LATE_AT_MOST_S = 5.0  # pictures are held back for a second, and wait in a queue at the most
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
 
@@ -80,7 +82,9 @@ class Recorder:
             segment_s=spec.segment_s,
             sequence=sequence,
             create=self._create,
+            wall_of=self._wall_of,
             on_error=self._on_create_error,
+            on_opened=self._on_opened,
             on_finished=self._on_finished,
             on_drained=self._on_drained,
         )
@@ -180,18 +184,44 @@ class Recorder:
         assert pad is not None
         self._writer.add(track, pad)
 
-    def _create(self, sequence: int, begin_ns: int, *, after_jump: bool) -> Segment:
+    def _create(
+        self, sequence: int, begin_ns: int, *, after_jump: bool, continues: bool
+    ) -> Segment:
         segment = Segment.create(
             directory=Path(self._spec.directory),
             stream=self._stream,
-            began_at=self._wall(),
+            began_at=self._wall_of(begin_ns),
             container=self._container,
             sequence=sequence,
             begin_ns=begin_ns,
             after_jump=after_jump,
+            continues=continues,
         )
         self._path, self._sequence = str(segment.path), sequence
         return segment
+
+    def _wall_of(self, running_ns: int) -> float:
+        """Return the UTC seconds of a running time, which of a live source is that of arrival.
+
+        Where the two have parted (a camera's time leapt), the present counts.
+        """
+        clock = self._source.get_clock()
+        now_ns = clock.get_time() - self._source.get_base_time() if clock else running_ns
+        late_s = (now_ns - running_ns) / Gst.SECOND
+        return self._wall() - (late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0)
+
+    def _on_opened(self, segment: Segment) -> None:
+        fact = SegmentOpened(
+            part=PART,
+            epoch=self._epoch,
+            sequence=segment.sequence,
+            path=str(segment.path),
+            began_at=segment.began_at,
+            container=segment.container,
+            tracks=segment.tracks,
+            continues=segment.continues,
+        )
+        GLib.idle_add(self._report, fact)
 
     def _on_watch(self) -> bool:
         self._disk.run(self._writer.release_silent)
@@ -236,18 +266,16 @@ class Recorder:
         if failure is not None:
             code = errno.errorcode.get(failure.errno or 0, "OSError")
             self._fail("fsync", code, f"{segment.path}: {failure.strerror}")
-        elif size:
+        else:
             self._report(
                 SegmentClosed(
                     part=PART,
                     epoch=self._epoch,
                     sequence=segment.sequence,
                     path=str(segment.path),
-                    began_at=segment.began_at,
-                    duration_s=(segment.end_ns - segment.begin_ns) / Gst.SECOND,
+                    duration_s=segment.duration_s,
                     bytes=size,
-                    container=segment.container,
-                    tracks=segment.codecs,
+                    holes=segment.holes,
                 )
             )
 

@@ -5,7 +5,6 @@ muxer finishes the file and `on_finished` is called, once, in a streaming thread
 """
 
 import os
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -13,10 +12,13 @@ from typing import TYPE_CHECKING, Self
 from gi.repository import Gst
 
 from stream_manager.pipelines import containers, names
-from stream_manager.pipelines.tracks import SourceTrack
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from stream_manager.pipelines.containers import Muxed
+    from stream_manager.pipelines.feed import Feed
+    from stream_manager.pipelines.messages import Hole, RecordedTrack
 
 _STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT)
 
@@ -25,6 +27,8 @@ class Segment:
     """A file being written.
 
     `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds.
+    `continues`: no picture is missing before it. `holes`: where pictures are missing inside it.
+    `skipped_ns`: what timestamps leapt over without a picture missing.
     `following` is the segment after this one, once it is there: each track walks along this
     chain at its own pace, so that tracks share no lock. `after_jump`: timestamps went back
     just before, so running times of this segment and its forerunner can't be compared.
@@ -40,6 +44,7 @@ class Segment:
         began_at: float,
         begin_ns: int,
         after_jump: bool,
+        continues: bool,
     ) -> None:
         self.sequence = sequence
         self.container = container
@@ -47,8 +52,11 @@ class Segment:
         self.began_at = began_at
         self.begin_ns = self.end_ns = begin_ns
         self.after_jump = after_jump
+        self.continues = continues
         self.following: Segment | None = None
-        self.codecs: tuple[str, ...] = ()
+        self.tracks: tuple[RecordedTrack, ...] = ()
+        self.holes: tuple[Hole, ...] = ()
+        self.skipped_ns = 0
         self._fd = fd
         self._closed_bytes: int | None = None
         self._pads: dict[str, Gst.GhostPad] = {}
@@ -69,6 +77,7 @@ class Segment:
         sequence: int,
         begin_ns: int,
         after_jump: bool,
+        continues: bool,
     ) -> Self:
         """Create the file under its name in time. Raises OSError, which names the path."""
         path, fd = names.create(directory, stream, began_at, container)
@@ -80,27 +89,29 @@ class Segment:
             began_at=began_at,
             begin_ns=begin_ns,
             after_jump=after_jump,
+            continues=continues,
         )
 
     def open(
         self,
         pipeline: Gst.Pipeline,
-        tracks: Iterable[SourceTrack],
+        feeds: "Iterable[Feed]",
         on_finished: "Callable[[Segment], None]",
     ) -> None:
-        """Put the bin to work in a playing pipeline, with a pad for each track."""
+        """Put the bin to work in a playing pipeline, with a pad for the track of each feed."""
         mux = self._bin.get_by_name("mux")
         sink = self._bin.get_by_name("sink")
         assert mux is not None
         assert sink is not None
-        for track in tracks:
+        for feed in feeds:
+            track = feed.track
             target = mux.request_pad_simple(containers.pad_template(self.container, track.kind))
             assert target is not None
             pad = Gst.GhostPad.new(track.name, target)
             pad.set_active(True)
             self._bin.add_pad(pad)
             self._pads[track.name] = pad
-            self.codecs += (track.codec,)
+            self.tracks += (track.recorded(feed.caps),)
         entry = sink.get_static_pad("sink")
         assert entry is not None
         self._probe = (entry, entry.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event))
@@ -111,6 +122,11 @@ class Segment:
     def owns(self, element: Gst.Object) -> bool:
         """Tell whether the element works for this segment."""
         return element.has_as_ancestor(self._bin)
+
+    @property
+    def duration_s(self) -> float:
+        """From its first picture to the end of its last."""
+        return (self.end_ns - self.begin_ns - self.skipped_ns) / Gst.SECOND
 
     @property
     def written_bytes(self) -> int:

@@ -20,10 +20,13 @@ from typing import Protocol
 from gi.repository import Gst
 
 from stream_manager.pipelines.feed import Feed
+from stream_manager.pipelines.messages import Hole
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
 JUMP_NS = 1_000_000_000  # a step this far from the expected time is a jump, not a stutter
+HOLE_S = 0.5  # pictures that neither came nor were stamped for this long are missing ones
+HOLE_STEPS = 5.0  # ... unless the camera usually takes its time
 LEAD_NS = 5_000_000_000  # after a jump, a follower further ahead than this has not jumped yet
 SILENT_S = 1.0  # a follower without data for this long leaves its file
 OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the present one goes on
@@ -32,7 +35,9 @@ OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the pre
 class Create(Protocol):
     """Makes a segment's file. Raises OSError."""
 
-    def __call__(self, sequence: int, begin_ns: int, *, after_jump: bool) -> Segment:
+    def __call__(
+        self, sequence: int, begin_ns: int, *, after_jump: bool, continues: bool
+    ) -> Segment:
         """Return a segment whose file exists, and whose bin is not at work yet."""
         ...
 
@@ -40,9 +45,10 @@ class Create(Protocol):
 class SegmentWriter:
     """Writes the tracks of one playing pipeline into one file after another.
 
-    `create` makes a segment's file; its OSError goes to
-    `on_error`, after which everything is dropped. `on_finished` gets each finished segment, to be
-    closed and then given to `closed`. `on_drained` says that every track has ended and every
+    `create` makes a segment's file; its OSError goes to `on_error`, after which everything is
+    dropped. `wall_of` gives the UTC seconds of a running time. `on_opened` gets each segment when
+    its tracks are known; `on_finished` gets each finished one, to be closed and then given to
+    `closed`. `on_drained` says that every track has ended and every
     segment is closed. All are called in streaming threads, `closed` in whichever calls it.
     """
 
@@ -53,7 +59,9 @@ class SegmentWriter:
         segment_s: float,
         sequence: int,
         create: Create,
+        wall_of: Callable[[int], float],
         on_error: Callable[[OSError], None],
+        on_opened: Callable[[Segment], None],
         on_finished: Callable[[Segment], None],
         on_drained: Callable[[], None],
     ) -> None:
@@ -61,7 +69,9 @@ class SegmentWriter:
         self._segment_ns = int(segment_s * Gst.SECOND)
         self._sequence = sequence
         self._create = create
+        self._wall_of = wall_of
         self._on_error = on_error
+        self._on_opened = on_opened
         self._on_finished = on_finished
         self._on_drained = on_drained
         self._leader: Feed | None = None
@@ -170,23 +180,34 @@ class SegmentWriter:
         assert buffer is not None
         before_ns = feed.at_ns
         at_ns = feed.advance(buffer)
+        waited_s, usual_s = feed.arrive(time.monotonic())
         if self._failed:
             return self._give_up(feed)
-        if feed.segment is not None:
+        present = feed.segment
+        whole = present is not None
+        if present is not None:
+            ahead_ns = at_ns - present.end_ns
             if at_ns < before_ns - JUMP_NS:
                 self._jumped_back = True
+                whole = False
                 self._leave(feed)
-            elif at_ns > before_ns + feed.length_ns + JUMP_NS:
-                self._cut_wanted = True
+            elif ahead_ns > HOLE_S * Gst.SECOND and waited_s > max(HOLE_S, HOLE_STEPS * usual_s):
+                whole = False
+            elif ahead_ns > JUMP_NS:
+                present.skipped_ns += ahead_ns
+            self._cut_wanted = self._cut_wanted or ahead_ns > JUMP_NS
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
             try:
-                self._cut(feed)
+                self._cut(feed, continues=whole)
             except OSError as error:
                 self.fail()
                 self._on_error(error)
                 return self._give_up(feed)
         if feed.segment is None:
             return Gst.PadProbeReturn.DROP
+        if feed.segment is present and not whole:
+            began_at, ended_at = self._wall_of(present.end_ns), self._wall_of(at_ns)
+            present.holes += (Hole(began_at=began_at, ended_at=ended_at),)
         feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
         return Gst.PadProbeReturn.OK
 
@@ -198,11 +219,14 @@ class SegmentWriter:
         long_ns = leader.at_ns + leader.length_ns // 2 - present.begin_ns
         return long_ns >= self._segment_ns and len(self._open) < OPEN_MAX
 
-    def _cut(self, leader: Feed) -> None:
+    def _cut(self, leader: Feed, *, continues: bool) -> None:
         """Begin a segment at the leader's buffer, with every track that is heard."""
-        segment = self._create(self._sequence, leader.at_ns, after_jump=self._jumped_back)
+        segment = self._create(
+            self._sequence, leader.at_ns, after_jump=self._jumped_back, continues=continues
+        )
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
-        segment.open(self._pipeline, [feed.track for feed in feeds], self._on_finished)
+        segment.open(self._pipeline, feeds, self._on_finished)
+        self._on_opened(segment)
         self._open[segment.sequence] = segment
         self._sequence += 1
         self._leave(leader)

@@ -1,8 +1,19 @@
-"""What outlives the manager. Read lock, rows, schema, journal, state, writer, then store."""
+"""What outlives the manager. Read lock, rows, schema, journal, state, writer, store, segments."""
 
 from stream_manager.store.journal import Entry, read_journal, read_streams
 from stream_manager.store.lock import AlreadyRunning, Lock, is_locked, lock_directory
 from stream_manager.store.schema import NewerSchema
+from stream_manager.store.segments import (
+    Mark,
+    Segment,
+    SegmentIndex,
+    SegmentState,
+    read_index,
+    read_marks,
+    read_recorded_streams,
+    read_segments,
+    read_volumes,
+)
 from stream_manager.store.state import OutageRow, Totals, WorkerRow
 from stream_manager.store.store import Store
 from stream_manager.store.writer import StoreHealth
@@ -11,14 +22,23 @@ __all__ = [
     "AlreadyRunning",
     "Entry",
     "Lock",
+    "Mark",
     "NewerSchema",
     "OutageRow",
+    "Segment",
+    "SegmentIndex",
+    "SegmentState",
     "Store",
     "StoreHealth",
     "Totals",
     "WorkerRow",
     "is_locked",
     "lock_directory",
+    "read_index",
     "read_journal",
+    "read_marks",
+    "read_recorded_streams",
+    "read_segments",
     "read_streams",
+    "read_volumes",
 ]

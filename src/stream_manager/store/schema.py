@@ -94,7 +94,7 @@ def open_database(
         aside = _set_aside(path, wall())
         on_fault(
             f"the database {path} was broken ({error}) and is kept as {aside.name};"
-            " a new one begins: history and operators' stops up to now are in the old one alone"
+            " a new one begins, and what it held up to now is in the old one alone"
         )
     return _open(path, wall, migrations)
 

@@ -23,6 +23,8 @@ from stream_manager.store.state import OutageRow, State, StoredSnapshot, Totals,
 from stream_manager.store.writer import StoreHealth, Writer
 
 CLOSE_AT_MOST_S = 2.0
+# How many of the newest rows of each growing table stay.
+BOUNDS = {"journal": 200_000, "outages": 100_000, "snapshots_aside": 1_000}
 # More entries than a -wal ever holds between two checkpoints.
 UNREAD_AT_MOST = 100_000
 
@@ -48,6 +50,7 @@ class Store:
             error=error,
             clock=clock,
             on_fault=on_fault,
+            bounds=BOUNDS,
         )
         self._writer.know(dict(self._state.rows()))
         self._writer.put_state(*state.instance_row(self._state.instance_id))

@@ -22,8 +22,6 @@ from stream_manager.store.schema import Database
 
 KEEP_WAITING = 10_000
 RETRY_S = 1.0
-# How many of the newest rows of each growing table stay.
-BOUNDS = {"journal": 200_000, "outages": 100_000, "snapshots_aside": 1_000}
 TRIM_EVERY = 1_000  # history rows written; each trim removes up to twice as many, so it catches up
 
 
@@ -39,7 +37,11 @@ class StoreHealth:
 
 
 class Writer:
-    """Writes rows in the order of one transaction a batch; retries every second while it fails."""
+    """Writes rows in the order of one transaction a batch; retries every second while it fails.
+
+    bounds: how many of the newest rows of each growing table stay.
+    on_fresh: called in the writer's thread when a new database had to be begun meanwhile.
+    """
 
     def __init__(
         self,
@@ -50,9 +52,13 @@ class Writer:
         error: Exception | None,
         clock: Clock,
         on_fault: Callable[[str], None],
+        bounds: Mapping[str, int],
+        on_fresh: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
         self._connect = connect
+        self._bounds = bounds
+        self._on_fresh = on_fresh
         self._database = database
         self._clock = clock
         self._on_fault = on_fault
@@ -82,7 +88,7 @@ class Writer:
             self._changed.notify()
         self._thread.join(at_most_s)
         if left := self.health().waiting:
-            self._on_fault(f"the store closed with {left} rows not written")
+            self._on_fault(f"{self._path} was closed with {left} rows not written")
 
     def know(self, rows: Mapping[Key, Row]) -> None:
         """Take state rows that are on disk already, for the day the database must be made anew."""
@@ -162,6 +168,7 @@ class Writer:
                 if self._database.fresh:
                     with self._changed:
                         self._dirty.update(self._state)
+                    self._on_fresh()
             with self._changed:
                 history = dict(self._history)
                 state = {key: self._state[key] for key in self._dirty}
@@ -192,7 +199,7 @@ class Writer:
         connection.execute("COMMIT")
 
     def _trim(self, connection: sqlite3.Connection) -> None:
-        for table, keep in BOUNDS.items():
+        for table, keep in self._bounds.items():
             # Rowids follow the order of arrival, and counting reads the smallest index alone.
             connection.execute(
                 f"DELETE FROM {table} WHERE rowid IN (SELECT rowid FROM {table} ORDER BY rowid"  # noqa: S608 - constants
@@ -209,9 +216,8 @@ class Writer:
                 self._since = self._clock.wall()
         if first:
             self._on_fault(
-                f"the store can't write {self._path} ({error}); streams go on, the newest"
-                f" {KEEP_WAITING} journal entries wait in memory, and it is tried again every"
-                f" {RETRY_S:g} s"
+                f"{self._path} can't be written ({error}); streams go on, the newest"
+                f" {KEEP_WAITING} rows wait in memory, and it is tried again every {RETRY_S:g} s"
             )
 
     def _recover(self, written: int) -> None:
@@ -220,7 +226,7 @@ class Writer:
             dropped = self._dropped
         if since is not None:
             self._on_fault(
-                f"the store writes again: it failed since {since:%Y-%m-%d %H:%M:%S} UTC,"
+                f"{self._path} is written again: it failed since {since:%Y-%m-%d %H:%M:%S} UTC,"
                 f" {written} rows that waited are saved, {dropped} were lost"
             )
 

@@ -40,15 +40,16 @@ class History:
                 ended_at = max([row.began_at, *told])
                 self._store.save_outage(replace(row, ended_at=ended_at, repaired=False))
 
-    def wanted(self, *, up: bool) -> None:
-        """Note that the stream is wanted from now on, or no longer; the latter ends an outage."""
+    def wanted(self, *, up: bool) -> Outage | None:
+        """Note that the stream is wanted from now on, or no longer, and return what that ended."""
         now_s = self._clock.monotonic_s()
         self.observe()
         if not up:
             self._wanted_s = self._observed_until_s = self.last_media_s = None
-            self._end(now_s, repaired=False)
-        elif self._wanted_s is None:
+            return self._end(now_s, repaired=False)
+        if self._wanted_s is None:
             self._wanted_s = self._observed_until_s = now_s
+        return None
 
     def decided(self, decision: Decision) -> None:
         """Follow the source and the worker: a fault begins an outage, a retry of it is counted.

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -14,8 +15,9 @@ from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
+from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart, explain
-from stream_manager.store import Entry, Store
+from stream_manager.store import Entry, SegmentIndex, Store
 from stream_manager.streams.entries import entry
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
@@ -26,6 +28,7 @@ from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
+KEEP_AGAIN_AFTER_S = 60.0
 POLL_S = 0.02
 
 log = structlog.get_logger()
@@ -34,22 +37,27 @@ log = structlog.get_logger()
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    runtime_dir and log_dir exist and are ours. leftovers: by stream, the tasks that end the worker
-    of an earlier manager; that stream starts when its task is done.
+    state_dir, runtime_dir and log_dir exist and are ours. leftovers: by stream, the tasks that end
+    the worker of an earlier manager; that stream starts when its task is done.
     """
 
     def __init__(
         self,
         *,
         store: Store,
+        index: SegmentIndex,
         launcher: Launcher,
         clock: Clock,
+        state_dir: Path,
         runtime_dir: Path,
         log_dir: Path,
         leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
         self._leftovers = dict(leftovers)
         self._store = store
+        self._index = index
+        self._keeper = IndexKeeper(index, clock=clock)
+        self._state_dir = state_dir
         self._launcher = launcher
         self._clock = clock
         self._runtime_dir = runtime_dir
@@ -72,18 +80,20 @@ class StreamManager:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._supervisor.run(), name="supervisor")
             tasks.create_task(self._look(), name="look")
+            tasks.create_task(self._keep_index(), name="index")
 
     def configure(self, configuration: Configuration) -> None:
         """Run these streams: new ones start, changed ones start anew, missing ones stop."""
         if self.stopping.is_set():
             return
+        self._keeper.configure({volume.id: volume.path for volume in configuration.volumes})
         wanted = {settings.spec.id: settings for settings in configuration.streams}
         for id_, stream in list(self._streams.items()):
             settings = wanted.pop(id_, None)
             changed = settings is None or settings.digest != stream.settings.digest
             if changed or id_ in self._leaving:
                 self._leaving[id_] = settings
-                stream.want(up=False)
+                stream.want(up=False, by="configuration")
                 self._supervisor.between_rounds(partial(self._replace, stream))
         for settings in wanted.values():
             self._add(settings)
@@ -92,7 +102,7 @@ class StreamManager:
         """Stop every stream; False if some still ran after `at_most_s`."""
         self._leaving.clear()
         for stream in self._streams.values():
-            stream.want(up=False)
+            stream.want(up=False, by="manager")
         deadline_s = self._clock.monotonic_s() + at_most_s
         while not all(map(self._stopped, self._streams.values())):
             if self._clock.monotonic_s() > deadline_s:
@@ -111,6 +121,7 @@ class StreamManager:
             clock=self._clock,
             socket_dir=self._runtime_dir,
             log_dir=self._log_dir,
+            keeper=self._keeper,
         )
         self._streams[id_] = stream
         leftover = self._leftovers.pop(id_, None)
@@ -159,6 +170,16 @@ class StreamManager:
     def _local(self, instant_s: float) -> str:
         return f"{wall_of(instant_s, self._clock).astimezone():%H:%M:%S}"
 
+    async def _keep_index(self) -> None:
+        """Keep the index true; a bug there must not cost a stream anything."""
+        leftovers = list(self._leftovers.values())
+        while True:
+            try:
+                await self._keeper.run(leftovers)
+            except Exception:
+                log.exception("the index of recordings is not kept for a while")
+                await self._clock.sleep(KEEP_AGAIN_AFTER_S)
+
     async def _look(self) -> None:
         """Find silent workers; a look that comes late excuses as much silence."""
         observed_s = expected_s = self._clock.monotonic_s()
@@ -183,19 +204,14 @@ class StreamManager:
 
     def status(self) -> dict[str, Any]:
         """Return the values of `status --json`."""
-        store = self._store.health()
         return {
             "manager": {
                 "pid": os.getpid(),
                 "uptime_s": self._clock.monotonic_s() - self._began_s,
                 "version": version("stream-manager"),
-                "store": {
-                    "state": store.state,
-                    "error": store.error,
-                    "waiting": store.waiting,
-                    "dropped": store.dropped,
-                    "since": store.since,
-                },
+                "state_dir": str(self._state_dir),
+                "store": asdict(self._store.health()),
+                "index": asdict(self._index.health()),
             },
             "streams": [stream_status(it, self._clock) for it in self._streams.values()],
             "domains": [],

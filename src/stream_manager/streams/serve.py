@@ -13,7 +13,7 @@ from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
-from stream_manager.store import Store, lock_directory
+from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.processes import end_leftover, leftovers
@@ -43,6 +43,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             on_fault=lambda text: log.warning(text, cause="storage"),
         )
         stack.callback(store.close)
+        index = SegmentIndex.open(
+            settings.state_dir,
+            clock=clock,
+            on_fault=lambda text: log.warning(text, cause="storage"),
+        )
+        stack.callback(index.close)
         sockets = [unix_socket(runtime)]
         stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
         if settings.listen is not None:
@@ -57,8 +63,10 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         stack.push_async_callback(launcher.close)
         manager = StreamManager(
             store=store,
+            index=index,
             launcher=launcher,
             clock=clock,
+            state_dir=settings.state_dir,
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
             leftovers=_end_leftovers(store, clock),

@@ -18,11 +18,13 @@ from stream_manager.pipelines.messages import (
     PartStarted,
     Progress,
     SegmentClosed,
+    SegmentOpened,
     Spawn,
     StartRecord,
     StartSource,
     Track,
 )
+from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
     Decision,
@@ -45,6 +47,7 @@ from stream_manager.streams.media import Media
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
 from stream_manager.streams.processes import boot_id, start_ticks
+from stream_manager.streams.recording import Commander, Recording
 from stream_manager.streams.snapshots import Snapshots
 from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
@@ -69,12 +72,14 @@ class Stream:
         clock: Clock,
         socket_dir: Path,
         log_dir: Path,
+        keeper: IndexKeeper,
     ) -> None:
         self.settings = settings
         self.id = settings.spec.id
         self.source_id = f"{self.id}/source"
         self.record_id = f"{self.id}/record"
         self.history = History(self.id, store=store, clock=clock)
+        self._recording = Recording(settings, keeper=keeper, clock=clock)
         self.media = Media()
         self.output: OutputProgress | None = None
         self._supervisor = supervisor
@@ -146,9 +151,9 @@ class Stream:
         """The tracks of the newest run."""
         return self._tracks
 
-    def want(self, *, up: bool) -> None:
+    def want(self, *, up: bool, by: Commander = "operator") -> None:
         """Start the stream, or stop it: the worker first, which takes its parts along."""
-        self.history.wanted(up=up)
+        self._recording.wanted(up=up, by=by, outage=self.history.wanted(up=up))
         for id_ in self.ids:
             self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
 
@@ -175,6 +180,7 @@ class Stream:
     def died(self) -> None:
         """Note that it is gone."""
         self._store.forget_worker(self.id)
+        self._recording.ended()
         self.output = None
 
     def hear(self, message: FromWorker) -> None:
@@ -193,8 +199,11 @@ class Stream:
                 )
                 self._failed(f"{self.id}/{message.part}", message.epoch, fault)
             case PartGone():
-                self.post(Gone(id=f"{self.id}/{message.part}", epoch=message.epoch))
+                self._part_gone(message)
+            case SegmentOpened():
+                self._recording.opened(message)
             case SegmentClosed():
+                self._recording.closed(message)
                 self._snapshots.finished(message)
 
     def _part_started(self, message: PartStarted) -> None:
@@ -210,6 +219,12 @@ class Stream:
                 rhythms=self._snapshots.rhythms,
             )
         self.post(Started(id=id_, epoch=message.epoch))
+
+    def _part_gone(self, message: PartGone) -> None:
+        id_ = f"{self.id}/{message.part}"
+        if id_ == self.record_id:
+            self._recording.ended()
+        self.post(Gone(id=id_, epoch=message.epoch))
 
     def _progress(self, report: Progress) -> None:
         pulse = self._pulse
@@ -281,6 +296,7 @@ class Stream:
     def decided(self, decision: Decision) -> Outage | None:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
+        self._recording.decided(decision)
         if id_ == self.record_id:
             return None
         self.history.decided(decision)
@@ -297,7 +313,9 @@ class Stream:
         if pulse is None:
             return None
         self._snapshots.save(pulse, self._pulse_epoch, self._tracks)
-        return self.history.proven(pulse.first_media_s)
+        outage = self.history.proven(pulse.first_media_s)
+        self._recording.repaired(outage)
+        return outage
 
     def _source_order(self, action: Start) -> StartSource:
         waiting = any(self.record_of(id_).phase is Phase.PARKED for id_ in self.output_ids)

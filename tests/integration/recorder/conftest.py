@@ -17,7 +17,7 @@ gi.require_version("Gst", "1.0")
 # ruff: noqa: E402 - gi wants to know the version before the first import from its repository
 from gi.repository import GLib, Gst
 
-from stream_manager.pipelines.messages import FromWorker, SegmentClosed
+from stream_manager.pipelines.messages import FromWorker, SegmentClosed, SegmentOpened
 from stream_manager.pipelines.record import Recorder
 from stream_manager.pipelines.spec import Container, RecordSpec
 from stream_manager.pipelines.tracks import Kind, SourceTrack
@@ -106,7 +106,12 @@ class Rig:
 
     def segments(self) -> list[SegmentClosed]:
         """Return the finished segments in their order."""
-        return sorted(self.of(SegmentClosed), key=lambda fact: fact.sequence)
+        closed = [fact for fact in self.of(SegmentClosed) if fact.bytes]
+        return sorted(closed, key=lambda fact: fact.sequence)
+
+    def opened(self, segment: SegmentClosed) -> SegmentOpened:
+        """Return what was told of a finished segment when it began."""
+        return next(it for it in self.of(SegmentOpened) if it.sequence == segment.sequence)
 
 
 class Play(Protocol):

@@ -43,7 +43,14 @@ STREAM = {
     ],
 }
 STATUS = {
-    "manager": {"pid": 1, "uptime_s": 2.0, "version": "0.1.0", "store": None},
+    "manager": {
+        "pid": 1,
+        "uptime_s": 2.0,
+        "version": "0.1.0",
+        "state_dir": None,
+        "store": None,
+        "index": None,
+    },
     "streams": [STREAM],
     "domains": [],
     "pressure": {},

@@ -23,7 +23,14 @@ Cli = Callable[..., tuple[int, str, str]]
 COMMAND = (sys.executable, "-c", "from stream_manager.cli import main; main()")
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 STATUS: dict[str, Any] = {
-    "manager": {"pid": 4711, "uptime_s": 8000.0, "version": "0.1.0", "store": None},
+    "manager": {
+        "pid": 4711,
+        "uptime_s": 8000.0,
+        "version": "0.1.0",
+        "state_dir": None,
+        "store": None,
+        "index": None,
+    },
     "streams": [
         {
             "id": "front-door",

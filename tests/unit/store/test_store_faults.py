@@ -10,6 +10,7 @@ import pytest
 
 from stream_manager.clock import SystemClock
 from stream_manager.store import Entry, NewerSchema, OutageRow, Store, schema, writer
+from stream_manager.store import store as store_module
 
 Open = Callable[[Path], Store]
 Entries = Callable[..., list[Entry]]
@@ -168,7 +169,7 @@ def test_rows_that_waited_are_saved_when_the_disk_comes_back(
     until(lambda: store.health().state == "ok")
     assert write(store, entries(first + 1))
     store.close()
-    assert "writes again" in faults[-1]
+    assert "is written again" in faults[-1]
 
     store = open_store(blocked)
     assert store.journal() == [*entries(first, late=True), *entries(first + 1)]
@@ -327,7 +328,7 @@ def test_old_entries_are_trimmed(
     tmp_path: Path, open_store: Open, entries: Entries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The journal keeps the newest entries and stays bounded."""
-    monkeypatch.setattr(writer, "BOUNDS", {"journal": 20})
+    monkeypatch.setattr(store_module, "BOUNDS", {"journal": 20})
     monkeypatch.setattr(writer, "TRIM_EVERY", 10)
     store = open_store(tmp_path)
     for first in range(1, 100, 5):

@@ -1,7 +1,7 @@
 """A whole stream of the manager's side whose worker is played by the test, on a fake clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -39,6 +39,7 @@ from stream_manager.supervision import Supervisor
 
 if TYPE_CHECKING:
     from stream_manager.health import Outage
+    from stream_manager.recordings import IndexKeeper
 
 VIDEO = Track(name="video", kind="video", codec="H264", caps="video/x-h264")
 AUDIO = Track(name="audio", kind="audio", codec="AAC", caps="audio/mpeg")
@@ -73,6 +74,21 @@ class NoForks:
         raise AssertionError(order)
 
 
+class Marks:
+    """Stands for the index of recordings: keeps what it was told, in words."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        """Return a method that notes its call."""
+
+        def note(_stream: str, *details: object) -> None:
+            self.told.append(" ".join(map(str, (name, *details))))
+
+        return note
+
+
 class Simulation:
     """A stream under a real supervisor; the test is its worker."""
 
@@ -80,6 +96,7 @@ class Simulation:
         self.clock = clock
         self.decisions: list[Decision] = []
         self.ended: list[Outage] = []
+        self.index = Marks()
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
@@ -98,6 +115,7 @@ class Simulation:
             clock=clock,
             socket_dir=Path("/nonexistent"),
             log_dir=Path("/nonexistent"),
+            keeper=cast("IndexKeeper", self.index),
         )
 
     async def _journal(self, decisions: Sequence[Decision], at_most_s: float) -> bool:

@@ -115,11 +115,8 @@ def test_segments_are_numbered_on(store: Store, clock: FakeClock) -> None:
             epoch=1,
             sequence=41,
             path="/recordings/cam/41.ts",
-            began_at=0.0,
             duration_s=60.0,
             bytes=1000,
-            container="ts",
-            tracks=("video",),
         )
     )
     assert snapshots.record_order(start("record"), RECORD).sequence == 42

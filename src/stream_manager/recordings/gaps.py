@@ -1,0 +1,121 @@
+"""Gaps: what lies between the segments of a stream, and why nothing was recorded there."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from stream_manager.store.segments import Mark, Segment, SegmentState
+
+# Less than this between two files that were not cut from one flow is how exactly times are known.
+LEAST = timedelta(milliseconds=100)
+# A fault may be seen a moment before the last pictures on their way have reached the file.
+FORESEEN = timedelta(seconds=2)
+
+STARTING = "starting"
+UNKNOWN = "unknown"  # no mark speaks of it
+# A hole in a file: media stopped, and came again before that counted as a stall.
+HOLE_CAUSE, HOLE_CODE = "stall", "no-restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Nothing is recorded of `stream` from `began_at` (UTC) on; `ended_at` is None while it lasts.
+
+    cause, code, outage_s: those of the mark that explains it (`store.segments.Mark`).
+    """
+
+    stream: str
+    began_at: datetime
+    ended_at: datetime | None
+    cause: str
+    code: str = ""
+    outage_s: float | None = None
+
+
+def find_gaps(stream: str, segments: Sequence[Segment], marks: Sequence[Mark]) -> list[Gap]:
+    """Return the gaps of one stream, of which these are all segments and marks, in order of time.
+
+    Its time begins with the first of them; its last gap lasts, unless a segment is open.
+    """
+    gaps: list[Gap] = []
+    furthest: Segment | None = None
+    for segment in segments:
+        if segment.state is not SegmentState.UNREADABLE:
+            gaps += _between(stream, furthest, segment, marks)
+            gaps += _holes(segment)
+            furthest = _further(furthest, segment)
+    return [*gaps, *_between(stream, furthest, None, marks)]
+
+
+def _further(one: Segment | None, other: Segment) -> Segment:
+    """Return which of two reaches further; files may overlap, and clocks be set back."""
+    if one is None or one.ended_at is None or other.ended_at is None:
+        return other
+    return one if one.ended_at > other.ended_at else other
+
+
+def _between(
+    stream: str, before: Segment | None, after: Segment | None, marks: Sequence[Mark]
+) -> Iterator[Gap]:
+    began_at = before.ended_at if before is not None else marks[0].at if marks else None
+    ended_at = None if after is None else after.began_at
+    if began_at is None or _follows(before, after):
+        return
+    if ended_at is not None and ended_at - began_at <= LEAST:
+        return
+    since = began_at - FORESEEN if before is None else max(began_at - FORESEEN, before.began_at)
+    inside = [it for it in marks if since <= it.at and (ended_at is None or it.at <= ended_at)]
+    yield from _explained(stream, began_at, ended_at, inside)
+
+
+def _follows(before: Segment | None, after: Segment | None) -> bool:
+    return (
+        before is not None
+        and after is not None
+        and after.continues
+        and before.epoch == after.epoch
+        and before.sequence + 1 == after.sequence
+    )
+
+
+def _holes(segment: Segment) -> Iterator[Gap]:
+    for began_at, ended_at in segment.holes:
+        yield Gap(
+            stream=segment.stream,
+            began_at=began_at,
+            ended_at=ended_at,
+            cause=HOLE_CAUSE,
+            code=HOLE_CODE,
+        )
+
+
+def _explained(
+    stream: str, began_at: datetime, ended_at: datetime | None, marks: Sequence[Mark]
+) -> list[Gap]:
+    """Cut one gap where it was started again; of each part the first cause explains it all.
+
+    A part that has none, for the start succeeded, belongs to the part before.
+    """
+    parts: list[tuple[datetime, Mark | None]] = [(began_at, None)]
+    for mark in marks:
+        part_began_at, cause = parts[-1]
+        if mark.cause == STARTING:
+            if cause is not None:
+                parts.append((mark.at, None))
+        elif cause is None:
+            parts[-1] = (part_began_at, mark)
+    if len(parts) > 1 and parts[-1][1] is None:
+        parts.pop()
+    started = any(mark.cause == STARTING for mark in marks)
+    ends = [*(at for at, _ in parts[1:]), ended_at]
+    return [
+        Gap(
+            stream=stream,
+            began_at=at,
+            ended_at=end,
+            cause=cause.cause if cause else STARTING if started else UNKNOWN,
+            code=cause.code if cause else "",
+            outage_s=cause.outage_s if cause else None,
+        )
+        for (at, cause), end in zip(parts, ends, strict=True)
+    ]

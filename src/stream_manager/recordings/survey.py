@@ -1,0 +1,82 @@
+"""Compares a volume's files with the index. Blocks as long as the disk does: for a thread."""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from stream_manager.pipelines import names
+from stream_manager.store.segments import Segment, SegmentState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A file on a volume whose name is one of ours. `path` is relative to the volume."""
+
+    path: str
+    name: names.Name
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What differs between a stream's files on a volume and its index.
+
+    missing: finished segments without a file. changed: those whose file has another size.
+    unknown: files that no segment stands for.
+    """
+
+    missing: tuple[Segment, ...]
+    changed: tuple[Segment, ...]
+    unknown: tuple[Found, ...]
+
+
+def survey(root: Path, stream: str, segments: list[Segment], *, before: datetime) -> Survey:
+    """Look at every file of a stream below `root`; a file of `before` or later is not unknown yet.
+
+    `segments` are all that the index has of the stream there; those that are open are let be.
+    """
+    found = {it.path: it for it in files(root, stream)}
+    finished = [it for it in segments if it.state is not SegmentState.OPEN]
+    indexed = {it.path for it in segments}
+    return Survey(
+        missing=tuple(it for it in finished if it.path not in found),
+        changed=tuple(
+            it for it in finished if it.path in found and found[it.path].bytes != it.bytes
+        ),
+        unknown=tuple(
+            it for it in found.values() if it.path not in indexed and it.name.began_at < before
+        ),
+    )
+
+
+def streams(root: Path) -> list[str]:
+    """Return the names of the directories on a volume: those of streams, and perhaps others."""
+    return [directory.name for directory in _directories(root)]
+
+
+def files(root: Path, stream: str) -> Iterator[Found]:
+    """Yield a stream's recordings: ROOT/STREAM/DAY/FILE. Links are not followed."""
+    for day in _directories(root / stream):
+        with suppress(OSError), os.scandir(day) as entries:
+            for entry in entries:
+                name = names.parse(entry.name)
+                if name is None or name.stream != stream:
+                    continue
+                with suppress(OSError):  # gone a moment ago
+                    if entry.is_file(follow_symlinks=False):
+                        yield Found(
+                            path=str(Path(stream, day.name, entry.name)),
+                            name=name,
+                            bytes=entry.stat(follow_symlinks=False).st_size,
+                        )
+
+
+def _directories(parent: Path) -> list[Path]:
+    try:
+        with os.scandir(parent) as entries:
+            return [parent / it.name for it in entries if it.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []

@@ -1,0 +1,62 @@
+"""What the index of recordings is told of one stream: its files, and why there are none."""
+
+from typing import Literal
+
+from stream_manager.clock import Clock, wall_of
+from stream_manager.config import StreamSettings
+from stream_manager.health import Outage
+from stream_manager.pipelines.messages import SegmentClosed, SegmentOpened
+from stream_manager.recordings import IndexKeeper
+from stream_manager.recovery import Decision
+
+Commander = Literal["operator", "configuration", "manager"]  # who stops a stream
+
+
+class Recording:
+    """Passes on to `keeper` what concerns the recording; of a stream that has one."""
+
+    def __init__(self, settings: StreamSettings, *, keeper: IndexKeeper, clock: Clock) -> None:
+        self._id = settings.spec.id
+        self._is_asked_for = settings.spec.record is not None
+        self._keeper = keeper
+        self._clock = clock
+        self._wanted = False
+
+    def opened(self, fact: SegmentOpened) -> None:
+        """Note a file that has begun."""
+        self._keeper.opened(self._id, fact)
+
+    def closed(self, fact: SegmentClosed) -> None:
+        """Note a file that is finished."""
+        self._keeper.closed(self._id, fact)
+
+    def ended(self) -> None:
+        """Note that the recorder is gone, and can't finish what it left open."""
+        self._keeper.ended(self._id)
+
+    def wanted(self, *, up: bool, by: Commander, outage: Outage | None) -> None:
+        """Note that the stream is wanted or no longer; the latter cut `outage` short, if any."""
+        changed, self._wanted = up is not self._wanted, up
+        if not (changed and self._is_asked_for):
+            return
+        if up:
+            self._keeper.started(self._id)
+        else:
+            self.repaired(outage)
+            self._keeper.stopped(self._id, by)
+
+    def decided(self, decision: Decision) -> None:
+        """Tell why nothing is recorded from now on, if that is what was decided."""
+        if not self._is_asked_for:
+            return
+        before, after = decision.before.last, decision.after.last
+        if decision.rule == "restart-commanded" and decision.after.spec.id == self._id:
+            self._keeper.restarted(self._id)
+        elif after is not None and after is not before:
+            at, cause = wall_of(after.at_s, self._clock), after.rule.cause.value
+            self._keeper.failed(self._id, at, cause, after.fault.code)
+
+    def repaired(self, outage: Outage | None) -> None:
+        """Note how long the outage was that has ended now."""
+        if outage is not None and outage.ended_s is not None:
+            self._keeper.repaired(self._id, outage.ended_s - outage.began_s)

@@ -50,6 +50,7 @@ class Pulse:
         self.first_media_s: float | None = None
         self.last_media_s: float | None = None
         self.proven = False
+        self._decodable = False
         self.missing: frozenset[str] = frozenset()
 
     def allowed_s(self, track: str) -> float:
@@ -81,6 +82,9 @@ class Pulse:
         firsts = [it.first_s for it in heard.values() if it.first_s is not None]
         if firsts and self.first_media_s is None:
             self.first_media_s = min(firsts)
+        self._decodable = self._decodable or any(
+            it.keyframes for it in heard.values() if it.name in self._video
+        )
         lasts = [it.last_s for it in heard.values() if it.name in self._video and it.last_s]
         self.last_media_s = max(lasts, default=self.last_media_s)
         silences = {
@@ -101,6 +105,12 @@ class Pulse:
         self._promised -= self.missing
         self.missing = frozenset()
         self._missing_since_s = None
+
+    def undecodable_for_s(self, at_s: float) -> float:
+        """Return for how long pictures have come without a keyframe, and so without a use."""
+        if self.first_media_s is None or self._decodable:
+            return 0.0
+        return at_s - self.first_media_s
 
     @property
     def promised(self) -> frozenset[str]:
@@ -147,7 +157,7 @@ class Pulse:
 
     def _verified(self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall]) -> bool:
         due = self._promised - self.missing
-        return bool(self._video) and all(
+        return self._decodable and all(
             (it := heard.get(name)) is not None
             and name not in silences
             and it.first_s is not None

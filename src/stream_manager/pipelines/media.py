@@ -17,6 +17,7 @@ class TrackMeter:
         """Count for the track called `name`."""
         self.name = name
         self.frames = 0
+        self._keyframes = 0
         self._bytes = 0
         self._first_s: float | None = None
         self._last_s: float | None = None
@@ -37,6 +38,7 @@ class TrackMeter:
         self.frames += 1
         if buffer is not None:
             self._bytes += buffer.get_size()
+            self._keyframes += not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
         return Gst.PadProbeReturn.OK
 
     def read(self) -> TrackProgress:
@@ -45,6 +47,7 @@ class TrackMeter:
         return TrackProgress(
             name=self.name,
             frames=self.frames,
+            keyframes=self._keyframes,
             bytes=self._bytes,
             first_s=self._first_s,
             last_s=self._last_s,
@@ -86,6 +89,7 @@ class PolledMeter:
         return TrackProgress(
             name=self.name,
             frames=frames,
+            keyframes=frames,
             bytes=size,
             first_s=self._first_s,
             last_s=self._last_s,

@@ -182,6 +182,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="track-missing", cause=Cause.MEDIA, fault_class=_retry, codes=frozenset({"track-missing"}), charged=False),
     Rule(name="media-once", cause=Cause.MEDIA, fault_class=_once, codes=_stream(*range(1, 14)) | frozenset({"eos"}), when=When.CALM),
     Rule(name="media", cause=Cause.MEDIA, fault_class=_retry, codes=_stream(*range(1, 14)) | frozenset({"eos", "no-video"})),
+    Rule(name="no-keyframe", cause=Cause.MEDIA, fault_class=_retry, codes=frozenset({"no-keyframe"}), charged=False),
     Rule(name="negotiation", cause=Cause.MEDIA, fault_class=_retry, codes=_core(7, 10)),
 
     # A broken invariant of our own: recorded whole, never retried blindly.

@@ -45,6 +45,7 @@ FAULTS: Mapping[str, str] = {
     "track-missing": "a track is missing",
     "media-once": "broken media",
     "media": "broken media",
+    "no-keyframe": "pictures come, but none that can be decoded without those before",
     "negotiation": "the elements could not agree on a format",
     "own-bug": "a bug of our own",
     "unmatched": "a fault that no rule knows",

@@ -54,6 +54,8 @@ from stream_manager.supervision import Supervisor
 
 # A worker that says nothing for this long hangs; it reports five times a second.
 HANG_AFTER_S = 2.0
+# This share of a start's deadline is left to the first keyframe.
+KEYFRAME_SHARE = 0.8
 # An output that takes nothing for this long, while the source brings media, is stalled.
 OUTPUT_SILENT_S = 5.0
 
@@ -251,6 +253,12 @@ class Stream:
             return
         if pulse.proven:
             self._prove(self.source_id, report.epoch)
+        keyless_s = pulse.undecodable_for_s(report.at_s)
+        if keyless_s > KEYFRAME_SHARE * self.settings.policy.start_deadline_s:
+            text = f"pictures come, but no keyframe for {keyless_s:.0f} s"
+            fault = Fault(origin="health", code="no-keyframe", text=text)
+            self._failed(self.source_id, report.epoch, fault)
+            return
         if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
             self._miss(pulse, report.epoch)
         if self.output is not None:

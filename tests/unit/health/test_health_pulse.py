@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import pytest
+
 from stream_manager.health import BORNE_FOR_S, Pulse, Rhythm, Stall
 from stream_manager.pipelines.messages import Track, TrackProgress
 
@@ -22,6 +24,7 @@ class Arrivals:
     frames: int = 0
     first_s: float | None = None
     last_s: float | None = None
+    key_after: int = 0  # so many frames come before the first keyframe
     _next_s: float | None = field(default=None, init=False)
 
     def until(self, now_s: float) -> TrackProgress:
@@ -39,6 +42,7 @@ class Arrivals:
         return TrackProgress(
             name=self.name,
             frames=self.frames,
+            keyframes=max(0, self.frames - self.key_after),
             bytes=1000 * self.frames,
             first_s=self.first_s,
             last_s=self.last_s,
@@ -320,3 +324,15 @@ def test_readings_of_unknown_tracks_are_left_out() -> None:
     extra = Arrivals("other", even(0.04))
     assert play(pulse, [Arrivals("video", even(0.04)), extra], until_s=5.0) is None
     assert pulse.rhythms.keys() == {"video"}
+
+
+def test_pictures_without_a_keyframe_prove_nothing() -> None:
+    """Nobody can decode them; it is told for how long they came, until the first keyframe."""
+    pulse = pulse_of(VIDEO)
+    camera = Arrivals("video", even(0.04), key_after=250)
+    assert play(pulse, [camera], until_s=8.0) is None
+    assert not is_proven(pulse)
+    assert pulse.undecodable_for_s(8.0) == pytest.approx(8.0)
+    assert play(pulse, [camera], since_s=8.0, until_s=12.0) is None
+    assert is_proven(pulse)
+    assert pulse.undecodable_for_s(12.0) == 0.0

@@ -127,6 +127,7 @@ CASES = (
     Case("a pipeline's stream ended", seen("source", "eos"), "media-once"),
     Case("not negotiated", core(7), "negotiation"),
     Case("audio gone", seen("health", "track-missing"), "track-missing"),
+    Case("delta pictures alone", seen("health", "no-keyframe"), "no-keyframe"),
     # Ourselves, and what nobody has met yet.
     Case("our invariant broke", seen("python", "InvariantError"), "own-bug"),
     Case("an unknown code", seen("mystery", "gst-library-error:2"), "unmatched"),

@@ -97,6 +97,7 @@ class Simulation:
         self.decisions: list[Decision] = []
         self.ended: list[Outage] = []
         self.index = Marks()
+        self.keyframes = True  # whether pictures can be decoded
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
@@ -216,6 +217,7 @@ class Simulation:
         return TrackProgress(
             name=name,
             frames=frames,
+            keyframes=frames if self.keyframes else 0,
             bytes=1000 * frames,
             first_s=self._first.get(name),
             last_s=self._last.get(name),

@@ -58,6 +58,7 @@ def proven_pulse(clock: FakeClock) -> Pulse:
             TrackProgress(
                 name=name,
                 frames=frames,
+                keyframes=1,
                 bytes=frames,
                 first_s=clock.now_s - 2.0,
                 last_s=clock.now_s,

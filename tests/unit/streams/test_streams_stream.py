@@ -393,3 +393,42 @@ def test_giving_up_is_shown_and_reset_re_arms(tmp_path: Path) -> None:
         assert stream_status(it.stream, it.clock)["attempt"] == 0
 
     simulated(tmp_path, script, replace(POLICY, give_up_after_attempts=2))
+
+
+def test_a_camera_that_sends_no_keyframe_is_connected_anew(tmp_path: Path) -> None:
+    """The cause is its media, not a stall, and a new session usually begins with a keyframe."""
+
+    async def script(it: Simulation) -> None:
+        it.keyframes = False
+        await it.start()
+        await it.flow(11.0)
+        assert health(it) == "unhealthy"
+        assert it.record("source").last is None
+        await it.flow(2.0)
+        last = it.record("source").last
+        assert last is not None
+        assert (last.rule.cause.value, last.fault.code) == ("media", "no-keyframe")
+        it.keyframes = True
+        await it.clock.advance(1.1)
+        await it.source_starts()
+        await it.flow(2.0)
+        assert health(it) == "healthy"
+
+    simulated(tmp_path, script)
+
+
+def test_the_index_hears_why_nothing_is_recorded(tmp_path: Path) -> None:
+    """A fault with its cause and, once it has ended, its outage; a stop with who wanted it."""
+
+    async def script(it: Simulation) -> None:
+        await it.start()
+        await it.flow(2.0)
+        await it.part_fails("rtspsrc", "gst-resource-error:9")
+        it.stream.want(up=False, by="configuration")
+        await settle()
+        told = [line.split() for line in it.index.told]
+        assert [line[0] for line in told] == ["started", "failed", "repaired", "stopped"]
+        assert told[1][-2:] == ["network", "gst-resource-error:9"]
+        assert told[3] == ["stopped", "configuration"]
+
+    simulated(tmp_path, script)

@@ -6,7 +6,7 @@ first cause.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -50,11 +50,21 @@ log = structlog.get_logger()
 
 
 class IndexKeeper:
-    """Writes into `index`. Used on one event loop; `run()` spans its life."""
+    """Writes into `index`. Used on one event loop; `run()` spans its life.
 
-    def __init__(self, index: SegmentIndex, *, clock: Clock) -> None:
+    measured: yields what files hold, in their order.
+    """
+
+    def __init__(
+        self,
+        index: SegmentIndex,
+        *,
+        clock: Clock,
+        measured: Callable[[Sequence[Path]], AsyncIterator[Measurement]] = measure,
+    ) -> None:
         self._index = index
         self._clock = clock
+        self._measured = measured
         self._volumes: dict[str, Path] = {}
         # Those too that the configuration no longer names: files may still be finished there.
         self._roots: dict[str, Path] = index.read(read_volumes, {})
@@ -172,6 +182,16 @@ class IndexKeeper:
         """Measure and compare until cancelled; the `leftovers` may still be finishing files."""
         if tasks := list(leftovers):
             await asyncio.wait(tasks)
+        await self.take_over()
+        while True:
+            await self.settle()
+            if self._clock.monotonic_s() >= self._survey_due_s:
+                self._survey_due_s = self._clock.monotonic_s() + SURVEY_EVERY_S
+                await self.reconcile()
+            await self._something_to_do()
+
+    async def take_over(self) -> None:
+        """Have measured, by the next settle(), what an earlier manager left open."""
         await self._index.written()
         left_open: list[Segment] = self._index.read(
             partial(read_segments, state=SegmentState.OPEN), []
@@ -179,25 +199,34 @@ class IndexKeeper:
         for segment in left_open:
             if segment.key not in self._open:
                 self._measure(segment)
-        while True:
-            await self._settle()
-            if self._clock.monotonic_s() >= self._survey_due_s:
-                self._survey_due_s = self._clock.monotonic_s() + SURVEY_EVERY_S
-                for volume, root in list(self._volumes.items()):
-                    await self._reconcile(volume, root)
-            await self._something_to_do()
+
+    async def settle(self) -> None:
+        """Measure what waits for it, and write down what is known then."""
+        waiting, self._unmeasured = self._unmeasured, {}
+        at = {str(self._roots[it.volume] / it.path): it for it in waiting.values()}
+        done = 0
+        async for found in self._measured([Path(path) for path in at]):
+            self._settled(at[found.path], Path(found.path), found)
+            done += 1
+            if done % PROGRESS_EVERY == 0:
+                log.info("measuring files for the index", done=done, of=len(at))
+
+    async def reconcile(self) -> None:
+        """Bring the index in step with the files of every volume."""
+        for volume, root in list(self._volumes.items()):
+            await self._reconcile(volume, root)
 
     async def _something_to_do(self) -> None:
         self._wake.clear()
-        if self._unmeasured:
-            await self._clock.sleep(SETTLE_AFTER_S)
-            return
         delay_s = self._survey_due_s - self._clock.monotonic_s()
-        try:
-            async with asyncio.timeout(max(delay_s, 0.0)):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+        if not self._unmeasured and delay_s > 0:
+            woken = asyncio.ensure_future(self._wake.wait())
+            timer = asyncio.ensure_future(self._clock.sleep(delay_s))
+            try:
+                await asyncio.wait((woken, timer), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                woken.cancel()
+                timer.cancel()
         await self._clock.sleep(SETTLE_AFTER_S)
 
     def _measure(self, segment: Segment) -> None:
@@ -211,19 +240,6 @@ class IndexKeeper:
             self._measure(_found(volume, Found(path=path, name=name, bytes=fact.bytes)))
         else:
             log.error("a file that is not ours was announced", stream=stream, path=fact.path)
-
-    async def _settle(self) -> None:
-        """Measure what waits for it, and write down what is known then."""
-        waiting, self._unmeasured = self._unmeasured, {}
-        if not waiting:
-            return
-        at = {str(self._roots[it.volume] / it.path): it for it in waiting.values()}
-        done = 0
-        async for found in measure([Path(path) for path in at]):
-            self._settled(at[found.path], Path(found.path), found)
-            done += 1
-            if done % PROGRESS_EVERY == 0:
-                log.info("measuring files for the index", done=done, of=len(at))
 
     def _settled(self, segment: Segment, path: Path, found: Measurement) -> None:
         try:
@@ -288,7 +304,7 @@ class IndexKeeper:
                 changed=len(changed),
                 not_indexed=len(unknown),
             )
-        await self._settle()
+        await self.settle()
 
     def _indexed(self) -> set[str]:
         query = "SELECT DISTINCT stream FROM segments"

@@ -1,0 +1,381 @@
+"""The index, kept true by what workers say and by what is on the disks; files are made up."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.unit.fake_clock import BEGINNING, FakeClock
+
+from stream_manager.pipelines.measurement import Measurement
+from stream_manager.pipelines.messages import Hole, RecordedTrack, SegmentClosed, SegmentOpened
+from stream_manager.recordings import Gap, IndexKeeper, find_gaps
+from stream_manager.store import (
+    Segment,
+    SegmentIndex,
+    SegmentState,
+    read_index,
+    read_marks,
+    read_segments,
+)
+
+VIDEO = RecordedTrack(kind="video", codec="H264", shape="1280x720")
+OLD = BEGINNING - timedelta(hours=1)  # long before the manager: no announcement is under way
+
+
+class World:
+    """A state directory and a volume, and keepers of its index, one after another.
+
+    durations_s: what measuring finds in a file by its name, 10 s in any other, None: nothing.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = FakeClock()
+        self.state_dir = folder / "state"
+        self.state_dir.mkdir()
+        self.volume = folder / "volume"
+        self.volume.mkdir()
+        self.durations_s: dict[str, float | None] = {}
+        self.measured: list[str] = []
+        self.told: list[str] = []
+
+    def play(self, script: Callable[[IndexKeeper], Coroutine[None, None, None]]) -> None:
+        """Run a script with a keeper, as in one life of a manager."""
+
+        async def life() -> None:
+            index = SegmentIndex.open(self.state_dir, clock=self.clock, on_fault=self.told.append)
+            with closing(index):
+                keeper = IndexKeeper(index, clock=self.clock, measured=self._measure)
+                keeper.configure({"main": self.volume})
+                await keeper.take_over()
+                await script(keeper)
+
+        asyncio.run(life())
+
+    def segments(self) -> list[Segment]:
+        """Return what the index holds."""
+        return read_index(self.state_dir, read_segments)
+
+    def states(self) -> dict[str, SegmentState]:
+        """Return the state of every file in the index, by its name."""
+        return {Path(it.path).name: it.state for it in self.segments()}
+
+    def gaps(self) -> list[Gap]:
+        """Return the gaps of "cam"."""
+        marks = read_index(self.state_dir, lambda it: read_marks(it, "cam"))
+        return find_gaps("cam", self.segments(), marks)
+
+    def file(self, began_at: datetime, *, size: int = 1000) -> Path:
+        """Put a file on the volume."""
+        stamp = f"{began_at:%Y-%m-%dT%H-%M-%S}.{began_at.microsecond // 1000:03}Z"
+        path = self.volume / "cam" / f"{began_at:%Y-%m-%d}" / f"cam_{stamp}.ts"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"G" * size)
+        return path
+
+    async def _measure(self, paths: Sequence[Path]) -> AsyncIterator[Measurement]:
+        for path in paths:
+            self.measured.append(path.name)
+            duration_s = self.durations_s.get(path.name, 10.0)
+            if duration_s is None:
+                yield Measurement(path=str(path), whole=False, error="no picture in it")
+            else:
+                yield Measurement(path=str(path), duration_s=duration_s, tracks=(VIDEO,))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """Make an empty one."""
+    return World(tmp_path)
+
+
+def opened(path: Path, at: datetime, *, sequence: int = 1, epoch: int = 1) -> SegmentOpened:
+    """Return what a worker says of a file that begins."""
+    return SegmentOpened(
+        part="record",
+        epoch=epoch,
+        sequence=sequence,
+        path=str(path),
+        began_at=at.timestamp(),
+        container="ts",
+        tracks=(VIDEO,),
+        continues=sequence > 1,
+    )
+
+
+def closed(
+    path: Path, *, sequence: int = 1, epoch: int = 1, size: int = 1000, hole: Hole | None = None
+) -> SegmentClosed:
+    """Return what a worker says of a file of a minute that is finished."""
+    return SegmentClosed(
+        part="record",
+        epoch=epoch,
+        sequence=sequence,
+        path=str(path),
+        duration_s=60.0,
+        bytes=size,
+        holes=() if hole is None else (hole,),
+    )
+
+
+def test_a_file_is_in_the_index_from_its_first_picture_on(world: World) -> None:
+    """Open first, then whole with its exact extent and its holes."""
+    path = world.file(OLD)
+
+    async def begin(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, OLD))
+
+    async def both(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, OLD))
+        hole = Hole(began_at=OLD.timestamp() + 5, ended_at=OLD.timestamp() + 6)
+        keeper.closed("cam", closed(path, hole=hole))
+
+    world.play(begin)
+    (segment,) = world.segments()
+    assert (segment.state, segment.ended_at, segment.bytes) == (SegmentState.OPEN, None, None)
+    world.play(both)
+    assert world.segments() == [
+        Segment(
+            stream="cam",
+            volume="main",
+            path=str(path.relative_to(world.volume)),
+            began_at=OLD,
+            duration_s=60.0,
+            bytes=1000,
+            container="ts",
+            tracks=(VIDEO,),
+            epoch=1,
+            sequence=1,
+            holes=((OLD + timedelta(seconds=5), OLD + timedelta(seconds=6)),),
+            state=SegmentState.WHOLE,
+        )
+    ]
+    assert world.measured == []
+
+
+def test_a_file_that_nothing_reached_is_forgotten(world: World) -> None:
+    """The worker has removed it."""
+    path = world.volume / "cam" / "2026-01-31" / "cam_2026-01-31T11-00-00.000Z.ts"
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, OLD))
+        keeper.closed("cam", closed(path, size=0))
+
+    world.play(script)
+    assert world.segments() == []
+
+
+def test_what_a_crash_cut_off_is_measured(world: World) -> None:
+    """It counts as far as it can be played; a file without a picture goes, one unreadable stays."""
+    files = [world.file(OLD + timedelta(minutes=number)) for number in range(3)]
+    files[1].write_bytes(b"")
+    world.durations_s = {files[0].name: 41.5, files[2].name: None}
+
+    async def script(keeper: IndexKeeper) -> None:
+        for number, path in enumerate(files, start=1):
+            keeper.opened("cam", opened(path, OLD, sequence=number))
+        keeper.ended("cam")
+        await keeper.settle()
+
+    world.play(script)
+    assert world.states() == {
+        files[0].name: SegmentState.TRUNCATED,
+        files[2].name: SegmentState.UNREADABLE,
+    }
+    assert {it.duration_s for it in world.segments()} == {41.5, 0.0}
+    assert not files[1].exists()
+
+
+def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
+    """It was killed, and its workers with it; the gap since is told to be its absence."""
+    path = world.file(OLD)
+    world.durations_s = {path.name: 20.0}
+
+    async def killed(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        keeper.opened("cam", opened(path, OLD))
+
+    async def after(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        await keeper.settle()
+
+    world.play(killed)
+    world.clock.now_s += 300.0
+    world.play(after)
+    assert world.states() == {path.name: SegmentState.TRUNCATED}
+    last = world.gaps()[-1]
+    assert (last.began_at, last.cause) == (OLD + timedelta(seconds=20), "manager")
+
+
+def test_a_manager_that_ended_in_order_is_no_mystery(world: World) -> None:
+    """What it stopped itself needs no other explanation at the next start."""
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        keeper.stopped("cam", "manager")
+
+    async def after(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+
+    world.play(script)
+    world.clock.now_s += 300.0
+    world.play(after)
+    assert [gap.cause for gap in world.gaps()] == ["stopped"]
+
+
+def test_one_gap_is_marked_once(world: World) -> None:
+    """Hours of retries are one cause, and it learns how long the outage was."""
+    path = world.file(OLD)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        for number in range(100):
+            at = BEGINNING + timedelta(seconds=1 + 30 * number)
+            keeper.failed("cam", at, "network", "ECONNREFUSED")
+        keeper.repaired("cam", 3000.0)
+        keeper.opened("cam", opened(path, BEGINNING + timedelta(hours=1)))
+        keeper.failed("cam", BEGINNING + timedelta(hours=2), "stall", "stall")
+
+    world.play(script)
+    marks = read_index(world.state_dir, lambda it: read_marks(it, "cam"))
+    assert [(mark.cause, mark.outage_s) for mark in marks] == [
+        ("starting", None),
+        ("network", 3000.0),
+        ("stall", None),
+    ]
+
+
+def test_files_that_nobody_announced_are_adopted(world: World) -> None:
+    """By their names and what they hold; what is not ours is let be, and so are links."""
+    path = world.file(OLD)
+    (path.parent / "notes.txt").write_text("mine")
+    (path.parent / "other_2026-01-31T11-00-00.000Z.ts").write_bytes(b"G")
+    (path.parent / "cam_2026-01-31T11-30-00.000Z.ts").symlink_to(path)
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    (segment,) = world.segments()
+    assert segment.began_at == OLD
+    assert (segment.duration_s, segment.bytes, segment.tracks) == (10.0, 1000, (VIDEO,))
+    assert segment.state is SegmentState.WHOLE
+    assert world.measured == [path.name]
+
+
+def test_a_file_that_has_just_begun_is_waited_for(world: World) -> None:
+    """Its announcement is still on its way: it is no unknown file yet."""
+    world.file(BEGINNING - timedelta(seconds=1))
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    assert world.segments() == []
+
+
+def record(world: World, count: int) -> list[Path]:
+    """Record so many files of a minute, one after another."""
+    files = [world.file(OLD + timedelta(minutes=number)) for number in range(count)]
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        for number, path in enumerate(files, start=1):
+            at = OLD + timedelta(minutes=number - 1)
+            keeper.opened("cam", opened(path, at, sequence=number))
+            keeper.closed("cam", closed(path, sequence=number))
+
+    world.play(script)
+    return files
+
+
+def test_a_deleted_file_becomes_a_gap(world: World) -> None:
+    """With its cause, and none of the others is touched."""
+    files = record(world, 3)
+    files[1].unlink()
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    assert sorted(world.states()) == [files[0].name, files[2].name]
+    found = world.gaps()[0]
+    assert found.cause == "file-missing"
+    assert found.began_at == OLD + timedelta(minutes=1)
+    assert found.ended_at == OLD + timedelta(minutes=2)
+
+
+def test_the_loss_of_most_files_at_once_is_refused(world: World) -> None:
+    """That is a disk that is not mounted: the index keeps what it knows."""
+    files = record(world, 3)
+    before = world.segments()
+    files[0].unlink()
+    files[1].unlink()
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    assert world.segments() == before
+
+
+def test_a_file_of_another_size_is_measured_again(world: World) -> None:
+    """A file system that was repaired may have cut it off."""
+    files = record(world, 3)
+    files[1].write_bytes(b"G" * 300)
+    world.durations_s = {files[1].name: 18.0}
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    changed = world.segments()[1]
+    assert (changed.state, changed.bytes, changed.duration_s) == (SegmentState.TRUNCATED, 300, 18.0)
+
+
+@pytest.mark.parametrize("harm", ["removed", "overwritten"])
+def test_an_index_that_is_lost_is_made_anew_from_the_files(world: World, harm: str) -> None:
+    """Set aside if it is broken; nothing of what was recorded is forgotten."""
+    files = record(world, 3)
+    database = world.state_dir / "segments.db"
+    for path in world.state_dir.glob("segments.db-*"):
+        path.unlink()
+    if harm == "removed":
+        database.unlink()
+    else:
+        database.write_bytes(b"no database at all" * 1000)
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    assert sorted(world.states()) == [path.name for path in files]
+    aside = list(world.state_dir.glob("segments.db.corrupt-*"))
+    assert len(aside) == len(world.told) == (harm == "overwritten")
+
+
+def test_a_file_whose_beginning_was_never_heard_is_measured(world: World) -> None:
+    """The worker's news was lost on the way; its name tells the rest."""
+    path = world.file(OLD)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.closed("cam", closed(path))
+        await keeper.settle()
+
+    world.play(script)
+    assert world.segments()[0].duration_s == 10.0
+
+
+def test_times_come_back_as_they_were_written(world: World) -> None:
+    """To the microsecond, in UTC."""
+    began_at = datetime(2026, 1, 31, 10, 59, 59, 123456, tzinfo=UTC)
+    path = world.file(began_at)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, began_at))
+
+    world.play(script)
+    assert world.segments() == [replace(world.segments()[0], began_at=began_at)]

@@ -76,6 +76,7 @@ class IndexKeeper:
         newest: dict[str, Mark] = index.read(read_newest_marks, {})
         self._unattended = {name for name, mark in newest.items() if mark.cause != STOPPED}
         self._wake = asyncio.Event()
+        self._began_at = clock.wall()
         self._survey_due_s = clock.monotonic_s()
 
     def configure(self, volumes: Mapping[str, Path]) -> None:
@@ -314,7 +315,9 @@ class IndexKeeper:
         segments: list[Segment] = self._index.read(
             partial(read_segments, volume=volume, stream=stream), []
         )
-        return survey(root, stream, segments, before=self._clock.wall() - ANNOUNCED_WITHIN)
+        # What is older than we are was never announced to us, and nobody writes it any more.
+        before = max(self._began_at, self._clock.wall() - ANNOUNCED_WITHIN)
+        return survey(root, stream, segments, before=before)
 
     def _place(self, path: str) -> tuple[str, str]:
         """Return the volume of a file, and its path there."""

@@ -267,14 +267,18 @@ def test_files_that_nobody_announced_are_adopted(world: World) -> None:
 
 
 def test_a_file_that_has_just_begun_is_waited_for(world: World) -> None:
-    """Its announcement is still on its way: it is no unknown file yet."""
-    world.file(BEGINNING - timedelta(seconds=1))
+    """Its announcement is still on its way: it is no unknown file yet, but will be in a minute."""
+    world.file(BEGINNING + timedelta(seconds=1))
 
     async def script(keeper: IndexKeeper) -> None:
+        world.clock.now_s += 2.0
+        await keeper.reconcile()
+        assert world.measured == []
+        world.clock.now_s += 60.0
         await keeper.reconcile()
 
     world.play(script)
-    assert world.segments() == []
+    assert len(world.segments()) == 1
 
 
 def record(world: World, count: int) -> list[Path]:

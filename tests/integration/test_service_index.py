@@ -4,10 +4,11 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
-from tests.integration.service import Service, frame_times_s, table
+from tests.integration.service import Json, Service, frame_times_s, table
 
 from stream_manager.recordings import Gap, find_gaps
 from stream_manager.store import (
@@ -71,10 +72,10 @@ def test_a_killed_worker_leaves_a_file_cut_off_and_a_gap_by_a_crash(
         it.wait_media("cam", 1)
         (pid,) = it.workers()
         os.kill(pid, signal.SIGKILL)
-        it.wait_for("cam", lambda now, pid=pid: now["pid"] not in (None, pid))
+        it.wait_for("cam", partial(_is_another, pid))
     it.wait_healthy("cam")
     wait_indexed(it, 2, SegmentState.TRUNCATED)
-    it.wait("the outage to be written", lambda: gaps_of(it)[-1].outage_s)
+    it.wait("the outage to be written", lambda: gaps_of(it)[-1].outage_s is not None)
     it.stop()
     cut_off = [segment for segment in segments_of(it) if segment.state is SegmentState.TRUNCATED]
     for segment in cut_off:
@@ -138,6 +139,11 @@ def test_most_files_gone_is_an_unmounted_disk(service: Callable[..., Service]) -
     wait_indexed(it, len(before) + 1, SegmentState.WHOLE)
     known = {segment.path for segment in segments_of(it)}
     assert known > {segment.path for segment in before}
+
+
+def _is_another(pid: int, now: Json) -> bool:
+    """Tell whether another process has taken the place of `pid`."""
+    return now["pid"] not in (None, pid)
 
 
 def _lasts(gap: Gap, cause: str) -> bool:

@@ -64,12 +64,14 @@ def _header(manager: Json, now: datetime) -> Iterator[Text]:
         f" up {span(manager['uptime_s'])}",
         style="dim",
     )
-    store = manager.get("store")
-    if store and store["state"] != "ok":
-        since = "" if store["since"] is None else f" since {_time(store['since'], now)}"
+    for key, what in (("store", "journal"), ("index", "index of recordings")):
+        health = manager.get(key)
+        if not health or health["state"] == "ok":
+            continue
+        since = "" if health["since"] is None else f" since {_time(health['since'], now)}"
         yield Text(
-            f"The journal is not being saved{since}: {plain(store['error'] or '')};"
-            f" {store['waiting']} rows wait in memory, {store['dropped']} are lost",
+            f"The {what} is not being saved{since}: {plain(health['error'] or '')};"
+            f" {health['waiting']} rows wait in memory, {health['dropped']} are lost",
             style="bold red",
         )
 

@@ -165,6 +165,16 @@ def test_trouble_with_the_store_stands_at_the_top() -> None:
         assert lines[1].startswith(f"The journal is not being {words} disk full; 12 rows wait")
 
 
+def test_trouble_with_the_index_is_told_too() -> None:
+    """It is a database of its own, and fails by itself."""
+    status = make_status()
+    status["manager"]["index"] = {
+        **{"state": "failing", "error": "locked", "waiting": 3, "dropped": 0, "since": None}
+    }
+    told = " ".join(drawn(status, 100)[1:3])
+    assert "The index of recordings is not being saved: locked; 3 rows wait" in told
+
+
 def test_colours_only_repeat_what_words_say() -> None:
     """A terminal that has colours gets the word and the colour."""
     console = Console(file=StringIO(), width=80, force_terminal=True, color_system="standard")

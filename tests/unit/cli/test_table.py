@@ -169,7 +169,11 @@ def test_trouble_with_the_index_is_told_too() -> None:
     """It is a database of its own, and fails by itself."""
     status = make_status()
     status["manager"]["index"] = {
-        **{"state": "failing", "error": "locked", "waiting": 3, "dropped": 0, "since": None}
+        "state": "failing",
+        "error": "locked",
+        "waiting": 3,
+        "dropped": 0,
+        "since": None,
     }
     told = " ".join(drawn(status, 100)[1:3])
     assert "The index of recordings is not being saved: locked; 3 rows wait" in told

@@ -34,9 +34,14 @@ class Outages:
         self.current: Outage | None = None
 
     def begin(self, outage: Outage) -> None:
-        """Open an outage; one that is open already goes on, with the cause that began it."""
+        """Open an outage; one that is open already goes on, with the cause that it has."""
         if self.current is None:
             self.current = outage
+
+    def explain(self, cause: str, code: str) -> None:
+        """Give the open outage a cause that tells more than the one it began with."""
+        if self.current is not None:
+            self.current = replace(self.current, cause=cause, code=code)
 
     def attempted(self) -> None:
         """Count one attempt to end the outage."""

@@ -1,8 +1,7 @@
 """Keeps the index of recordings true: what workers say, what was decided, what is on the disks.
 
 A file is announced when it begins and when it ends. One whose worker ended without a word is
-measured; so is one that nobody announced. Why nothing is recorded is marked once a gap, by its
-first cause.
+measured; so is one that nobody announced.
 """
 
 import asyncio
@@ -70,7 +69,6 @@ class IndexKeeper:
         self._roots: dict[str, Path] = index.read(read_volumes, {})
         self._open: dict[tuple[str, str], Segment] = {}
         self._unmeasured: dict[tuple[str, str], Segment] = {}
-        self._explained: set[str] = set()  # streams whose present gap has a cause already
         self._marks: dict[str, Mark] = {}  # of faults whose outage lasts
         # A manager that ended by itself has marked all its streams as stopped.
         newest: dict[str, Mark] = index.read(read_newest_marks, {})
@@ -110,7 +108,6 @@ class IndexKeeper:
         )
         self._open[segment.key] = segment
         self._index.put(segment)
-        self._explained.discard(stream)
 
     def closed(self, stream: str, fact: SegmentClosed) -> None:
         """Note that a file is finished, or that nothing reached it and it was removed."""
@@ -150,7 +147,6 @@ class IndexKeeper:
             self._index.mark(Mark(stream=stream, at=at, cause=UNATTENDED, code="not-running"))
         self._unattended.discard(stream)
         self._index.mark(Mark(stream=stream, at=now, cause=STARTING))
-        self._explained.discard(stream)
 
     def stopped(self, stream: str, by: str) -> None:
         """Mark that a stream is no longer wanted, by "operator", "configuration" or "manager"."""
@@ -161,9 +157,8 @@ class IndexKeeper:
         self._mark(stream, self._clock.wall(), RESTARTED, "operator")
 
     def failed(self, stream: str, at: datetime, cause: str, code: str) -> None:
-        """Mark a fault; those that follow before anything is recorded belong to the same gap."""
-        if stream not in self._explained:
-            self._marks[stream] = self._mark(stream, at, cause, code)
+        """Mark a fault; another one with the same `at` takes its place."""
+        self._marks[stream] = self._mark(stream, at, cause, code)
 
     def repaired(self, stream: str, outage_s: float) -> None:
         """Note how long the outage was that has ended now, with the fault that began the gap."""
@@ -174,7 +169,6 @@ class IndexKeeper:
     def _mark(self, stream: str, at: datetime, cause: str, code: str) -> Mark:
         mark = Mark(stream=stream, at=at, cause=cause, code=code)
         self._index.mark(mark)
-        self._explained.add(stream)
         return mark
 
     # --- what is on the disks ---------------------------------------------------------------------

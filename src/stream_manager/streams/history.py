@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from stream_manager.clock import Clock, wall_of
-from stream_manager.health import Outage, Outages
+from stream_manager.health import Outage, Outages, tells_more
 from stream_manager.recovery import Decision
 from stream_manager.recovery.states import Sighting
 from stream_manager.store import OutageRow, Store, Totals
@@ -20,6 +20,7 @@ class History:
         self._clock = clock
         self._wanted_s: float | None = None
         self._observed_until_s: float | None = None
+        self._cause: Sighting | None = None  # of the outage that lasts
         self.last_media_s: float | None = None
         totals = store.totals().get(stream, Totals())
         self._observed_s = totals.observed_s
@@ -59,7 +60,10 @@ class History:
         before, after = decision.before, decision.after
         if after.last is None or after.last is before.last:
             return
-        self._begin(after.last)
+        if self.outages.current is None:
+            self._begin(after.last)
+        elif self._cause is not None and tells_more(after.last, self._cause):
+            self._explain(after.last)
         if after.attempts > before.attempts:
             self.outages.attempted()
 
@@ -84,8 +88,7 @@ class History:
         return self.outages.availability(now_s, self._observed_s + now_s - since_s)
 
     def _begin(self, sighting: Sighting) -> None:
-        if self.outages.current is not None:
-            return
+        self._cause = sighting
         now_s = self._clock.monotonic_s()
         known = (it for it in (self.last_media_s, self._wanted_s) if it is not None)
         began_s = next(known, now_s)
@@ -97,6 +100,11 @@ class History:
                 code=sighting.fault.code,
             )
         )
+        self._save(self.outages.current)
+
+    def _explain(self, sighting: Sighting) -> None:
+        self._cause = sighting
+        self.outages.explain(sighting.rule.cause.value, sighting.fault.code)
         self._save(self.outages.current)
 
     def _end(self, at_s: float, *, repaired: bool) -> Outage | None:

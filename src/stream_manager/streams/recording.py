@@ -1,19 +1,26 @@
 """What the index of recordings is told of one stream: its files, and why there are none."""
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stream_manager.clock import Clock, wall_of
 from stream_manager.config import StreamSettings
-from stream_manager.health import Outage
+from stream_manager.health import Outage, tells_more
 from stream_manager.pipelines.messages import SegmentClosed, SegmentOpened
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import Decision
+from stream_manager.recovery.states import Sighting
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Commander = Literal["operator", "configuration", "manager"]  # who stops a stream
 
 
 class Recording:
-    """Passes on to `keeper` what concerns the recording; of a stream that has one."""
+    """Passes on to `keeper` what concerns the recording; of a stream that has one.
+
+    Why nothing is recorded is told once a gap, by its first fault or one that tells more.
+    """
 
     def __init__(self, settings: StreamSettings, *, keeper: IndexKeeper, clock: Clock) -> None:
         self._id = settings.spec.id
@@ -21,10 +28,13 @@ class Recording:
         self._keeper = keeper
         self._clock = clock
         self._wanted = False
+        self._commanded = False  # nothing is recorded, and that was asked for
+        self._fault: tuple[datetime, Sighting] | None = None  # since when, and why
 
     def opened(self, fact: SegmentOpened) -> None:
         """Note a file that has begun."""
         self._keeper.opened(self._id, fact)
+        self._commanded, self._fault = False, None
 
     def closed(self, fact: SegmentClosed) -> None:
         """Note a file that is finished."""
@@ -39,6 +49,7 @@ class Recording:
         changed, self._wanted = up is not self._wanted, up
         if not (changed and self._is_asked_for):
             return
+        self._commanded, self._fault = not up, None
         if up:
             self._keeper.started(self._id)
         else:
@@ -51,12 +62,22 @@ class Recording:
             return
         before, after = decision.before.last, decision.after.last
         if decision.rule == "restart-commanded" and decision.after.spec.id == self._id:
+            self._commanded, self._fault = True, None
             self._keeper.restarted(self._id)
-        elif after is not None and after is not before:
-            at, cause = wall_of(after.at_s, self._clock), after.rule.cause.value
-            self._keeper.failed(self._id, at, cause, after.fault.code)
+        elif after is not None and after is not before and not self._commanded:
+            self._explain(after)
 
     def repaired(self, outage: Outage | None) -> None:
         """Note how long the outage was that has ended now."""
         if outage is not None and outage.ended_s is not None:
             self._keeper.repaired(self._id, outage.ended_s - outage.began_s)
+
+    def _explain(self, sighting: Sighting) -> None:
+        if self._fault is None:
+            self._fault = wall_of(sighting.at_s, self._clock), sighting
+        elif tells_more(sighting, self._fault[1]):
+            self._fault = self._fault[0], sighting
+        else:
+            return
+        at, known = self._fault
+        self._keeper.failed(self._id, at, known.rule.cause.value, known.fault.code)

@@ -432,3 +432,26 @@ def test_the_index_hears_why_nothing_is_recorded(tmp_path: Path) -> None:
         assert told[3] == ["stopped", "configuration"]
 
     simulated(tmp_path, script)
+
+
+def test_an_outage_is_explained_by_what_the_camera_answers(tmp_path: Path) -> None:
+    """It ended the session for its new password: the refusal tells more than the broken line.
+
+    What follows before media comes again is the same outage, and one mark in the index.
+    """
+
+    async def script(it: Simulation) -> None:
+        await it.start()
+        await it.flow(2.0)
+        for code in ("gst-resource-error:9", "gst-resource-error:15", "gst-resource-error:9"):
+            await it.part_fails("rtspsrc", code)
+            await it.clock.advance(20.0)
+        outage = it.stream.history.outages.current
+        assert outage is not None
+        assert (outage.cause, outage.code) == ("auth", "gst-resource-error:15")
+        assert outage.attempts >= 2
+        failed = [line.split() for line in it.index.told if line.startswith("failed")]
+        assert [line[-2] for line in failed] == ["network", "auth"]
+        assert failed[0][1:3] == failed[1][1:3]
+
+    simulated(tmp_path, script)

@@ -5,6 +5,8 @@ Every rule's name has its words here; a test holds the two together.
 
 from collections.abc import Callable, Mapping
 
+from stream_manager.recovery.classify import Rule
+from stream_manager.recovery.faults import Fault
 from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
 
 # Renders a monotonic instant for people, in local time.
@@ -58,6 +60,10 @@ CODES: Mapping[str, str] = {
     "ENETUNREACH": "no way leads to the camera's network",
     "ETIMEDOUT": "the camera did not answer in time",
     "dns": "the camera's name can't be resolved",
+    "no-video": "there is no video that can be recorded",
+    "codec": "none of its codecs can be recorded",
+    "raw-video": "raw video can't be recorded",
+    "container": "this kind of file can't be played",
 }
 # Why there is no next attempt, where it was not the fault itself.
 ENDS: Mapping[str, str] = {
@@ -144,11 +150,15 @@ def _what(decision: Decision) -> str:
     return _fault(last)
 
 
-def _fault(last: Sighting) -> str:
-    fault = last.fault
-    words = CODES.get(fault.code, FAULTS[last.rule.name])
+def in_words(fault: Fault, rule: Rule) -> str:
+    """Return half a sentence about a fault, which `rule` judged, with its code."""
+    words = CODES.get(fault.code, FAULTS[rule.name])
     number = fault.code if fault.status is None else f"RTSP {fault.status}"
     return f"{words} ({number})"
+
+
+def _fault(last: Sighting) -> str:
+    return in_words(last.fault, last.rule)
 
 
 def _next(decision: Decision, wall: Wall) -> str:

@@ -2,17 +2,19 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain and advice (what people read).
+explain, advice and reasons (what people read).
 """
 
 from stream_manager.recovery.advice import advice
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
 from stream_manager.recovery.classify import RULES, History, Rule, When, classify
-from stream_manager.recovery.explain import describe, explain, in_words
+from stream_manager.recovery.explain import describe, in_words
 from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
+from stream_manager.recovery.reasons import explain
+from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
     Action,
@@ -70,4 +72,5 @@ __all__ = [
     "exit_fault",
     "explain",
     "in_words",
+    "span",
 ]

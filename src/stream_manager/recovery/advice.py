@@ -9,11 +9,14 @@ from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Fault
 
 _ACCOUNT = (
-    "put the user and the password right where the source is configured; it is not tried again by"
-    " itself, for many cameras lock an account that fails"
+    "put user and password right where the source is configured; it is not tried again by itself,"
+    " for many cameras lock an account that fails"
 )
 _LOG = "read the worker's log, and report it if it comes again"
-_ADDRESS = "look whether the camera is on and in the network, and whether its address is still this"
+_ADDRESS = (
+    "look whether the camera is on, has this address still, and answers a ping; one that does may"
+    " need to be restarted"
+)
 _PLUGIN = "run: stream-manager doctor, which names the package that brings it"
 _SPACE = "make room on that disk, or give the volume another path"
 _DISK = "look whether the disk is mounted and writable: findmnt --target PATH"

@@ -1,4 +1,4 @@
-"""Decisions and records in sentences: for the journal, for the log, for a tired person.
+"""Decisions in sentences: for the journal, for the log, for a tired person.
 
 Every rule's name has its words here; a test holds the two together.
 """
@@ -119,27 +119,6 @@ def describe(decision: Decision, *, wall: Wall) -> str:
     return f"{record.spec.id}: {_what(decision)} — {_next(decision, wall)}"
 
 
-def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
-    """Return sentences: where the component stands, why, and what happens next and when.
-
-    now_s: the present monotonic instant. wall: renders such an instant for people.
-    """
-    id_ = record.spec.id
-    sentences = [f"{id_} is {record.phase.value.replace('_', ' ')}: {_state(record, wall)}."]
-    last = record.last
-    if last is not None:
-        ago_s = now_s - last.at_s
-        sentences.append(
-            f"Last fault at {wall(last.at_s)}, {ago_s:.0f} s ago: {_fault(last)}; judged "
-            f"{last.rule.fault_class.value} by rule {last.rule.name}."
-        )
-        sentences += [f"It said: {last.fault.text}"] if last.fault.text else []
-        sentences.append(_numbers(record, now_s))
-    if record.phase is Phase.FAILED:
-        sentences.append(_given_up(record))
-    return sentences
-
-
 def _what(decision: Decision) -> str:
     last, rule = decision.after.last, decision.rule
     if rule in STEPS:
@@ -166,12 +145,12 @@ def _next(decision: Decision, wall: Wall) -> str:
     if any(isinstance(tell, Escalated) for tell in decision.tells):
         return f"{record.spec.parent} has to heal it"
     if record.phase is Phase.FAILED:
-        return f"failed; {_state(record, wall)}"
-    return _state(record, wall)
+        return f"failed; {standing(record, wall)}"
+    return standing(record, wall)
 
 
-def _state(record: Record, wall: Wall) -> str:
-    """Say what a component in this phase waits for, and until when."""
+def standing(record: Record, wall: Wall) -> str:
+    """Return half a sentence: what a component in its phase waits for, and until when."""
     if record.phase is Phase.TEARING_DOWN:
         return _after_teardown(record, wall)
     words = STATES[record.phase] if record.due_s is not None else UNTIMED[record.phase]
@@ -197,25 +176,3 @@ def _after_teardown(record: Record, wall: Wall) -> str:
     if record.delay_s == 0:
         return f"restart at once, attempt {record.attempts}"
     return f"attempt {record.attempts} in {record.delay_s:.1f} s, at {wall(record.resume_s)}"
-
-
-def _numbers(record: Record, now_s: float) -> str:
-    budget = record.spec.policy.budget
-    used = sum(at_s >= now_s - budget.within_s for at_s in record.charged)
-    return (
-        f"Retries since it was last stable: {record.attempts}; charged to its budget: {used} of "
-        f"{budget.restarts} in {budget.within_s:g} s; in its life: {record.restarts_total}."
-    )
-
-
-def _given_up(record: Record) -> str:
-    match record.ended_by:
-        case "poison":
-            why = f"the same fault came {record.same_faults} times before it ever worked"
-        case "give-up":
-            why = "the configured give_up_after was reached"
-        case "budget-spent":
-            why = "its restart budget was spent"
-        case _:
-            why = f"a retry can't cure that fault ({record.ended_by})"
-    return f"It was given up because {why}."

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stream_manager.doctor.finding import Finding, ok, problem, unknown, warning
 
-# What a manager holds open by itself, and for each stream (measured; docs/operations.md tells).
+# What a manager holds open by itself and for each stream: 15 and 2 were seen, and room is left.
 OWN_FILES = 32
 FILES_A_STREAM = 3
 SPARE = 2  # times as many, for clients of the API and a moment in which old and new overlap
@@ -39,10 +39,10 @@ def open_files(streams: int | None, limits: tuple[int, int] | None = None) -> It
         yield ok("open files", f"at most {soft}: enough for {enough_for} streams")
         return
     needed = SPARE * (OWN_FILES + FILES_A_STREAM * streams)
+    found = f"at most {soft}, and {needed} are needed (streams: {streams})"
     if soft >= needed:
-        yield ok("open files", f"at most {soft}, and {streams} streams need {needed}")
+        yield ok("open files", found)
         return
-    found = f"at most {soft}, and {streams} streams need {needed}"
     mend = f"ulimit -n {needed}"
     if hard != resource.RLIM_INFINITY and hard < needed:
         mend = f"as root: ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit"

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from stream_manager.doctor.finding import Finding, ok, problem, warning
 from stream_manager.doctor.needs import ELEMENTS, OLDEST_GSTREAMER, TYPELIBS, Need
@@ -28,7 +27,6 @@ class Inventory:
     typelibs: frozenset[str]
 
 
-@cache
 def take_inventory(command: tuple[str, ...] = (sys.executable, "-m", _MODULE)) -> Inventory:
     """Ask GStreamer in a process of its own; raises OutsideError when that gives no answer."""
     wanted = {

@@ -90,9 +90,8 @@ def _judged(check: str, path: Path, where: FileSystem) -> Iterator[Finding]:
     made = "" if path.exists() else ", to be made"
     found = f"{path}{made}: {where}"
     if where.kind in _VOLATILE:
-        yield warning(
-            check, f"{found}; it is lost when the machine restarts", f"mv {path} /var/lib"
-        )
+        mend = "name a directory on a disk: findmnt -t ext4,xfs,btrfs"
+        yield warning(check, f"{found}; it is lost when the machine restarts", mend)
     elif where.free_bytes < LITTLE_BYTES:
         yield warning(check, f"{found}; that is little", f"du -xh {path} | sort -h | tail")
     else:

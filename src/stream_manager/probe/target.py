@@ -119,5 +119,5 @@ def _id_of(expanded: Expanded) -> str:
             host, _, path = rest.removeprefix("//").rpartition("@")[2].partition("/")
             last = path.rstrip("/").rpartition("/")[2]
             tells = "=" not in last and re.search("[a-z]", last)
-            name = last if tells else "cam-" + re.sub(r":\d+$", "", host)
+            name = last if tells else "cam-" + re.sub(r":\d+$", "", host).strip("[]")
     return _NOT_IN_ID.sub("-", name).strip("-_")[:_LONGEST_ID] or "camera"

@@ -35,6 +35,8 @@ def judge(fault: Fault, source: Source) -> Verdict:
         if source.user is None:
             what = f"the camera asks for a user and a password (RTSP {fault.status or 401})"
             mend = "write them as rtsp://USER:${CAM_PASSWORD}@HOST/PATH, and export CAM_PASSWORD"
+    elif rule.cause in {Cause.CRASH, Cause.HANG}:
+        mend = "run: stream-manager doctor; if it comes again, report it with the camera's model"
     return Verdict(
         cause=rule.cause.value,
         rule=rule.name,

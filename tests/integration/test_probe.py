@@ -93,7 +93,7 @@ def test_a_camera_is_told_by_its_tracks_and_rates(
 def test_rates_are_measured(locked: Camera) -> None:
     """Twenty-five frames a second, within what a loaded machine makes of three seconds."""
     video, audio = facts(url(locked, "${CAM_PASSWORD}"), CAM_PASSWORD=PASSWORD)["tracks"]
-    assert video["fps"] == pytest.approx(25, abs=4)
+    assert 15 < video["fps"] < 35
     assert video["declared_fps"] is None or video["declared_fps"] == 25
     assert video["keyframe_distance_frames"] == [10, 10]
     assert 10_000 < video["bitrate_bps"] < 5_000_000

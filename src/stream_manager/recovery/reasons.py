@@ -47,11 +47,10 @@ def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
         sentences += _wait(record)
         sentences += _given_up(record, wall)
     elif record.attempts:
-        stable_s = record.spec.policy.stable_for_s
-        sentences.append(
-            f"It took {_times(record.attempts, 'retry', 'retries')} to come back; they are "
-            f"forgiven after {span(stable_s)} without a fault."
-        )
+        took = f"{record.attempts} {'retry' if record.attempts == 1 else 'retries'}"
+        calm = span(record.spec.policy.stable_for_s)
+        sentences.append(_rule(record, last, now_s))
+        sentences.append(f"It took {took} to come back; {calm} without a fault forgive all.")
     return sentences
 
 
@@ -131,7 +130,3 @@ def _given_up(record: Record, wall: Wall) -> list[str]:
         case _:
             why = f"a retry can't cure that fault ({record.ended_by})"
     return [f"It was given up because {why}."]
-
-
-def _times(number: int, one: str, many: str) -> str:
-    return f"{number} {one if number == 1 else many}"

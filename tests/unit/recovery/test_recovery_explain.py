@@ -226,7 +226,7 @@ def test_patience_is_told_with_what_is_left_of_it(
 
 
 def test_what_runs_again_says_what_it_took_and_when_it_is_forgiven() -> None:
-    """Its rule and its wait are history; a fault that is forgiven is only remembered."""
+    """Its wait is history; a fault that is forgiven is only remembered."""
     script = door()
     script.breaks("door/source", REFUSED)
     script.passes(1.0)
@@ -235,7 +235,11 @@ def test_what_runs_again_says_what_it_took_and_when_it_is_forgiven() -> None:
         "door/source is running: healthy; attempt 1 is forgiven at 09:01:01, in 60 s.",
         "Its last fault, at 09:00:00, 1 s ago: the camera refused the connection (ECONNREFUSED).",
         "It said: connect to 10.0.0.7:554 failed",
-        "It took 1 retry to come back; they are forgiven after 60 s without a fault.",
+        (
+            "Rule network-errno judges it recoverable, its cause network: it is tried again after "
+            "a wait, and charged to no budget of restarts."
+        ),
+        "It took 1 retry to come back; 60 s without a fault forgive all.",
     ]
     script.passes(60.0)
     assert explained(script, "door/source")[0] == "door/source is running: healthy."

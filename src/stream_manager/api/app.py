@@ -8,7 +8,7 @@ from fastapi import FastAPI, HTTPException, Path, Query, Request, status
 from fastapi.responses import JSONResponse
 
 from stream_manager.api.guard import Guard
-from stream_manager.api.models import Status
+from stream_manager.api.models import Explanation, Status
 from stream_manager.api.service import Service, Verb
 from stream_manager.errors import UsageError
 
@@ -60,8 +60,8 @@ def create_app(service: Service) -> FastAPI:
             await asyncio.gather(reading, closing, return_exceptions=True)
 
     @app.get(f"{PREFIX}/streams/{{stream}}/explain")
-    async def explain(stream: Stream) -> list[str]:
-        return service.explain(_known(stream, service))
+    async def explain(stream: Stream) -> Explanation:
+        return Explanation.model_validate(await service.explain(_known(stream, service)))
 
     @app.post(f"{PREFIX}/streams/{{stream}}/{{verb}}", status_code=status.HTTP_202_ACCEPTED)
     async def command(stream: Stream, verb: Verb) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What `status` says, field by field: a contract with the people and programs that read it.
+"""What `status` and `explain` say, field by field: a contract with people and programs.
 
 Times are UTC ISO 8601 with Z, durations are seconds, enums are lower case.
 """
@@ -98,3 +98,19 @@ class Status(BaseModel):
     streams: list[StreamStatus]
     domains: list[dict[str, Any]]
     pressure: dict[str, Any]
+
+
+class Explanation(BaseModel):
+    """Why a stream is as it is. `sentences` are for people, with local times; the rest is values.
+
+    `components`, the reason for the state first, hold what the recovery core knows of each: its
+    counters, its budget, its rule. `tried` is each fault since a component last began anew (was
+    stable, started, reset), with what was decided about it.
+    """
+
+    stream: str
+    state: str
+    health: str | None
+    sentences: list[str]
+    components: list[dict[str, Any]]
+    tried: list[dict[str, Any]]

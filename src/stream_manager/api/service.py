@@ -19,8 +19,8 @@ class Service(Protocol):
         """Return what models.Status describes."""
         ...
 
-    def explain(self, stream: str) -> list[str]:
-        """Return sentences: why the stream is in its state, what happens next and when."""
+    async def explain(self, stream: str) -> dict[str, Any]:
+        """Return what models.Explanation describes."""
         ...
 
     async def command(self, stream: str, verb: Verb) -> None:

@@ -9,8 +9,10 @@ import typer
 
 from stream_manager.cli.check import check
 from stream_manager.cli.demo import demo
+from stream_manager.cli.doctor import doctor
 from stream_manager.cli.explain import explain
 from stream_manager.cli.journal import journal
+from stream_manager.cli.probe import probe
 from stream_manager.cli.run import run
 from stream_manager.cli.shutdown import shutdown
 from stream_manager.cli.status import status
@@ -27,7 +29,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
-for command in (run, check, status, journal, explain, restart, stop, start, reset, shutdown, demo):
+COMMANDS = (
+    *(run, check, probe, doctor),
+    *(status, journal, explain, restart, stop, start, reset, shutdown),
+    demo,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

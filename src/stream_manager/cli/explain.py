@@ -5,7 +5,7 @@ import json
 import typer
 
 from stream_manager.cli.client import ConfigOption, JsonOption, StreamArgument, UrlOption, connect
-from stream_manager.cli.words import plain
+from stream_manager.cli.words import plain, without_debug
 
 
 def explain(
@@ -15,10 +15,10 @@ def explain(
     config: ConfigOption = None,
     url: UrlOption = None,
 ) -> None:
-    """Say why STREAM is as it is, and what is next."""
+    """Say why STREAM is as it is, what was tried, what is next."""
     with connect(config, url) as client:
-        sentences = client.get(f"streams/{stream}/explain")
+        answer = client.get(f"streams/{stream}/explain")
     if as_json:
-        typer.echo(json.dumps(sentences, indent=2))
+        typer.echo(json.dumps(answer, indent=2))
     else:
-        typer.echo("\n".join(plain(sentence) for sentence in sentences))
+        typer.echo("\n".join(plain(without_debug(it)) for it in answer["sentences"]))

@@ -15,9 +15,9 @@ from stream_manager.cli.words import (
     in_time,
     plain,
     share,
-    span,
     without_debug,
 )
+from stream_manager.recovery import span
 
 WIDE = 120  # columns from which on a row has room for outputs and faults
 

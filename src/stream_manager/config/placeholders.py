@@ -33,10 +33,14 @@ class _NoValueError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """A text whose placeholders are marks, and their values in the order of the marks."""
+    """A text whose placeholders are marks, and their values in the order of the marks.
+
+    `names` are the placeholders themselves, as they were written.
+    """
 
     marked: str
     values: tuple[str, ...] = field(repr=False)
+    names: tuple[str, ...]
 
     def starts_with_value(self) -> bool:
         """Tell whether the text begins with a placeholder."""
@@ -45,6 +49,12 @@ class Expanded:
     def with_first_in_place(self) -> "Expanded":
         """Return the same with the first value as literal text."""
         return replace(self, marked=self.marked.replace(chr(_FIRST_MARK), self.values[0]))
+
+    def as_written(self, part: str) -> str:
+        """Return a part of `marked` with the placeholders in their places again."""
+        for index, name in enumerate(self.names):
+            part = part.replace(chr(_FIRST_MARK + index), name)
+        return part
 
     def raw(self, part: str) -> str:
         """Return a part of `marked` with the values as they are."""
@@ -108,9 +118,11 @@ class Vault:
             tell("a control character", "printable characters")
         marked, end = "", 0
         values: list[str] = []
+        names: list[str] = []
         for found in _PLACEHOLDER.finditer(text):
             marked += text[end : found.start()] + chr(_FIRST_MARK + len(values))
             end = found.end()
+            names.append(found[0])
             try:
                 values.append(self._value(found))
             except _NoValueError as error:
@@ -120,7 +132,7 @@ class Vault:
         if "${" in marked:
             tell('"${" without a name', '"${NAME}" or "${file:PATH}"')
             complete = False
-        return Expanded(marked, tuple(values)) if complete else None
+        return Expanded(marked, tuple(values), tuple(names)) if complete else None
 
     def exposed(self, text: str) -> tuple[str, ...]:
         """Return the placeholders of a text whose files every user of the machine can read."""

@@ -2,16 +2,19 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain (what people read).
+explain, advice and reasons (what people read).
 """
 
+from stream_manager.recovery.advice import advice
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
-from stream_manager.recovery.classify import RULES, Rule, When
-from stream_manager.recovery.explain import describe, explain
+from stream_manager.recovery.classify import RULES, History, Rule, When, classify
+from stream_manager.recovery.explain import describe, in_words
 from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
+from stream_manager.recovery.reasons import explain
+from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
     Action,
@@ -48,6 +51,7 @@ __all__ = [
     "Fault",
     "FaultClass",
     "Gone",
+    "History",
     "Phase",
     "Proved",
     "Record",
@@ -62,7 +66,11 @@ __all__ = [
     "Stop",
     "Wanted",
     "When",
+    "advice",
+    "classify",
     "describe",
     "exit_fault",
     "explain",
+    "in_words",
+    "span",
 ]

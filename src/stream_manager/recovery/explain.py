@@ -1,10 +1,12 @@
-"""Decisions and records in sentences: for the journal, for the log, for a tired person.
+"""Decisions in sentences: for the journal, for the log, for a tired person.
 
 Every rule's name has its words here; a test holds the two together.
 """
 
 from collections.abc import Callable, Mapping
 
+from stream_manager.recovery.classify import Rule
+from stream_manager.recovery.faults import Fault
 from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
 
 # Renders a monotonic instant for people, in local time.
@@ -59,6 +61,10 @@ CODES: Mapping[str, str] = {
     "ENETUNREACH": "no way leads to the camera's network",
     "ETIMEDOUT": "the camera did not answer in time",
     "dns": "the camera's name can't be resolved",
+    "no-video": "there is no video that can be recorded",
+    "codec": "none of its codecs can be recorded",
+    "raw-video": "raw video can't be recorded",
+    "container": "this kind of file can't be played",
 }
 # Why there is no next attempt, where it was not the fault itself.
 ENDS: Mapping[str, str] = {
@@ -114,27 +120,6 @@ def describe(decision: Decision, *, wall: Wall) -> str:
     return f"{record.spec.id}: {_what(decision)} — {_next(decision, wall)}"
 
 
-def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
-    """Return sentences: where the component stands, why, and what happens next and when.
-
-    now_s: the present monotonic instant. wall: renders such an instant for people.
-    """
-    id_ = record.spec.id
-    sentences = [f"{id_} is {record.phase.value.replace('_', ' ')}: {_state(record, wall)}."]
-    last = record.last
-    if last is not None:
-        ago_s = now_s - last.at_s
-        sentences.append(
-            f"Last fault at {wall(last.at_s)}, {ago_s:.0f} s ago: {_fault(last)}; judged "
-            f"{last.rule.fault_class.value} by rule {last.rule.name}."
-        )
-        sentences += [f"It said: {last.fault.text}"] if last.fault.text else []
-        sentences.append(_numbers(record, now_s))
-    if record.phase is Phase.FAILED:
-        sentences.append(_given_up(record))
-    return sentences
-
-
 def _what(decision: Decision) -> str:
     last, rule = decision.after.last, decision.rule
     if rule in STEPS:
@@ -145,11 +130,15 @@ def _what(decision: Decision) -> str:
     return _fault(last)
 
 
-def _fault(last: Sighting) -> str:
-    fault = last.fault
-    words = CODES.get(fault.code, FAULTS[last.rule.name])
+def in_words(fault: Fault, rule: Rule) -> str:
+    """Return half a sentence about a fault, which `rule` judged, with its code."""
+    words = CODES.get(fault.code, FAULTS[rule.name])
     number = fault.code if fault.status is None else f"RTSP {fault.status}"
     return f"{words} ({number})"
+
+
+def _fault(last: Sighting) -> str:
+    return in_words(last.fault, last.rule)
 
 
 def _next(decision: Decision, wall: Wall) -> str:
@@ -157,12 +146,12 @@ def _next(decision: Decision, wall: Wall) -> str:
     if any(isinstance(tell, Escalated) for tell in decision.tells):
         return f"{record.spec.parent} has to heal it"
     if record.phase is Phase.FAILED:
-        return f"failed; {_state(record, wall)}"
-    return _state(record, wall)
+        return f"failed; {standing(record, wall)}"
+    return standing(record, wall)
 
 
-def _state(record: Record, wall: Wall) -> str:
-    """Say what a component in this phase waits for, and until when."""
+def standing(record: Record, wall: Wall) -> str:
+    """Return half a sentence: what a component in its phase waits for, and until when."""
     if record.phase is Phase.TEARING_DOWN:
         return _after_teardown(record, wall)
     words = STATES[record.phase] if record.due_s is not None else UNTIMED[record.phase]
@@ -188,25 +177,3 @@ def _after_teardown(record: Record, wall: Wall) -> str:
     if record.delay_s == 0:
         return f"restart at once, attempt {record.attempts}"
     return f"attempt {record.attempts} in {record.delay_s:.1f} s, at {wall(record.resume_s)}"
-
-
-def _numbers(record: Record, now_s: float) -> str:
-    budget = record.spec.policy.budget
-    used = sum(at_s >= now_s - budget.within_s for at_s in record.charged)
-    return (
-        f"Retries since it was last stable: {record.attempts}; charged to its budget: {used} of "
-        f"{budget.restarts} in {budget.within_s:g} s; in its life: {record.restarts_total}."
-    )
-
-
-def _given_up(record: Record) -> str:
-    match record.ended_by:
-        case "poison":
-            why = f"the same fault came {record.same_faults} times before it ever worked"
-        case "give-up":
-            why = "the configured give_up_after was reached"
-        case "budget-spent":
-            why = "its restart budget was spent"
-        case _:
-            why = f"a retry can't cure that fault ({record.ended_by})"
-    return f"It was given up because {why}."

@@ -16,20 +16,22 @@ from stream_manager.clock import Clock, chance, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.recordings import IndexKeeper
-from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart, explain
+from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart
 from stream_manager.store import Entry, SegmentIndex, Store
 from stream_manager.streams.entries import entry
+from stream_manager.streams.explanation import explanation
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report
 from stream_manager.streams.stream import Stream
-from stream_manager.streams.views import deciding, stream_status
+from stream_manager.streams.views import local_time, stream_status
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
 KEEP_AGAIN_AFTER_S = 60.0
 POLL_S = 0.02
+EXPLAINED_BY_ENTRIES = 1000
 
 log = structlog.get_logger()
 
@@ -168,7 +170,7 @@ class StreamManager:
             self._add(settings)
 
     def _local(self, instant_s: float) -> str:
-        return f"{wall_of(instant_s, self._clock).astimezone():%H:%M:%S}"
+        return local_time(wall_of(instant_s, self._clock), self._clock.wall())
 
     async def _keep_index(self) -> None:
         """Keep the index true; a bug there must not cost a stream anything."""
@@ -218,17 +220,16 @@ class StreamManager:
             "pressure": {},
         }
 
-    def explain(self, stream: str) -> list[str]:
-        """Return sentences about each component, the one that decides the state first."""
-        now_s = self._clock.monotonic_s()
-        it = self._streams[stream]
-        records = [it.record_of(id_) for id_ in it.ids]
-        records.sort(key=lambda record: record is not deciding(it))
-        return [
-            sentence
-            for record in records
-            for sentence in explain(record, now_s=now_s, wall=self._local)
-        ]
+    async def explain(self, stream: str) -> dict[str, Any]:
+        """Return why the stream is as it is."""
+        entries = await asyncio.to_thread(self._store.journal, stream, None, EXPLAINED_BY_ENTRIES)
+        return explanation(
+            self._streams[stream],
+            entries,
+            clock=self._clock,
+            stopped_by_operator=not self._store.desired().get(stream, True),
+            local=self._local,
+        )
 
     async def command(self, stream: str, verb: Verb) -> None:
         """Take an operator's command; stop and start are remembered over restarts of ours."""

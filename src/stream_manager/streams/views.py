@@ -1,5 +1,6 @@
 """What people are shown of a stream: the values of `status`, as DESIGN's contract names them."""
 
+from datetime import datetime
 from typing import Any
 
 from stream_manager.clock import Clock, wall_of
@@ -15,12 +16,27 @@ def utc(instant_s: float | None, clock: Clock) -> str | None:
     return wall_of(instant_s, clock).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def local_time(instant: datetime, now: datetime) -> str:
+    """Return the local time of day, with the date unless it is today's."""
+    local = instant.astimezone()
+    today = local.date() == now.astimezone().date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def deciding(stream: Stream) -> Record:
     """Return the component that the stream's state is about: the worker, else its source."""
     worker = stream.record_of(stream.id)
     if worker.phase not in UP:
         return worker
     return stream.record_of(stream.source_id)
+
+
+def stream_state(stream: Stream) -> str:
+    """Return the state of the whole stream."""
+    phase = deciding(stream).phase
+    # A source that waits for a worker that is there is about to be started.
+    shown = Phase.STARTING if phase is Phase.PARKED else phase
+    return str(shown.value)
 
 
 def stream_health(stream: Stream) -> HealthState | None:
@@ -41,11 +57,9 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
     health = stream_health(stream)
     history, media = stream.history, stream.media
     fps, bitrate_bps = media.rates(now_s)
-    # A source that waits for a worker that is there is about to be started.
-    phase = Phase.STARTING if record.phase is Phase.PARKED else record.phase
     return {
         "id": stream.id,
-        "state": phase.value,
+        "state": stream_state(stream),
         "health": None if health is None else health.value,
         "pid": stream.worker.pid,
         "epoch": worker.epoch,

@@ -92,9 +92,16 @@ class Manager:
         """Return a status with every kind of value."""
         return STATUS
 
-    def explain(self, stream: str) -> list[str]:
+    async def explain(self, stream: str) -> dict[str, Any]:
         """Say one sentence."""
-        return [f"{stream} waits"]
+        return {
+            "stream": stream,
+            "state": "backing_off",
+            "health": None,
+            "sentences": [f"{stream} waits"],
+            "components": [],
+            "tried": [],
+        }
 
     async def command(self, stream: str, verb: Verb) -> None:
         """Refuse to start what runs."""
@@ -161,7 +168,7 @@ def test_explain_and_commands_reach_the_manager(ask: Ask) -> None:
 
     async def script(client: httpx.AsyncClient) -> None:
         explained = await client.get("/api/v1/streams/car-park/explain")
-        assert explained.json() == ["car-park waits"]
+        assert explained.json()["sentences"] == ["car-park waits"]
         for verb in ("restart", "stop", "reset"):
             answer = await client.post(f"/api/v1/streams/car-park/{verb}")
             assert answer.status_code == 202

@@ -97,9 +97,16 @@ class Manager:
         """Say that all is well."""
         return STATUS
 
-    def explain(self, stream: str) -> list[str]:
+    async def explain(self, stream: str) -> dict[str, Any]:
         """Say a sentence with a character that a terminal would obey."""
-        return [f"{stream} is \x1b[31mrunning"]
+        return {
+            "stream": stream,
+            "state": "running",
+            "health": "healthy",
+            "sentences": [f"{stream} is \x1b[31mrunning"],
+            "components": [],
+            "tried": [],
+        }
 
     async def command(self, stream: str, verb: Verb) -> None:
         """Refuse to start what runs."""
@@ -175,7 +182,9 @@ def test_explain(cli: Cli, running: Running) -> None:
     where = ("--config", running.config)
     assert cli("explain", "car-park", *where) == (0, "car-park is  [31mrunning\n", "")
     code, out, _ = cli("explain", "car-park", "--json", *where)
-    assert (code, json.loads(out)) == (0, ["car-park is \x1b[31mrunning"])
+    answer = json.loads(out)
+    assert (code, answer["stream"], answer["health"]) == (0, "car-park", "healthy")
+    assert answer["sentences"] == ["car-park is \x1b[31mrunning"]
 
 
 def test_commands_reach_the_manager(cli: Cli, running: Running) -> None:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from stream_manager.cli.table import draw
-from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share, span
+from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share
+from stream_manager.recovery import span
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NO_MEDIA = {"frames": 0, "bytes": 0, "last_at": None, "fps": 0.0, "bitrate_bps": 0}

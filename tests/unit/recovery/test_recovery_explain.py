@@ -14,7 +14,11 @@ from stream_manager.recovery import (
     describe,
     exit_fault,
     explain,
+    span,
 )
+from stream_manager.recovery import advice as advice_on
+from stream_manager.recovery.advice import RULES as ADVICE
+from stream_manager.recovery.backoff import Jitter
 from stream_manager.recovery.explain import FAULTS
 from stream_manager.testing import Script
 
@@ -67,6 +71,23 @@ def loops(script: Script, id_: str, fault: Fault, times: int) -> None:
 def test_every_rule_of_classification_has_its_words() -> None:
     """A rule without words, or words without a rule, would be told in no sentence."""
     assert set(FAULTS) == {rule.name for rule in RULES} | {"unmatched", "escalated"}
+
+
+def test_every_rule_has_its_advice_and_a_code_may_have_a_better_one() -> None:
+    """Nobody is left with a fault and without a thing to do."""
+    assert set(ADVICE) == set(FAULTS)
+    (errno,) = {rule for rule in RULES if rule.name == "network-errno" and rule.origins}
+    assert advice_on(REFUSED, errno).startswith("look whether the port is right")
+    assert advice_on(replace(REFUSED, code="EPIPE"), errno).startswith("look whether the camera")
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "text"),
+    [(0.4, "0 s"), (119.0, "119 s"), (150.0, "2 min"), (7500.0, "2 h 5 min"), (97200.0, "1 d 3 h")],
+)
+def test_a_span_has_two_units_at_most(duration_s: float, text: str) -> None:
+    """Nobody counts with 7,500 seconds."""
+    assert span(duration_s) == text
 
 
 def test_a_crash_is_told_from_fault_to_proof() -> None:
@@ -123,34 +144,115 @@ def test_a_wrong_password_is_explained_with_what_re_arms_it() -> None:
     assert explained(script, "cam") == [
         "cam is failed: not tried again; a reset, a restart or a changed configuration re-arms it.",
         (
-            "Last fault at 08:00:00, 0 s ago: the camera refused user or password, "
-            "which never worked (RTSP 401); judged fatal by rule auth-never-worked."
+            "Its last fault, at 08:00:00, 0 s ago: the camera refused user or password, "
+            "which never worked (RTSP 401)."
         ),
-        (
-            "Retries since it was last stable: 0; charged to its budget: 0 of 5 in 60 s; "
-            "in its life: 0."
-        ),
+        "Rule auth-never-worked judges it fatal, its cause auth.",
         "It was given up because a retry can't cure that fault (auth-never-worked).",
     ]
 
 
 def test_what_waits_is_explained_with_its_numbers() -> None:
-    """Phase, next attempt, last fault with its own words, attempts and window in four sentences."""
+    """Phase, next attempt, fault with its own words, rule, and where the wait's length is from."""
     script = door()
     script.breaks("door/source", REFUSED)
     assert explained(script, "door/source") == [
-        "door/source is backing off: attempt 1 at 09:00:01.",
-        (
-            "Last fault at 09:00:00, 0 s ago: the camera refused the connection (ECONNREFUSED); "
-            "judged recoverable by rule network-errno."
-        ),
+        "door/source is backing off: attempt 1 at 09:00:01, in 1 s.",
+        "Its last fault, at 09:00:00, 0 s ago: the camera refused the connection (ECONNREFUSED).",
         "It said: connect to 10.0.0.7:554 failed",
         (
-            "Retries since it was last stable: 1; charged to its budget: 0 of 5 in 60 s; "
-            "in its life: 1."
+            "Rule network-errno judges it recoverable, its cause network: it is tried again after "
+            "a wait, and charged to no budget of restarts."
+        ),
+        (
+            "The wait is 1.0 s, without chance in it; it begins at 1 s and grows 2-fold with each "
+            "retry, to 30 s at most."
         ),
     ]
     assert explained(script, "door") == ["door is verifying: waiting for media of door/source."]
+
+
+@pytest.mark.parametrize(
+    ("jitter", "drawn"),
+    [
+        ("equal", "drawn from 0.5 to 1 s, so that not all come back together"),
+        ("full", "drawn from 0 to 1 s, so that not all come back together"),
+        ("decorrelated", "drawn from 1 s to three times the one before"),
+    ],
+)
+def test_a_wait_says_between_which_bounds_it_was_drawn(jitter: Jitter, drawn: str) -> None:
+    """Each kind of jitter has its own bounds."""
+    script = door(replace(POLICY, backoff=Backoff(base_s=1.0, jitter=jitter)))
+    script.breaks("door/source", REFUSED)
+    assert any(f" s, {drawn}; it begins at 1 s" in it for it in explained(script, "door/source"))
+
+
+def test_a_crash_that_is_tried_at_once_names_its_budget() -> None:
+    """What one more restart than the budget allows would lead to is told for child and parent."""
+    script = door()
+    script.breaks("door", exit_fault(-11))
+    assert (
+        "Rule crash-once judges it transient, its cause crash: the first one in a long time is "
+        "tried again at once, and charged to its budget: 1 of 5 restarts within 60 s; with one "
+        "more than those it is given up."
+    ) in explained(script, "door")
+    script.started("door")
+    script.breaks("door/source", GARBAGE)
+    (rule,) = [it for it in explained(script, "door/source") if it.startswith("Rule")]
+    assert rule.endswith("with one more than those its process is restarted.")
+
+
+@pytest.mark.parametrize(
+    ("patience", "sentence"),
+    [
+        (
+            {"give_up_after_attempts": 9},
+            "give_up_after allows 9 retries, and this is number 2.",
+        ),
+        (
+            {"give_up_after_s": 7200.0},
+            "give_up_after allows 2 h 0 min of failing, and it fails since 09:00:00, for 1 s.",
+        ),
+    ],
+)
+def test_patience_is_told_with_what_is_left_of_it(
+    patience: dict[str, float], sentence: str
+) -> None:
+    """Retries are counted, and a duration is measured."""
+    script = door(replace(POLICY, **patience))  # type: ignore[arg-type]  # one of two fields
+    loops(script, "door/source", REFUSED, 1)
+    script.breaks("door/source", REFUSED)
+    assert sentence in explained(script, "door/source")
+
+
+def test_what_runs_again_says_what_it_took_and_when_it_is_forgiven() -> None:
+    """Its wait is history; a fault that is forgiven is only remembered."""
+    script = door()
+    script.breaks("door/source", REFUSED)
+    script.passes(1.0)
+    script.comes_up("door/source")
+    assert explained(script, "door/source") == [
+        "door/source is running: healthy; attempt 1 is forgiven at 09:01:01, in 60 s.",
+        "Its last fault, at 09:00:00, 1 s ago: the camera refused the connection (ECONNREFUSED).",
+        "It said: connect to 10.0.0.7:554 failed",
+        (
+            "Rule network-errno judges it recoverable, its cause network: it is tried again after "
+            "a wait, and charged to no budget of restarts."
+        ),
+        "It took 1 retry to come back; 60 s without a fault forgive all.",
+    ]
+    script.passes(60.0)
+    assert explained(script, "door/source")[0] == "door/source is running: healthy."
+    assert len(explained(script, "door/source")) == 3
+
+
+def test_what_is_stopped_or_waits_for_others_tells_of_no_fault() -> None:
+    """An old fault is no reason for such a state."""
+    script = door()
+    script.breaks("door/source", REFUSED)
+    script.breaks("door", exit_fault(-11))
+    (parked,) = explained(script, "door/source")
+    assert parked == "door/source is parked: waiting for door, charged nothing."
 
 
 def test_an_escalation_names_who_has_to_heal_it() -> None:
@@ -185,14 +287,33 @@ def ended(policy: RecoveryPolicy, fault: Fault, *, proven: bool) -> Script:
 @pytest.mark.parametrize(
     ("policy", "fault", "proven", "sentence"),
     [
-        (POLICY, GARBAGE, False, "the same fault came 5 times before it ever worked"),
+        (
+            POLICY,
+            GARBAGE,
+            False,
+            "the same fault came 5 times before it ever worked, so it is not a matter of time",
+        ),
         (
             replace(POLICY, give_up_after_attempts=2),
             REFUSED,
             True,
-            "the configured give_up_after was reached",
+            "give_up_after allows 2 retries, and all were used",
         ),
-        (replace(POLICY, budget=Budget(restarts=2)), GARBAGE, True, "its restart budget was spent"),
+        (
+            replace(POLICY, give_up_after_s=3.0),
+            REFUSED,
+            True,
+            "give_up_after allows 3 s, and it failed since 08:00:00",
+        ),
+        (
+            replace(POLICY, budget=Budget(restarts=2)),
+            GARBAGE,
+            True,
+            (
+                "its budget allows 2 restarts within 60 s, and it fell at "
+                "08:00:00, 08:00:00, 08:00:02"
+            ),
+        ),
     ],
 )
 def test_failed_says_what_ended_it(

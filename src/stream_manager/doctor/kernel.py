@@ -1,0 +1,100 @@
+"""What the kernel gives: processes watched without races, open files, pressure, cgroups."""
+
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from stream_manager.doctor.finding import Finding, ok, problem, unknown, warning
+
+# What a manager holds open by itself and for each stream: 15 and 2 were seen, and room is left.
+OWN_FILES = 32
+FILES_A_STREAM = 3
+SPARE = 2  # times as many, for clients of the API and a moment in which old and new overlap
+
+_CONTAINER_MARKS = ("run/.containerenv", ".dockerenv", "run/systemd/container")
+
+
+def processes(open_pidfd: Callable[[int], int] = os.pidfd_open) -> Iterator[Finding]:
+    """Try what workers are watched with; old kernels lack it and sandboxes forbid it."""
+    release = os.uname().release
+    try:
+        os.close(open_pidfd(os.getpid()))
+    except OSError as error:
+        found = f"{release} refuses pidfd_open ({error.strerror}): no worker can be watched"
+        mend = "use Linux 5.3 or newer; in a container: a seccomp profile that allows pidfd_open"
+        yield problem("kernel", found, mend)
+    else:
+        yield ok("kernel", f"Linux {release}, with pidfds")
+
+
+def open_files(streams: int | None, limits: tuple[int, int] | None = None) -> Iterator[Finding]:
+    """Compare the limit on open files with what `streams` need; None: tell for how many it is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE) if limits is None else limits
+    if soft == resource.RLIM_INFINITY:
+        yield ok("open files", "no limit")
+        return
+    if streams is None:
+        enough_for = max(soft // SPARE - OWN_FILES, 0) // FILES_A_STREAM
+        yield ok("open files", f"at most {soft}: enough for {enough_for} streams")
+        return
+    needed = SPARE * (OWN_FILES + FILES_A_STREAM * streams)
+    found = f"at most {soft}, and {needed} are needed (streams: {streams})"
+    if soft >= needed:
+        yield ok("open files", found)
+        return
+    mend = f"ulimit -n {needed}"
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        mend = f"as root: ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit"
+    yield problem("open files", found, mend)
+
+
+def pressure(root: Path = Path("/")) -> Iterator[Finding]:
+    """Read the pressure of CPU, memory and disks as the kernel measures it (PSI)."""
+    missing = []
+    for name in ("cpu", "memory", "io"):
+        try:
+            (root / "proc/pressure" / name).read_text(encoding="ascii")
+        except OSError as error:
+            missing.append(f"{name} ({error.strerror})")
+    if missing:
+        found = f"can't be read: {', '.join(missing)}"
+        yield warning("pressure", found, _boot_with("psi=1", root))
+    else:
+        yield ok("pressure", "of cpu, memory and io is measured (PSI)")
+
+
+def cgroups(
+    root: Path = Path("/"), writable: Callable[[Path], bool] = lambda path: os.access(path, os.W_OK)
+) -> Iterator[Finding]:
+    """See whether cgroup v2 is the one there is, and whether our part of it is ours to divide."""
+    try:
+        own = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        yield unknown("cgroups", f"/proc/self/cgroup: {error.strerror}", "mount /proc")
+        return
+    if len(own) != 1 or not own[0].startswith("0::"):
+        found = "version 1, or both: a single stream's memory and pressure can't be bounded"
+        option = "systemd.unified_cgroup_hierarchy=1"
+        yield warning("cgroups", found, _boot_with(option, root))
+        return
+    group = root / "sys/fs/cgroup" / own[0].removeprefix("0::").lstrip("/")
+    if not (group / "cgroup.procs").exists():
+        found = f"version 2, but {group} can't be seen from here"
+        yield unknown("cgroups", found, "mount the cgroup2 file system on /sys/fs/cgroup")
+    elif not writable(group):
+        found = f"version 2, but {group} is not delegated to this user"
+        yield warning("cgroups", found, "Delegate=yes in the systemd unit")
+    else:
+        yield ok("cgroups", "version 2, delegated")
+
+
+def in_container(root: Path) -> bool:
+    """Tell whether much of what is seen here is the host's to change."""
+    return any((root / mark).exists() for mark in _CONTAINER_MARKS)
+
+
+def _boot_with(option: str, root: Path) -> str:
+    edit = f"sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&{option} /' /etc/default/grub"
+    where = "on the host: " if in_container(root) else ""
+    return f"{where}{edit} && sudo update-grub && sudo reboot"

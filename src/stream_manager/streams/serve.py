@@ -17,6 +17,7 @@ from stream_manager.store import Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.processes import end_leftover, leftovers
+from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
@@ -25,13 +26,14 @@ log = structlog.get_logger()
 
 
 async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
-    """Run the configured streams until SIGTERM, SIGINT or a shutdown command; return 0.
+    """Run the configured streams until SIGTERM, SIGINT, SIGUSR2 or a shutdown command; return 0.
 
     A second signal ends everything at once. SIGHUP reads the configuration again: one with errors
     is refused and changes nothing. Raises UsageError where another manager runs, and OutsideError
     where the API can't listen.
     """
     clock = SystemClock()
+    systemd = Systemd.of(os.environ, clock=clock)
     settings = configuration.manager
     async with AsyncExitStack() as stack:
         # Taken first and so given back last: when it is free, the next manager can start.
@@ -61,14 +63,16 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             clock=clock,
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
+            systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
-        _listen_to_signals(manager, settings, reload)
+        _listen_to_signals(manager, settings, reload, systemd)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)
         _make_volumes(configuration)
         running = asyncio.create_task(manager.run(), name="manager")
-        api = asyncio.create_task(serve_api(create_app(manager), sockets), name="api")
+        app = create_app(manager)
+        api = asyncio.create_task(serve_api(app, sockets), name="api")
         api.add_done_callback(_tell_the_end_of_the_api)
         manager.configure(configuration)
         log.info(
@@ -77,16 +81,22 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
+        answering = asyncio.create_task(app.state.answering.wait(), name="answering")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
+        await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            systemd.ready()
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
+        systemd.stopping()
         if not await manager.stop(STOP_WITHIN_S):
             log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
-        for task in (running, api, stopping):
+        tasks = (running, api, answering, stopping)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(running, api, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopped")
     return 0
 
@@ -107,7 +117,10 @@ def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
 
 
 def _listen_to_signals(
-    manager: StreamManager, settings: ManagerSettings, reload: Callable[[], Configuration]
+    manager: StreamManager,
+    settings: ManagerSettings,
+    reload: Callable[[], Configuration],
+    systemd: Systemd,
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -118,6 +131,10 @@ def _listen_to_signals(
         manager.shutdown()
 
     def read_again() -> None:
+        with systemd.reloading():
+            take()
+
+    def take() -> None:
         try:
             configuration = reload()
         except ConfigurationErrors as errors:
@@ -138,9 +155,12 @@ def _listen_to_signals(
         manager.configure(configuration)
         log.info("configuration read again", streams=len(configuration.streams))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGUSR2 is how a service manager asks us to leave: the workers will then go on for the next
+    # manager. Until a manager can adopt them they end too, in the same order.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, read_again)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})  # blocked since the command began
 
 
 def _make_volumes(configuration: Configuration) -> None:

@@ -10,6 +10,7 @@ import typer
 from stream_manager.cli.check import check
 from stream_manager.cli.demo import demo
 from stream_manager.cli.explain import explain
+from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
 from stream_manager.cli.run import run
 from stream_manager.cli.shutdown import shutdown
@@ -27,7 +28,12 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
-for command in (run, check, status, journal, explain, restart, stop, start, reset, shutdown, demo):
+COMMANDS = (
+    *(run, check, install),
+    *(status, journal, explain, restart, stop, start, reset, shutdown),
+    demo,
+)
+for command in COMMANDS:
     app.command()(command)
 
 

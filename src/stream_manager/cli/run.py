@@ -1,5 +1,6 @@
 """`stream-manager run`: the manager itself, in the foreground."""
 
+import faulthandler
 import os
 import signal
 from functools import partial
@@ -20,6 +21,7 @@ def run(
     """
     # Its default action would end us half started; serve() takes it when it can end in good order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    faulthandler.enable(2)  # systemd's watchdog sends SIGABRT: then it tells where we were stuck
     import asyncio
 
     import structlog

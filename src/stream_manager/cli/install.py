@@ -99,17 +99,19 @@ class Installation:
     def _outside(self) -> dict[Path, str]:
         """Return what is written outside the service's own directories, and how to test(1) it."""
         scope = self._scope
-        if self._first or not scope.system:
+        if self._first:
             return {}
         from stream_manager.config import load_directories
 
-        # As the service will find it: its environment differs from ours.
-        environ = {"XDG_RUNTIME_DIR": str(scope.runtime_dir.parent)}
+        # What systemd tells the service.
+        environ = {"RUNTIME_DIRECTORY": str(scope.runtime_dir)}
         manager, volumes = load_directories(self._config, environ)
+        if not scope.system:
+            return {}
         if manager.runtime_dir != scope.runtime_dir:
             raise UsageError(
                 f"{self._config}: manager.runtime_dir: found {manager.runtime_dir}, expected"
-                f" {scope.runtime_dir}, which systemd makes for the service"
+                f" {scope.runtime_dir}, which systemd makes for it"
             )
         # State must be the user's own, for the manager takes no directory that others rule.
         written = {volume.path: "-w" for volume in volumes} | {manager.state_dir: "-O"}

@@ -137,8 +137,6 @@ Group={NAME}
 SupplementaryGroups=video
 StateDirectory={NAME}
 StateDirectoryMode=0700
-# Commands of any user look for the sockets under /run too.
-Environment=XDG_RUNTIME_DIR=/run
 """
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import structlog
 
@@ -15,6 +14,7 @@ from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
 from stream_manager.store import Store, lock_directory
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.processes import end_leftover, leftovers
 from stream_manager.streams.systemd import Systemd
@@ -49,11 +49,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
         if settings.listen is not None:
             sockets.append(tcp_socket(*settings.listen))
-        log_dir = _log_dir(settings)
+        log_dir = log_directory(settings)
+        forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=log_dir / "forkserver.log",
+            log_path=log_dir / f"{FORK_SERVER}.log",
             clock=clock,
         )
         stack.push_async_callback(launcher.close)
@@ -166,28 +167,9 @@ def _listen_to_signals(
 def _make_volumes(configuration: Configuration) -> None:
     for volume in configuration.volumes:
         try:
-            _directory(volume.path)
+            volume.path.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             # The recorders will say so too, and go on trying; the streams themselves run.
             log.error(  # noqa: TRY400 - the disk's trouble: its name says all
                 "a volume can't be made", volume=volume.id, error=str(error)
             )
-
-
-def _log_dir(settings: ManagerSettings) -> Path:
-    """Return where the workers' logs go: beside the state, but a broken disk stops no stream."""
-    log_dir = settings.state_dir / "logs"
-    try:
-        _directory(log_dir)
-        writable = os.access(log_dir, os.W_OK)
-    except OSError:
-        writable = False
-    if writable:
-        return log_dir
-    log.error("the workers' logs go into the runtime directory", can_not_write=str(log_dir))
-    return _directory(settings.runtime_dir / "logs")
-
-
-def _directory(path: Path) -> Path:
-    path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return path

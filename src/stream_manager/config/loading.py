@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stream_manager.config import lines, places
+from stream_manager.config.forms import is_id
 from stream_manager.config.placeholders import Vault
 from stream_manager.config.policies import policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
@@ -18,7 +19,6 @@ from stream_manager.config.tables import (
     RecoveryTable,
     StreamTable,
     VolumeTable,
-    is_id,
 )
 
 

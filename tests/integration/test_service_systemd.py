@@ -131,6 +131,18 @@ def test_a_manager_that_is_stopped_gives_no_sign_of_life(unit: Unit) -> None:
     unit.wait_said("WATCHDOG=1")
 
 
+def test_what_the_watchdog_sends_tells_where_the_manager_was_stuck(unit: Unit) -> None:
+    """After SIGABRT the log names the line of each thread, and the workers end by themselves."""
+    unit.start()
+    running = unit.service
+    running.wait_healthy("cam")
+    running.signal(signal.SIGABRT)
+    assert running.process.wait(5.0) == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in running.log()
+    assert "asyncio" in running.log()
+    running.wait("every process to end", lambda: not running.pids())
+
+
 @pytest.mark.parametrize("moment", ["at once", "when it answers"])
 def test_sigusr2_while_it_starts_ends_it_in_good_order(service: MakeService, moment: str) -> None:
     """The signal is taken when it can be: its default action ends no manager half-way."""

@@ -87,7 +87,7 @@ ExecStart={_word(program)} run {_word(config)}
 ExecReload=/bin/kill -HUP $MAINPID
 EnvironmentFile=-{_word(scope.secrets)}
 Restart=always
-RestartSec=1
+RestartSec=2
 # The loop of decisions itself gives the sign of life. SIGABRT then tells where it was stuck.
 WatchdogSec=30
 # Only the manager is told to leave; each worker finishes its files and ends by itself.

@@ -23,7 +23,7 @@ PROMISED = (
     *("Type=notify", "NotifyAccess=main", "WatchdogSec=30", "KillMode=process"),
     *("KillSignal=SIGUSR2", "OOMPolicy=continue", "RuntimeDirectory=stream-manager"),
     *("RuntimeDirectoryPreserve=yes", "UMask=0077", "ExecReload=/bin/kill -HUP $MAINPID"),
-    *("Restart=always", "RestartSec=1", "LimitNOFILE=65536", "NoNewPrivileges=yes"),
+    *("Restart=always", "RestartSec=2", "LimitNOFILE=65536", "NoNewPrivileges=yes"),
 )
 
 

@@ -4,11 +4,17 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from tests.unit.fake_clock import FakeClock
 
+from stream_manager.health import HealthState
+from stream_manager.streams import views
 from stream_manager.streams.systemd import STATUS_EVERY_S, Systemd
+
+if TYPE_CHECKING:
+    from stream_manager.streams.stream import Stream
 
 Said = Callable[[], list[str]]
 
@@ -118,3 +124,17 @@ def test_a_listener_that_does_not_read_is_not_waited_for(
     for _ in range(10_000):
         systemd.ready()
     assert 0 < len(said()) < 10_000
+
+
+def test_the_status_counts_streams_by_their_health(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The healthy ones always, the others where there are any, the worst last but the stopped."""
+    health = HealthState
+    of = [health.HEALTHY, health.FAILED, None, health.HEALTHY, health.DEGRADED]
+    monkeypatch.setattr(views, "stream_health", lambda stream: stream)
+    assert views.summary(cast("list[Stream]", of)) == (
+        "5 streams, 2 healthy, 1 degraded, 1 failed, 1 stopped"
+    )
+    assert views.summary(cast("list[Stream]", [health.UNHEALTHY])) == (
+        "1 stream, 0 healthy, 1 unhealthy"
+    )
+    assert views.summary([]) == "0 streams, 0 healthy"

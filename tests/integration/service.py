@@ -22,6 +22,8 @@ POLL_S = 0.05
 # takes four seconds at most for its files.
 GONE_WITHIN_S = 10.0
 
+PROGRAM = Path(sys.executable).parent / "stream-manager"
+
 # Short enough for tests, in the proportions of the defaults.
 RECOVERY = """\
 backoff = { base = "100ms", cap = "500ms" }
@@ -74,20 +76,25 @@ class Service:
 
     # --- its life --------------------------------------------------------------------------------
 
-    def start(self) -> Self:
-        """Start a manager and return when it answers."""
-        self._process = self.launch()
+    def start(self, *wrapper: str, umask: int = -1, **environment: str) -> Self:
+        """Start a manager, as launch() does, and return when it answers."""
+        self._process = self.launch(*wrapper, umask=umask, **environment)
         self.wait("the manager to answer", self._answers)
         return self
 
-    def launch(self) -> subprocess.Popen[bytes]:
-        """Start a manager and return at once; what it logs is in log()."""
+    def launch(self, *wrapper: str, umask: int = -1, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a manager and return at once; what it logs is in log().
+
+        wrapper: a command that turns into the one after it. environment: what it finds there too.
+        """
         # In a process group of its own a terminal's Ctrl-C does not reach it, and in the folder
         # each process of its tree is found by where it works.
         with self._log.open("ab") as log:
             return subprocess.Popen(
-                [Path(sys.executable).parent / "stream-manager", "run", self.config, "--log-json"],
+                [*wrapper, PROGRAM, "run", self.config, "--log-json"],
                 cwd=self.folder,
+                env=os.environ | environment,
+                umask=umask,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

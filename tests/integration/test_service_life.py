@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, table
 
+from stream_manager.pipelines.logfile import LIMIT_BYTES
+
 pytestmark = pytest.mark.media
 
 MakeService = Callable[..., Service]
@@ -296,6 +298,18 @@ def test_a_corrupt_database_is_set_aside(service: MakeService) -> None:
     assert running.logged(cause="storage")
     kept = [path for path in running.state_dir.iterdir() if path.name.startswith("manager.db")]
     assert any(path.read_bytes().startswith(b"no database") for path in kept)
+
+
+def test_the_fork_servers_log_stays_short(service: MakeService) -> None:
+    """What many managers' fork servers wrote is put aside once, and a new log begun."""
+    running = service(table("cam", "test:"))
+    log = running.state_dir / "logs" / "forkserver.log"
+    log.parent.mkdir(parents=True)
+    running.state_dir.chmod(0o700)
+    log.write_bytes(b"x" * (LIMIT_BYTES + 1))
+    running.start().wait_healthy("cam")
+    assert log.stat().st_size <= LIMIT_BYTES
+    assert log.with_name("forkserver.log.1").stat().st_size > LIMIT_BYTES
 
 
 def test_a_full_disk_of_the_store_stops_no_stream(service: MakeService, small_disk: Path) -> None:

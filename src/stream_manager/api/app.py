@@ -28,6 +28,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
+    app.state.answering = asyncio.Event()
     app.state.closing = asyncio.Event()
     app.add_middleware(Guard)
 

@@ -12,7 +12,15 @@ GRACE_S = 1
 
 
 class _Server(uvicorn.Server):
-    """Leaves the process's signals to the manager."""
+    """Says when it answers, and leaves the process's signals to the manager."""
+
+    def __init__(self, config: uvicorn.Config, answering: asyncio.Event) -> None:
+        super().__init__(config)
+        self._answering = answering
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._answering.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -31,7 +39,8 @@ async def serve(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
-        )
+        ),
+        app.state.answering,
     )
     serving = asyncio.create_task(server.serve(list(sockets)), name="api")
     try:

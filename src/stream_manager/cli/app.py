@@ -11,6 +11,7 @@ from stream_manager.cli.check import check
 from stream_manager.cli.demo import demo
 from stream_manager.cli.doctor import doctor
 from stream_manager.cli.explain import explain
+from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
 from stream_manager.cli.probe import probe
 from stream_manager.cli.run import run
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,  # they show local variables, and with them secrets
 )
 COMMANDS = (
-    *(run, check, probe, doctor),
+    *(run, check, probe, doctor, install),
     *(status, journal, explain, restart, stop, start, reset, shutdown),
     demo,
 )

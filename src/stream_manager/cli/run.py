@@ -1,6 +1,8 @@
 """`stream-manager run`: the manager itself, in the foreground."""
 
+import faulthandler
 import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,8 +17,11 @@ def run(
 ) -> None:
     """Run the streams of CONFIG.
 
-    SIGTERM or Ctrl-C ends it, a second one at once; SIGHUP reads CONFIG again.
+    SIGTERM, SIGUSR2 or Ctrl-C ends it, a second one at once; SIGHUP reads CONFIG again.
     """
+    # Its default action would end us half started; serve() takes it when it can end in good order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    faulthandler.enable(2)  # systemd's watchdog sends SIGABRT: then it tells where we were stuck
     import asyncio
 
     import structlog

@@ -5,7 +5,7 @@ Read `settings` (what comes out) and `loading` (how), then `tables` (the keys), 
 """
 
 from stream_manager.config.checking import Verdict, check
-from stream_manager.config.loading import load, load_manager
+from stream_manager.config.loading import load, load_directories, load_manager
 from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (
@@ -26,5 +26,6 @@ __all__ = [
     "check",
     "default_runtime_dir",
     "load",
+    "load_directories",
     "load_manager",
 ]

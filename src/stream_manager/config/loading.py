@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from stream_manager.config import lines, places
+from stream_manager.config.forms import is_id
 from stream_manager.config.placeholders import Vault
 from stream_manager.config.policies import policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
@@ -18,7 +19,6 @@ from stream_manager.config.tables import (
     RecoveryTable,
     StreamTable,
     VolumeTable,
-    is_id,
 )
 
 
@@ -61,12 +61,32 @@ def load_manager(path: Path, environ: Mapping[str, str]) -> ManagerSettings:
 
     Raises ConfigurationErrors.
     """
-    values, report = _open(path)
-    own = {key: value for key, value in values.items() if key == "manager"}
-    document = report.read(Document, own, ())
+    document, report = _open_some(path, "manager")
     manager = _manager(document, path.absolute().parent, environ, report)
     _raise_errors(report)
     return manager
+
+
+def load_directories(
+    path: Path, environ: Mapping[str, str]
+) -> tuple[ManagerSettings, tuple[Volume, ...]]:
+    """Read where a configuration keeps things; no camera's password is needed.
+
+    Raises ConfigurationErrors.
+    """
+    document, report = _open_some(path, "manager", "volumes")
+    directory = path.absolute().parent
+    manager = _manager(document, directory, environ, report)
+    volumes = _volumes(document, directory, report)
+    _raise_errors(report)
+    return manager, tuple(volume for volume in volumes.values() if volume)
+
+
+def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:
+    """Read some tables of a file as if there were no others."""
+    values, report = _open(path)
+    some = {key: value for key, value in values.items() if key in keys}
+    return report.read(Document, some, ()), report
 
 
 def _open(path: Path) -> tuple[dict[str, Any], Report]:

@@ -13,6 +13,8 @@ FULL = {errno.ENOSPC, errno.EDQUOT}
 
 def default_runtime_dir(environ: Mapping[str, str]) -> Path:
     """Return where sockets are kept if nothing else is configured."""
+    if made := environ.get("RUNTIME_DIRECTORY", ""):  # by systemd, for our unit alone
+        return Path(made)
     user_runtime = environ.get("XDG_RUNTIME_DIR", "")
     if user_runtime.startswith("/"):  # the XDG specification has others ignored
         return Path(user_runtime) / "stream-manager"

@@ -10,9 +10,10 @@ from typing import Any, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from stream_manager.config.forms import EXPECTED
 from stream_manager.config.lines import KeyPath, Lines
 from stream_manager.config.problems import ConfigurationError
-from stream_manager.config.tables import EXPECTED, Table
+from stream_manager.config.tables import Table
 
 TableT = TypeVar("TableT", bound=Table)
 

@@ -1,119 +1,35 @@
 """The file's tables, one model each: which keys there are, of what form, with which defaults.
 
 A model judges each key by itself; what keys mean together is judged later. So every key has a
-default, and a table with one bad key can still be judged by its others.
+default, and a table with one bad key can still be judged by its others. What a key is for stands
+beside it, and in docs/configuration.md, which is made from here.
 """
 
-import re
-from collections.abc import Callable
-from dataclasses import dataclass
-from ipaddress import ip_address
-from typing import Annotated, Any, Literal, TypeGuard
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
-from stream_manager.config.durations import EXPECTED as EXPECTED_DURATION
-from stream_manager.config.durations import duration_s
+from stream_manager.config.forms import (
+    DirectoryPath,
+    Duration,
+    Form,
+    GiveUpAfter,
+    Id,
+    Latency,
+    Listen,
+    Patience,
+    Segment,
+    StallAfter,
+)
 from stream_manager.pipelines.spec import Container
 from stream_manager.recovery.backoff import MAX_FACTOR, Jitter
 from stream_manager.recovery.policy import RecoveryPolicy
 
-# The error type whose message is, as it stands, what was expected.
-EXPECTED = "expected"
-
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_LISTEN = re.compile(r"(?P<host>[^\[\]:]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})")
 _DEFAULTS = RecoveryPolicy()
 
 
-def _refusal(expected: str) -> PydanticCustomError:
-    return PydanticCustomError(EXPECTED, "{expected}", {"expected": expected})
-
-
-def _duration(
-    among: str = "", *, least: str = "1ms", most: str = "365d"
-) -> Callable[[object], float]:
-    """Make the validator of a duration within bounds; `among` names what else may stand there."""
-    least_s, most_s = duration_s(least), duration_s(most)
-
-    def seconds_of(value: object) -> float:
-        try:
-            seconds = duration_s(value) if isinstance(value, str) else None
-        except ValueError:
-            seconds = None
-        if seconds is None:
-            raise _refusal(among + EXPECTED_DURATION)
-        if not least_s <= seconds <= most_s:
-            raise _refusal(f"{among}a duration from {least} to {most}")
-        return seconds
-
-    return seconds_of
-
-
-_any_duration = _duration()
-_segment = _duration(least="1s")
-_latency = _duration(least="0s", most="60s")
-_or_auto = _duration('"auto" or ')
-_or_attempts = _duration('"never", a number of attempts above 0, or ')
-
-
-def is_id(value: object) -> TypeGuard[str]:
-    """Tell whether a value can name a stream or a volume."""
-    return isinstance(value, str) and bool(_ID.fullmatch(value))
-
-
-def _identifier(text: str) -> str:
-    if not is_id(text):
-        raise _refusal("1 to 64 of a-z, 0-9, _ and -, a letter or digit first: it names files")
-    return text
-
-
-def _path(text: str) -> str:
-    if not text or not text.isprintable():
-        raise _refusal("a path")
-    return text
-
-
-def _listen(value: object) -> tuple[str, int] | None:
-    if value == "":
-        return None
-    found = _LISTEN.fullmatch(value) if isinstance(value, str) else None
-    if not found or not 1 <= int(found["port"]) <= 65535:
-        raise _refusal('"HOST:PORT" like "127.0.0.1:8080", or "" for none')
-    host = found["host"].strip("[]")
-    try:
-        is_loopback = host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
-        raise _refusal("a loopback host: without authentication no other is in this version")
-    return host, int(found["port"])
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUpAfter:
-    """How long recovery is tried; neither set is for ever."""
-
-    attempts: int | None = None
-    duration_s: float | None = None
-
-
-def _give_up_after(value: object) -> GiveUpAfter:
-    if value == "never":
-        return GiveUpAfter()
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return GiveUpAfter(attempts=value)
-    return GiveUpAfter(duration_s=_or_attempts(value))
-
-
-def _stall_after(value: object) -> float | None:
-    return None if value == "auto" else _or_auto(value)
-
-
-Duration = Annotated[float, PlainValidator(_any_duration)]
-Id = Annotated[str, AfterValidator(_identifier)]
-DirectoryPath = Annotated[str, AfterValidator(_path)]
+def _means(sentence: str) -> Any:  # noqa: ANN401 - pydantic's own type for it
+    return Field(description=sentence)
 
 
 class Table(BaseModel):
@@ -129,40 +45,96 @@ class Table(BaseModel):
 class ManagerTable(Table):
     """`[manager]`. Without `runtime_dir` the user's own place for sockets is taken."""
 
-    state_dir: DirectoryPath = "./state"
-    runtime_dir: DirectoryPath | None = None
-    listen: Annotated[tuple[str, int] | None, PlainValidator(_listen)] = None
+    state_dir: Annotated[
+        DirectoryPath,
+        _means(
+            "What must outlive a restart: journal, operators' stops, snapshots, logs. Made if"
+            " missing; nobody else may write there."
+        ),
+    ] = "./state"
+    runtime_dir: Annotated[
+        DirectoryPath | None,
+        Form("path", default="`$XDG_RUNTIME_DIR/stream-manager`, or what systemd made"),
+        _means(
+            "Sockets, of the API and of the workers. Made if missing; nobody else may write there."
+        ),
+    ] = None
+    listen: Annotated[
+        Listen,
+        _means("Offers the API on TCP too; the Unix socket in `runtime_dir` is always there."),
+    ] = None
 
 
 class BackoffTable(Table):
     """`backoff = { … }`."""
 
-    base: Duration = _DEFAULTS.backoff.base_s
-    factor: Annotated[float, Field(ge=1, le=MAX_FACTOR, allow_inf_nan=False)] = (
-        _DEFAULTS.backoff.factor
-    )
-    cap: Duration = _DEFAULTS.backoff.cap_s
-    jitter: Jitter = _DEFAULTS.backoff.jitter
+    base: Annotated[
+        Duration, _means("The wait before the first retry that is not made at once.")
+    ] = _DEFAULTS.backoff.base_s
+    factor: Annotated[
+        float,
+        Field(ge=1, le=MAX_FACTOR, allow_inf_nan=False),
+        _means("How many times longer each further wait is."),
+    ] = _DEFAULTS.backoff.factor
+    cap: Annotated[
+        Duration, _means("The longest wait, and so how late a camera's return can be noticed.")
+    ] = _DEFAULTS.backoff.cap_s
+    jitter: Annotated[
+        Jitter,
+        _means(
+            "How the wait is spread, so that many streams do not come back together: `none` waits"
+            " the whole, `equal` half of it and a random part of the other half, `full` a random"
+            " part of the whole, `decorrelated` from `base` to three times the wait before."
+        ),
+    ] = _DEFAULTS.backoff.jitter
 
 
 class BudgetTable(Table):
     """`budget = { … }`."""
 
-    restarts: Annotated[int, Field(ge=1, le=1000)] = _DEFAULTS.budget.restarts
-    within: Duration = _DEFAULTS.budget.within_s
+    restarts: Annotated[
+        int,
+        Field(ge=1, le=1000),
+        _means("So many charged restarts of one part are healing; one more escalates."),
+    ] = _DEFAULTS.budget.restarts
+    within: Annotated[Duration, _means("In which time they are counted.")] = (
+        _DEFAULTS.budget.within_s
+    )
 
 
 class RecoveryTable(Table):
     """`[recovery]`, and the same keys in a stream."""
 
-    backoff: BackoffTable = BackoffTable()
-    budget: BudgetTable = BudgetTable()
-    stable_for: Duration = _DEFAULTS.stable_for_s
-    give_up_after: Annotated[GiveUpAfter, PlainValidator(_give_up_after)] = GiveUpAfter()
-    stall_after: Annotated[float | None, PlainValidator(_stall_after)] = None
-    verify_for: Duration = _DEFAULTS.verify_for_s
-    start_deadline: Duration = _DEFAULTS.start_deadline_s
-    probe_every: Duration = _DEFAULTS.probe_every_s
+    backoff: Annotated[BackoffTable, _means("How long to wait between attempts.")] = BackoffTable()
+    budget: Annotated[BudgetTable, _means("From where restarts are a loop and not a cure.")] = (
+        BudgetTable()
+    )
+    stable_for: Annotated[
+        Duration,
+        _means("So long healthy without a break, and the next wait is `backoff.base` again."),
+    ] = _DEFAULTS.stable_for_s
+    give_up_after: Annotated[
+        GiveUpAfter,
+        _means("After so many retries, or so long, a stream is FAILED and only probed slowly."),
+    ] = Patience()
+    stall_after: Annotated[
+        StallAfter,
+        _means(
+            "How long a track may bring nothing before it is a stall. `auto` learns it from each"
+            " track's own rhythm, within 500ms and 10s."
+        ),
+    ] = None
+    verify_for: Annotated[
+        Duration,
+        _means("So long must media advance on every track before a run counts as healthy."),
+    ] = _DEFAULTS.verify_for_s
+    start_deadline: Annotated[
+        Duration, _means("A start that has not been verified by then has failed.")
+    ] = _DEFAULTS.start_deadline_s
+    probe_every: Annotated[
+        Duration,
+        _means("How often a stream that is FAILED is tried again, where its fault allows that."),
+    ] = _DEFAULTS.probe_every_s
 
     def with_own(self, own: "RecoveryTable") -> "RecoveryTable":
         """Return this table with each key that `own` sets in its place, in inner tables too."""
@@ -179,27 +151,68 @@ class RecoveryTable(Table):
 class RecordTable(Table):
     """`record = { … }`."""
 
-    volumes: list[str] = []
-    segment: Annotated[float, PlainValidator(_segment)] = 60.0
-    container: Container = "auto"
+    volumes: Annotated[
+        list[str],
+        Form("array with the id of one volume", default="required"),
+        _means("Where the recording goes."),
+    ] = []
+    segment: Annotated[
+        Segment, _means("How long a file is; the next one begins at the first keyframe after it.")
+    ] = 60.0
+    container: Annotated[
+        Container,
+        _means(
+            "`auto` takes MPEG-TS where every track fits, else Matroska. `mp4` is fragmented. Media"
+            " is never re-encoded."
+        ),
+    ] = "auto"
 
 
 class StreamTable(RecoveryTable):
     """`[[streams]]`."""
 
-    id: Id = ""
-    source: str | None = None
-    pipeline: str | None = None
-    transport: Literal["tcp", "udp"] = "tcp"
-    latency: Annotated[float, PlainValidator(_latency)] = 0.2
-    record: RecordTable | None = None
+    id: Annotated[Id, _means("The stream's name, also of its folder and files.")] = ""
+    source: Annotated[
+        str | None,
+        Form("`rtsp://` URL, `file:PATH` or `test:`", default="required, or `pipeline`"),
+        _means(
+            "What is recorded: a camera, a file in a loop, or a generated picture. `${NAME}` and"
+            " `${file:PATH}` stand for secrets."
+        ),
+    ] = None
+    pipeline: Annotated[
+        str | None,
+        Form("GStreamer bin description", default="none"),
+        _means(
+            "The source instead of `source`; its unlinked source pads carry encoded media. Secrets"
+            " as there."
+        ),
+    ] = None
+    transport: Annotated[
+        Literal["tcp", "udp"], _means("How an RTSP camera sends; for `rtsp://` alone.")
+    ] = "tcp"
+    latency: Annotated[
+        Latency, _means("The jitter buffer: how late a packet may be; for `rtsp://` alone.")
+    ] = 0.2
+    record: Annotated[
+        RecordTable | None,
+        Form("table", default="not recorded"),
+        _means("Where to and how it is recorded."),
+    ] = None
 
 
 class VolumeTable(Table):
     """`[[volumes]]`."""
 
-    id: Id = ""
-    path: DirectoryPath = ""
+    id: Annotated[Id, _means("The name by which streams mean it.")] = ""
+    path: Annotated[
+        DirectoryPath,
+        Form("path", default="required"),
+        _means(
+            "A directory for recordings. Made when the configuration is read, if missing, and never"
+            " later: a disk that was unmounted must not fill the one below it."
+        ),
+    ] = ""
 
 
 class Document(Table):

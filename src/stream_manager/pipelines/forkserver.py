@@ -49,9 +49,10 @@ _decode = msgspec.msgpack.Decoder(Spawn).decode
 class ForkServer:
     """Serves one manager; another is refused until that one has closed its connection."""
 
-    def __init__(self, listener: socket.socket) -> None:
-        """Serve on `listener`, which stays the caller's to close."""
+    def __init__(self, listener: socket.socket, *, log_path: str | None) -> None:
+        """Serve on `listener`, which stays the caller's to close; keep the log there short."""
         self._listener = listener
+        self._log_path = log_path
         self._manager: socket.socket | None = None
         self._met_a_manager = False
         self._children: dict[int, Spawn] = {}
@@ -82,6 +83,9 @@ class ForkServer:
                     self._reap()
                 elif key.fileobj is self._manager:
                     self._hear(self._manager)
+            if self._log_path:
+                with suppress(OSError):  # a full disk: the old log is still there to write to
+                    logfile.keep_short(self._log_path)
 
     def _welcome(self) -> None:
         connection = sockets.accept(self._listener, self._manager)
@@ -235,7 +239,8 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every page of ours
     with sockets.listen(options.socket, backlog=64) as listener:
-        ForkServer(listener).serve()  # the file stays: a later server may serve there by now
+        ForkServer(listener, log_path=options.log).serve()
+        # The socket's file stays: a later server may serve there by now.
 
 
 if __name__ == "__main__":

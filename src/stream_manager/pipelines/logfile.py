@@ -1,4 +1,4 @@
-"""A worker's standard output and error: one file of bounded size."""
+"""Standard output and error of a worker or the fork server: one file of bounded size."""
 
 import os
 from contextlib import suppress

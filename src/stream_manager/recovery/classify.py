@@ -112,7 +112,7 @@ NETWORK_ERRNOS = frozenset(
         "dns",
     }
 )
-STORAGE_ERRNOS = frozenset({"ENOSPC", "EDQUOT", "EROFS", "EIO", "ENXIO", "ENODEV", "ESTALE"})
+STORAGE_ERRNOS = frozenset({"EROFS", "EIO", "ENXIO", "ENODEV", "ESTALE"})
 # A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
 PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
 SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
@@ -154,7 +154,7 @@ RULES: tuple[Rule, ...] = (
     Rule(name="no-worker", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
 
     # Storage. Whoever writes there suffers alike, so it is nobody's own fault.
-    Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14), charged=False),
+    Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14) | frozenset({"ENOSPC", "EDQUOT"}), charged=False),
     Rule(name="storage-errno", cause=Cause.STORAGE, fault_class=_shared, codes=STORAGE_ERRNOS, charged=False),
     Rule(name="storage-place", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=PLACE_ERRNOS, charged=False),
     Rule(name="storage-write", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=_resource(1, 6, 8, 10), charged=False),

@@ -24,7 +24,8 @@ from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report
 from stream_manager.streams.stream import Stream
-from stream_manager.streams.views import local_time, stream_status
+from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.views import local_time, stream_status, summary
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
@@ -53,6 +54,7 @@ class StreamManager:
         state_dir: Path,
         runtime_dir: Path,
         log_dir: Path,
+        systemd: Systemd,
         leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
         self._leftovers = dict(leftovers)
@@ -75,6 +77,7 @@ class StreamManager:
             journal=self._write,
             clock=clock,
             watch=self._decided,
+            came_round=lambda: systemd.beat(self._summary),
         )
 
     async def run(self) -> None:
@@ -182,6 +185,9 @@ class StreamManager:
                 log.exception("the index of recordings is not kept for a while")
                 await self._clock.sleep(KEEP_AGAIN_AFTER_S)
 
+    def _summary(self) -> str:
+        return "stopping" if self.stopping.is_set() else summary(list(self._streams.values()))
+
     async def _look(self) -> None:
         """Find silent workers; a look that comes late excuses as much silence."""
         observed_s = expected_s = self._clock.monotonic_s()
@@ -192,6 +198,7 @@ class StreamManager:
             self.lag_s, expected_s = max(now_s - expected_s, 0.0), max(now_s, expected_s)
             for stream in self._streams.values():
                 stream.look(lag_s=self.lag_s)
+            self._supervisor.come_round()  # whoever watches it waits no longer than this
             if now_s - observed_s >= OBSERVE_EVERY_S:
                 observed_s = now_s
                 self._oom.look()

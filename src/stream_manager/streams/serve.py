@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import structlog
 
@@ -15,8 +14,10 @@ from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.processes import end_leftover, leftovers
+from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
@@ -25,13 +26,14 @@ log = structlog.get_logger()
 
 
 async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
-    """Run the configured streams until SIGTERM, SIGINT or a shutdown command; return 0.
+    """Run the configured streams until SIGTERM, SIGINT, SIGUSR2 or a shutdown command; return 0.
 
     A second signal ends everything at once. SIGHUP reads the configuration again: one with errors
     is refused and changes nothing. Raises UsageError where another manager runs, and OutsideError
     where the API can't listen.
     """
     clock = SystemClock()
+    systemd = Systemd.of(os.environ, clock=clock)
     settings = configuration.manager
     async with AsyncExitStack() as stack:
         # Taken first and so given back last: when it is free, the next manager can start.
@@ -53,11 +55,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
         if settings.listen is not None:
             sockets.append(tcp_socket(*settings.listen))
-        log_dir = _log_dir(settings)
+        log_dir = log_directory(settings)
+        forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=log_dir / "forkserver.log",
+            log_path=log_dir / f"{FORK_SERVER}.log",
             clock=clock,
         )
         stack.push_async_callback(launcher.close)
@@ -69,14 +72,16 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             state_dir=settings.state_dir,
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
+            systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
-        _listen_to_signals(manager, settings, reload)
+        _listen_to_signals(manager, settings, reload, systemd)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)
         _make_volumes(configuration)
         running = asyncio.create_task(manager.run(), name="manager")
-        api = asyncio.create_task(serve_api(create_app(manager), sockets), name="api")
+        app = create_app(manager)
+        api = asyncio.create_task(serve_api(app, sockets), name="api")
         api.add_done_callback(_tell_the_end_of_the_api)
         manager.configure(configuration)
         log.info(
@@ -85,16 +90,22 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
+        answering = asyncio.create_task(app.state.answering.wait(), name="answering")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
+        await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            systemd.ready()
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
+        systemd.stopping()
         if not await manager.stop(STOP_WITHIN_S):
             log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
-        for task in (running, api, stopping):
+        tasks = (running, api, answering, stopping)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(running, api, stopping, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopped")
     return 0
 
@@ -115,7 +126,10 @@ def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
 
 
 def _listen_to_signals(
-    manager: StreamManager, settings: ManagerSettings, reload: Callable[[], Configuration]
+    manager: StreamManager,
+    settings: ManagerSettings,
+    reload: Callable[[], Configuration],
+    systemd: Systemd,
 ) -> None:
     loop = asyncio.get_running_loop()
 
@@ -126,6 +140,10 @@ def _listen_to_signals(
         manager.shutdown()
 
     def read_again() -> None:
+        with systemd.reloading():
+            take()
+
+    def take() -> None:
         try:
             configuration = reload()
         except ConfigurationErrors as errors:
@@ -146,36 +164,20 @@ def _listen_to_signals(
         manager.configure(configuration)
         log.info("configuration read again", streams=len(configuration.streams))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    # SIGUSR2 is how a service manager asks us to leave: the workers will then go on for the next
+    # manager. Until a manager can adopt them they end too, in the same order.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, read_again)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})  # blocked since the command began
 
 
 def _make_volumes(configuration: Configuration) -> None:
     for volume in configuration.volumes:
         try:
-            _directory(volume.path)
+            volume.path.mkdir(mode=0o750, parents=True, exist_ok=True)
         except OSError as error:
             # The recorders will say so too, and go on trying; the streams themselves run.
             log.error(  # noqa: TRY400 - the disk's trouble: its name says all
                 "a volume can't be made", volume=volume.id, error=str(error)
             )
-
-
-def _log_dir(settings: ManagerSettings) -> Path:
-    """Return where the workers' logs go: beside the state, but a broken disk stops no stream."""
-    log_dir = settings.state_dir / "logs"
-    try:
-        _directory(log_dir)
-        writable = os.access(log_dir, os.W_OK)
-    except OSError:
-        writable = False
-    if writable:
-        return log_dir
-    log.error("the workers' logs go into the runtime directory", can_not_write=str(log_dir))
-    return _directory(settings.runtime_dir / "logs")
-
-
-def _directory(path: Path) -> Path:
-    path.mkdir(mode=0o750, parents=True, exist_ok=True)
-    return path

@@ -1,5 +1,7 @@
 """What people are shown of a stream: the values of `status`, as DESIGN's contract names them."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -7,6 +9,8 @@ from stream_manager.clock import Clock, wall_of
 from stream_manager.health import HealthState, health_of
 from stream_manager.recovery import UP, Phase, Record
 from stream_manager.streams.stream import Stream
+
+_WORSE = (HealthState.DEGRADED, HealthState.UNHEALTHY, HealthState.FAILED)
 
 
 def utc(instant_s: float | None, clock: Clock) -> str | None:
@@ -47,6 +51,16 @@ def stream_health(stream: Stream) -> HealthState | None:
         outputs=[stream.record_of(id_).phase for id_ in stream.output_ids],
         tracks_missing=bool(stream.missing),
     )
+
+
+def summary(streams: Sequence[Stream]) -> str:
+    """Return one line for all of them, like "40 streams, 38 healthy, 1 degraded, 1 stopped"."""
+    healths = Counter(stream_health(stream) for stream in streams)
+    counted = [f"{healths[HealthState.HEALTHY]} healthy"]
+    counted += [f"{healths[it]} {it.value}" for it in _WORSE if healths[it]]
+    counted += [f"{healths[None]} stopped"] if healths[None] else []
+    noun = "stream" if len(streams) == 1 else "streams"
+    return ", ".join([f"{len(streams)} {noun}", *counted])
 
 
 def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Supervisor:
     """Runs components under a `RecoveryManager`. Not thread-safe: call it on its event loop.
 
     watch: called with each decision after it is journalled and before it is acted upon.
+    came_round: called after each round, also one in which nothing was to be decided.
     """
 
     def __init__(
@@ -61,11 +62,13 @@ class Supervisor:
         journal: Journal,
         clock: Clock,
         watch: Callable[[Decision], None],
+        came_round: Callable[[], None],
     ) -> None:
         self.recovery = recovery
         self._journal = journal
         self._clock = clock
         self._watch = watch
+        self._came_round = came_round
         self._components: dict[str, Component] = {}
         self._inbox: deque[Event] = deque()
         self._between: deque[Callable[[], None]] = deque()
@@ -93,6 +96,10 @@ class Supervisor:
         self._between.append(change)
         self._wake.set()
 
+    def come_round(self) -> None:
+        """Go through a round soon, whether or not there is something to decide."""
+        self._wake.set()
+
     async def run(self) -> None:
         """Decide and act until cancelled."""
         while True:
@@ -104,6 +111,7 @@ class Supervisor:
                     self._act(decision)
             while self._between and not self._inbox:
                 self._between.popleft()()
+            self._came_round()
 
     async def _something_to_do(self) -> None:
         self._wake.clear()

@@ -1,5 +1,6 @@
 import json
 import logging
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,6 +59,13 @@ def test_check_judges_a_configuration(cli: Cli, config: str, tmp_path: Path) -> 
     code, out, err = cli("check", str(bad))
     assert (code, out) == (2, "")
     assert err.startswith(f"{bad}:2: manager.state_dri: ")
+
+
+@pytest.fixture(autouse=True)
+def _restored_signals() -> Iterator[None]:
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 @pytest.fixture

@@ -188,7 +188,9 @@ def test_clients_need_no_camera_password(tmp_path: Path) -> None:
 
 
 def test_sockets_have_a_place_without_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The user's runtime directory, else the system's for root, else one by the user's number."""
+    """Systemd's for its unit, the user's, the system's for root, else one by the user's number."""
+    made = {"RUNTIME_DIRECTORY": "/run/cameras", "XDG_RUNTIME_DIR": "/run/user/7"}
+    assert default_runtime_dir(made) == Path("/run/cameras")
     assert default_runtime_dir({"XDG_RUNTIME_DIR": "/run/user/7"}) == Path(
         "/run/user/7/stream-manager"
     )

@@ -86,7 +86,8 @@ CASES = (
     Case("PLAY ok and never data", seen("health", "start-deadline"), "start-deadline", NEW),
     # Recording.
     Case("disk full", resource(14, origin="filesink"), "no-space"),
-    Case("quota", seen("filesink", "EDQUOT"), "storage-errno"),
+    Case("disk full, as the kernel says it", seen("fdsink", "ENOSPC"), "no-space"),
+    Case("quota", seen("filesink", "EDQUOT"), "no-space"),
     Case("read-only after an error", seen("filesink", "EROFS"), "storage-errno"),
     Case("broken disk", seen("record", "EIO"), "storage-errno"),
     Case("unmounted disk", seen("filesink", "ENOENT"), "storage-place"),

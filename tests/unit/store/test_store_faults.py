@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -306,6 +307,42 @@ def test_migrations_go_forward_after_a_copy(tmp_path: Path) -> None:
     (copy,) = tmp_path.glob("manager.db.schema-1-*")
     with closing(sqlite3.connect(copy)) as old:
         assert old.execute("SELECT * FROM a").fetchall() == [("kept",)]
+
+
+def test_a_populated_store_is_upgraded_and_its_old_state_kept(
+    tmp_path: Path, open_store: Open, entries: Entries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next release finds all that this one saved; the copy beside it is this one's, whole."""
+    store = open_store(tmp_path)
+    store.set_desired("front-door", False)
+    store.save_snapshot("front-door/source", {"position_s": 1})
+    store.add_observed("front-door", 60.0)
+    write(store, entries(*range(1, 50)))
+    instance = store.instance_id()
+    store.close()
+    later = (*schema.MIGRATIONS, "ALTER TABLE journal ADD COLUMN note TEXT")
+
+    with monkeypatch.context() as next_release:
+        upgraded = partial(schema.open_database, migrations=later)
+        next_release.setattr(schema, "open_database", upgraded)
+        store = open_store(tmp_path)
+        assert store.health().state == "ok"
+        assert store.desired() == {"front-door": False}
+        assert store.load_snapshot("front-door/source") == {"position_s": 1}
+        assert store.totals()["front-door"].observed_s == 60.0
+        assert store.instance_id() == instance
+        assert [entry.seq for entry in store.journal(limit=100)] == list(range(1, 50))
+        store.close()
+
+    with pytest.raises(NewerSchema, match=r"schema 2, .* knows up to 1"):
+        open_store(tmp_path)
+    (copy,) = tmp_path.glob("manager.db.schema-1-*")
+    assert copy.stat().st_mode & 0o777 == 0o600
+    (tmp_path / "back").mkdir(mode=0o700)
+    copy.rename(tmp_path / "back" / "manager.db")
+    store = open_store(tmp_path / "back")
+    assert store.desired() == {"front-door": False}
+    assert len(store.journal(limit=100)) == 49
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:

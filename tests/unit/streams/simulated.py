@@ -106,6 +106,7 @@ class Simulation:
             journal=self._journal,
             clock=clock,
             watch=self._watch,
+            came_round=lambda: None,
         )
         self.stream = Stream(
             settings,

@@ -41,6 +41,7 @@ class Shell:
         self.told: list[str] = []
         self.actions: list[Action] = []
         self.patience: list[float] = []
+        self.rounds = 0
         self.disk = asyncio.Event()
         self.disk.set()
         self.supervisor = Supervisor(
@@ -48,6 +49,7 @@ class Shell:
             journal=self.write,
             clock=self.clock,
             watch=lambda decision: self.told.append(f"watch {decision.rule}"),
+            came_round=self.came_round,
         )
         self.supervisor.add(Spec(id="cam", policy=POLICY), self)
 
@@ -57,6 +59,10 @@ class Shell:
         await self.disk.wait()
         self.told += [f"journal {it.rule}" for it in decisions]
         return True
+
+    def came_round(self) -> None:
+        """Count the rounds."""
+        self.rounds += 1
 
     def begin(self, action: Action) -> None:
         """Be the component."""
@@ -313,3 +319,27 @@ def test_components_come_and_go_between_rounds_alone() -> None:
             assert shell.told.index("change") > shell.told.index("begin Start 1")
 
     asyncio.run(script())
+
+
+def test_a_round_comes_when_asked_for_and_only_from_the_loop_itself() -> None:
+    """Whoever waits for rounds sees that the loop lives, and that one that is stuck does not."""
+
+    async def script(shell: Shell) -> None:
+        await settle()
+        before = shell.rounds
+        shell.supervisor.come_round()
+        await settle()
+        assert shell.rounds == before + 1
+        assert shell.told == []
+        shell.disk.clear()  # the journal keeps the loop
+        shell.supervisor.post(UP)
+        await settle()
+        for _ in range(3):
+            shell.supervisor.come_round()
+            await settle()
+        assert shell.rounds == before + 1
+        shell.disk.set()
+        await settle()
+        assert shell.rounds > before + 1
+
+    scripted(script)

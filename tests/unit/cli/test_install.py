@@ -1,0 +1,334 @@
+"""`install`: what it writes, keeps, refuses and says; and what systemd thinks of the unit."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stream_manager.cli import account, unit
+from stream_manager.cli.install import Installation
+from stream_manager.config import load
+from stream_manager.errors import OutsideError, UsageError
+
+Cli = Callable[..., tuple[int, str, str]]
+
+PROGRAM = Path(sys.executable).parent / "stream-manager"
+# What running for real takes, whoever the service is.
+PROMISED = (
+    *("Type=notify", "NotifyAccess=main", "WatchdogSec=30", "KillMode=process"),
+    *("KillSignal=SIGUSR2", "OOMPolicy=continue", "RuntimeDirectory=stream-manager"),
+    *("RuntimeDirectoryPreserve=yes", "UMask=0077", "ExecReload=/bin/kill -HUP $MAINPID"),
+    *("Restart=always", "RestartSec=2", "LimitNOFILE=65536", "NoNewPrivileges=yes"),
+)
+
+
+class Recorder(account.Account):
+    """The service's user, played: it can do everything that is not in `cannot`."""
+
+    def __init__(self, *cannot: str) -> None:
+        self.cannot = cannot
+        self.owns: list[Path] = []
+
+    def make(self) -> str:
+        """Make nobody."""
+        return "made the user"
+
+    def can(self, *command: str | Path) -> bool:
+        """Answer as told."""
+        return not any(it in " ".join(map(str, command)) for it in self.cannot)
+
+    def own(self, path: Path) -> None:
+        """Remember what it was given."""
+        self.owns.append(path)
+
+    def may_read(self, path: Path) -> None:
+        """Remember too."""
+        self.owns.append(path)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Be a user with an empty home."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{PROGRAM.parent}:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
+    return tmp_path
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> unit.Scope:
+    """Be a machine of which nothing is real; its places lie where temporary files do."""
+    monkeypatch.setattr(unit, "_TEMPORARY", ())
+    return unit.Scope(
+        system=True,
+        unit=tmp_path / "systemd/stream-manager.service",
+        config_dir=tmp_path / "etc",
+        state_dir=tmp_path / "lib",
+        recordings=tmp_path / "lib/recordings",
+        runtime_dir=tmp_path / "run",
+    )
+
+
+def system(
+    machine: unit.Scope, account: account.Account, config: Path | None = None
+) -> Installation:
+    """Prepare an installation for the machine."""
+    return Installation(machine, account=account, program=PROGRAM, config=config)
+
+
+def configured(machine: unit.Scope, volume: Path, **manager: Path) -> Path:
+    """Write a configuration with one volume and a camera whose password nobody here knows."""
+    path = machine.unit.parents[1] / "own.toml"
+    keys = {"state_dir": machine.state_dir, "runtime_dir": machine.runtime_dir, **manager}
+    lines = [
+        *("[manager]", *(f'{key} = "{value}"' for key, value in keys.items())),
+        *("[[volumes]]", 'id = "main"', f'path = "{volume}"'),
+        *("[[streams]]", 'id = "cam"', 'source = "rtsp://x:${NOT_HERE}@h/"'),
+        'record = { volumes = ["main"] }',
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def text(scope: unit.Scope, **places: Path) -> str:
+    """Return a unit's text for these places."""
+    program, config = places.get("program", PROGRAM), places.get("config", Path("/etc/c.toml"))
+    return unit.unit(
+        scope, program=program, config=config, written=[places.get("volume", Path("/v"))], seen=[]
+    )
+
+
+def test_a_users_first_installation(cli: Cli, home: Path) -> None:
+    """One command writes a unit, a configuration that loads and a place for secrets, all told."""
+    code, out, err = cli("install", "--user")
+    assert (code, err) == (0, "")
+    written = home / ".config/systemd/user/stream-manager.service"
+    config = home / ".config/stream-manager/cameras.toml"
+    secrets = home / ".config/stream-manager/secrets.env"
+    for path in (written, config, secrets):
+        assert f"wrote {path}" in out
+    assert "systemctl --user enable --now stream-manager" in out
+    lines = written.read_text().splitlines()
+    assert [line for line in PROMISED if line not in lines] == []
+    (start,) = [line for line in lines if line.startswith("ExecStart=")]
+    assert start.endswith(f"/stream-manager run {config}")
+    assert start.startswith("ExecStart=/")
+    assert f"EnvironmentFile=-{secrets}" in lines
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (config, secrets)} == {0o600}
+    assert stat.S_IMODE(written.stat().st_mode) == 0o644
+    configuration = load(config, os.environ)
+    assert configuration.manager.state_dir == home / ".local/state/stream-manager"
+    assert [volume.path for volume in configuration.volumes] == [home / "Videos/stream-manager"]
+
+
+def test_a_second_installation_keeps_what_is_there(cli: Cli, home: Path) -> None:
+    """Cameras and passwords of the user stay as they are, and so does an unchanged unit."""
+    cli("install", "--user")
+    config = home / ".config/stream-manager/cameras.toml"
+    secrets = home / ".config/stream-manager/secrets.env"
+    config.write_text(config.read_text() + '[[streams]]\nid = "cam"\nsource = "test:"\n')
+    secrets.write_text("CAM_PASSWORD='x'\n")
+    before = config.read_text(), secrets.read_text()
+    code, out, _ = cli("install", "--user")
+    assert code == 0
+    assert out.startswith(f"kept {home}/.config/systemd/user/stream-manager.service\n")
+    assert (config.read_text(), secrets.read_text()) == before
+    assert "restart" not in out
+
+
+def test_a_unit_of_ours_is_renewed_and_one_of_others_left_alone(cli: Cli, home: Path) -> None:
+    """A marker in the first line tells them apart; a refusal changes nothing and says the mend."""
+    written = home / ".config/systemd/user/stream-manager.service"
+    written.parent.mkdir(parents=True)
+    written.write_text("[Service]\nExecStart=/usr/local/bin/mine\n")
+    code, out, err = cli("install", "--user")
+    assert (code, out) == (2, "")
+    assert f"mv {written} {written}.old" in err
+    assert written.read_text() == "[Service]\nExecStart=/usr/local/bin/mine\n"
+    assert not (home / ".config/stream-manager").exists()
+    written.write_text(f"{unit.MARKER} --user\n[Service]\n")
+    code, out, _ = cli("install", "--user")
+    assert code == 0
+    assert f"wrote anew {written}" in out
+    assert "systemctl --user restart stream-manager" in out
+    assert "Type=notify" in written.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "give --user or --system"),
+        (("--user", "--system"), "one of the two"),
+        (("--system",), "run it as root (sudo "),
+        (("--user", "--config", "nowhere.toml"), "nowhere.toml: found No such file"),
+        (("--system", "--print", "--config", "nowhere.toml"), "nowhere.toml: found No such file"),
+    ],
+)
+def test_misuse_changes_nothing(
+    cli: Cli,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    words: str,
+) -> None:
+    """Exit code 2, the reason, and no file anywhere."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, out, err = cli("install", *arguments)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["--user", "--system"])
+def test_print_shows_the_unit_alone(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Nobody needs to be root to see it, and nothing is written."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    code, out, err = cli("install", kind, "--print")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{unit.MARKER} {kind}\n")
+    assert list(home.iterdir()) == []
+
+
+def test_the_machines_first_installation(machine: unit.Scope) -> None:
+    """The configuration is the service's to read, the secrets are root's alone."""
+    user = Recorder()
+    lines = system(machine, user).carry_out()
+    assert lines[:4] == [
+        "made the user",
+        f"wrote {machine.config}, without cameras yet",
+        f"wrote {machine.secrets}, for passwords",
+        f"wrote {machine.unit}",
+    ]
+    assert "  systemctl enable --now stream-manager" in lines
+    assert user.owns == [machine.config]
+    assert stat.S_IMODE(machine.secrets.stat().st_mode) == 0o600
+    written = machine.unit.read_text().splitlines()
+    wanted = (
+        *("User=stream-manager", "SupplementaryGroups=video", "StateDirectory=stream-manager"),
+        *("ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes"),
+    )
+    assert [line for line in (*PROMISED, *wanted) if line not in written] == []
+
+
+def test_volumes_elsewhere_are_made_and_opened_to_the_service(
+    machine: unit.Scope, tmp_path: Path
+) -> None:
+    """A password that is not in this environment does not keep the paths from being read."""
+    user, volume = Recorder(), tmp_path / "mnt/video"
+    installation = system(machine, user, configured(machine, volume))
+    assert not volume.exists()
+    assert f"ReadWritePaths=-{volume}" in installation.text.splitlines()
+    assert f"made {volume}" in installation.carry_out()
+    assert user.owns == [volume]
+    assert stat.S_IMODE(volume.stat().st_mode) == 0o700
+    assert f"made {volume}" not in system(machine, user, configured(machine, volume)).carry_out()
+
+
+@pytest.mark.parametrize(
+    ("cannot", "words"),
+    [
+        ("--version", "install the program where every user can reach it"),
+        ("test -r", "chgrp stream-manager"),
+        ("test -w", "chown -R stream-manager:"),
+    ],
+)
+def test_what_the_services_user_can_not_do_is_found_before_it_starts(
+    machine: unit.Scope, tmp_path: Path, cannot: str, words: str
+) -> None:
+    """It is said with its mend, and no unit is written."""
+    volume = tmp_path / "video"
+    volume.mkdir()
+    with pytest.raises(UsageError, match=words):
+        system(machine, Recorder(cannot), configured(machine, volume)).carry_out()
+    assert not machine.unit.exists()
+
+
+def test_sockets_must_be_where_systemd_makes_their_place(
+    machine: unit.Scope, tmp_path: Path
+) -> None:
+    """A directory that the service could not write is refused, with the one that it can."""
+    config = configured(machine, tmp_path / "video", runtime_dir=tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"expected {machine.runtime_dir}"):
+        system(machine, Recorder(), config)
+
+
+def test_state_elsewhere_must_be_the_users_own(machine: unit.Scope, tmp_path: Path) -> None:
+    """The manager takes no directory that another user rules, however open it is."""
+    (tmp_path / "state").mkdir()
+    config = configured(machine, machine.recordings, state_dir=tmp_path / "state")
+    with pytest.raises(UsageError, match="state is not the user stream-manager's"):
+        system(machine, Recorder("test -O"), config).carry_out()
+
+
+def test_a_full_disk_is_told(machine: unit.Scope) -> None:
+    """What can't be written is named."""
+    machine.unit.parents[1].joinpath("systemd").write_text("")
+    with pytest.raises(OutsideError, match=r"systemd.* can't be"):
+        system(machine, Recorder()).carry_out()
+
+
+def test_homes_are_seen_only_where_something_lies_there() -> None:
+    """The unit hides /home unless a volume or the program itself is in it."""
+    scope = unit.Scope.of_system()
+    assert "ProtectHome=yes" in text(scope)
+    for places in (
+        {"volume": Path("/home/me/video")},
+        {"program": Path("/home/me/bin/stream-manager")},
+        {"config": Path("/root/c.toml")},
+    ):
+        assert "ProtectHome=read-only" in text(scope, **places)
+
+
+@pytest.mark.parametrize("place", ["/tmp/video", "/var/tmp/video"])
+def test_a_place_that_the_service_would_not_see_is_refused(place: str) -> None:
+    """It has a /tmp of its own: what is recorded there would be gone."""
+    with pytest.raises(UsageError, match=f"{place} is in a directory for temporary files"):
+        text(unit.Scope.of_system(), volume=Path(place))
+
+
+def test_paths_stand_in_a_unit_as_they_are() -> None:
+    """Spaces and percent signs are kept from systemd's own meaning; quotes are refused."""
+    scope = unit.Scope.of_system()
+    assert 'ReadWritePaths="-/mnt/my video"' in text(scope, volume=Path("/mnt/my video"))
+    assert "ReadWritePaths=-/mnt/100%%" in text(scope, volume=Path("/mnt/100%"))
+    for name in ('/mnt/"', "/mnt/a\nb", "/mnt/$HOME", "/mnt/a\\b"):
+        with pytest.raises(UsageError, match="can't stand in a unit"):
+            text(scope, volume=Path(name))
+
+
+def test_a_program_that_fails_is_told_with_what_it_said() -> None:
+    """So is one that is not there."""
+    with pytest.raises(OutsideError, match=r"failed: .*nowhere"):
+        account._run("/bin/cat", "/nowhere")
+    with pytest.raises(OutsideError, match="apt-get install passwd"):
+        account._run("/nowhere/useradd")
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="takes systemd-analyze")
+@pytest.mark.parametrize("kind", ["--user", "--system"])
+def test_systemd_finds_nothing_wrong_with_the_unit(cli: Cli, home: Path, kind: str) -> None:
+    """Every key is one that it knows, with a value that it takes."""
+    path = home / "stream-manager.service"
+    path.write_text(cli("install", kind, "--print")[1])
+    (home / "runtime").mkdir()
+    checked = subprocess.run(
+        ["systemd-analyze", kind, "verify", path], capture_output=True, text=True, check=True
+    )
+    assert checked.stderr == ""
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="takes systemd-analyze")
+def test_systemd_finds_the_unit_well_protected(cli: Cli, home: Path) -> None:
+    """Its own exposure level stays below 2.5 of 10."""
+    path = home / "stream-manager.service"
+    path.write_text(cli("install", "--system", "--print")[1])
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(path)]
+    judged = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stdout

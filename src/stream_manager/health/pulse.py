@@ -48,6 +48,7 @@ class Pulse:
         self._missing_since_s: float | None = None
         self.rhythms = {name: rhythms.get(name, Rhythm()) for name in self._frames}
         self.first_media_s: float | None = None
+        self.first_picture_s: float | None = None
         self.last_media_s: float | None = None
         self.proven = False
         self._decodable = False
@@ -82,6 +83,10 @@ class Pulse:
         firsts = [it.first_s for it in heard.values() if it.first_s is not None]
         if firsts and self.first_media_s is None:
             self.first_media_s = min(firsts)
+        pictures = [it.first_s for it in heard.values() if it.name in self._video]
+        if self.first_picture_s is None:
+            known = [first_s for first_s in pictures if first_s is not None]
+            self.first_picture_s = min(known, default=None)
         self._decodable = self._decodable or any(
             it.keyframes for it in heard.values() if it.name in self._video
         )
@@ -108,9 +113,9 @@ class Pulse:
 
     def undecodable_for_s(self, at_s: float) -> float:
         """Return for how long pictures have come without a keyframe, and so without a use."""
-        if self.first_media_s is None or self._decodable:
+        if self.first_picture_s is None or self._decodable:
             return 0.0
-        return at_s - self.first_media_s
+        return at_s - self.first_picture_s
 
     @property
     def promised(self) -> frozenset[str]:

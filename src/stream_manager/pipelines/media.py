@@ -23,6 +23,11 @@ class TrackMeter:
         self._last_s: float | None = None
         self._gaps = _Gaps()
 
+    @property
+    def first_s(self) -> float | None:
+        """When the first buffer arrived, in monotonic seconds."""
+        return self._first_s
+
     def watch(self, pad: Gst.Pad) -> None:
         """Count every buffer that passes `pad` from now on."""
         pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer)
@@ -71,6 +76,11 @@ class PolledMeter:
         self._frames = 0
         self._first_s: float | None = None
         self._last_s: float | None = None
+
+    @property
+    def first_s(self) -> float | None:
+        """When the first report found a buffer, in monotonic seconds."""
+        return self._first_s
 
     def read(self) -> TrackProgress:
         """Return what has passed; the gaps are those between the reports that found something."""

@@ -203,12 +203,20 @@ class Recorder:
     def _wall_of(self, running_ns: int) -> float:
         """Return the UTC seconds of a running time, which of a live source is that of arrival.
 
-        Where the two have parted (a camera's time leapt), the present counts.
+        Where the two have parted (a camera's time leapt), the present counts. Nothing arrived
+        before the first picture did: rtspsrc may stamp that one as if it had come at PLAY (seen
+        where video begins seconds after sound).
         """
         clock = self._source.get_clock()
         now_ns = clock.get_time() - self._source.get_base_time() if clock else running_ns
         late_s = (now_ns - running_ns) / Gst.SECOND
+        if (first_s := self._first_picture_s()) is not None:
+            late_s = min(late_s, time.monotonic() - first_s)
         return self._wall() - (late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0)
+
+    def _first_picture_s(self) -> float | None:
+        firsts = [track.first_s() for track in self._tracks if track.kind == "video"]
+        return firsts[0] if firsts else None
 
     def _on_opened(self, segment: Segment) -> None:
         fact = SegmentOpened(

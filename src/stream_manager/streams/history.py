@@ -67,9 +67,9 @@ class History:
         if after.attempts > before.attempts:
             self.outages.attempted()
 
-    def proven(self, first_media_s: float | None) -> Outage | None:
-        """Note the first media of a run that has now verified; return the outage that it ended."""
-        at_s = self._clock.monotonic_s() if first_media_s is None else first_media_s
+    def proven(self, first_picture_s: float | None) -> Outage | None:
+        """Note the first picture of a run that has now verified; return the outage it ended."""
+        at_s = self._clock.monotonic_s() if first_picture_s is None else first_picture_s
         return self._end(at_s, repaired=True)
 
     def observe(self) -> None:

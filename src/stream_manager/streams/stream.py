@@ -321,7 +321,7 @@ class Stream:
         if pulse is None:
             return None
         self._snapshots.save(pulse, self._pulse_epoch, self._tracks)
-        outage = self.history.proven(pulse.first_media_s)
+        outage = self.history.proven(pulse.first_picture_s)
         self._recording.repaired(outage)
         return outage
 

@@ -61,6 +61,11 @@ def is_proven(pulse: Pulse) -> bool:
     return pulse.proven
 
 
+def first_picture_s(pulse: Pulse) -> float | None:
+    """Ask anew, for the same reason."""
+    return pulse.first_picture_s
+
+
 def even(gap_s: float, *, begin_s: float = 0.0, end_s: float = float("inf")) -> Iterator[float]:
     """Yield arrivals at an even pace; none after `end_s`."""
     number = 0
@@ -336,3 +341,15 @@ def test_pictures_without_a_keyframe_prove_nothing() -> None:
     assert play(pulse, [camera], since_s=8.0, until_s=12.0) is None
     assert is_proven(pulse)
     assert pulse.undecodable_for_s(12.0) == 0.0
+
+
+def test_sound_that_comes_first_is_no_picture() -> None:
+    """An outage ends with the first picture, and sound alone is not a stream without keyframes."""
+    pulse = pulse_of(VIDEO, AUDIO)
+    camera = [Arrivals("video", even(0.04, begin_s=6.0)), Arrivals("audio", even(0.02))]
+    assert play(pulse, camera, until_s=5.0) is None
+    assert first_picture_s(pulse) is None
+    assert pulse.undecodable_for_s(5.0) == 0.0
+    assert play(pulse, camera, since_s=5.0, until_s=10.0) is None
+    assert first_picture_s(pulse) == 6.0
+    assert pulse.first_media_s == 0.0

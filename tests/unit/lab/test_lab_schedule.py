@@ -31,7 +31,7 @@ def test_a_loop_goes_on_where_it_ended() -> None:
         tracks=(track(Kind.VIDEO, 0, 40), track(Kind.AUDIO, 10, 50)),
         period_ns=80 * MS,
     )
-    assert [told(delivery) for delivery in islice(loop(clip), 6)] == [
+    assert [told(delivery) for delivery in islice(loop(lambda: clip), 6)] == [
         ("video", 0, 0, 0),
         ("audio", 0, 10, 10),
         ("video", 1, 40, 40),
@@ -44,7 +44,7 @@ def test_a_loop_goes_on_where_it_ended() -> None:
 def test_pictures_that_are_shown_out_of_order_leave_evenly() -> None:
     """With B-frames, units leave in decoding order, one picture's time apart."""
     clip = Clip(tracks=(track(Kind.VIDEO, 0, 120, 40, 80),), period_ns=160 * MS)
-    assert [told(delivery)[2:] for delivery in islice(loop(clip), 5)] == [
+    assert [told(delivery)[2:] for delivery in islice(loop(lambda: clip), 5)] == [
         (0, 0),
         (120, 40),
         (40, 80),
@@ -60,8 +60,12 @@ def test_stutter_holds_within_its_bound_and_spares_the_timestamps() -> None:
         period_ns=160 * MS,
     )
     draws = iter([0.0, 0.99] * 2000)  # every picture holds, as long as it can
-    steady = list(islice(loop(clip), 700))
-    held = list(islice(stutter(loop(clip), gap_ns=300 * MS, chance=lambda: next(draws)), 700))
+    steady = list(islice(loop(lambda: clip), 700))
+    held = list(
+        islice(
+            stutter(loop(lambda: clip), gap_ns=lambda: 300 * MS, chance=lambda: next(draws)), 700
+        )
+    )
     assert [told(delivery)[:3] for delivery in held] == [told(delivery)[:3] for delivery in steady]
     assert all(late.due_ns >= true.due_ns for late, true in zip(held, steady, strict=True))
     assert all(later.due_ns >= earlier.due_ns for earlier, later in pairwise(held))
@@ -73,5 +77,7 @@ def test_stutter_holds_within_its_bound_and_spares_the_timestamps() -> None:
 def test_no_stutter_changes_nothing() -> None:
     """A gap of zero leaves every delivery as it was, whatever is drawn."""
     clip = Clip(tracks=(track(Kind.VIDEO, 0, 40),), period_ns=80 * MS)
-    plain = list(islice(loop(clip), 20))
-    assert list(islice(stutter(loop(clip), gap_ns=0, chance=lambda: 0.0), 20)) == plain
+    plain = list(islice(loop(lambda: clip), 20))
+    assert (
+        list(islice(stutter(loop(lambda: clip), gap_ns=lambda: 0, chance=lambda: 0.0), 20)) == plain
+    )

@@ -6,15 +6,25 @@ switches one that was on already when the camera came back, `prepare ORDER` lets
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, Self
 
+from stream_manager.errors import UsageError
 from stream_manager.lab.picture import Picture
 
 Auth = Literal["basic", "digest"]
+AUTHS: Mapping[str, Auth] = {"basic": "basic", "digest": "digest"}
 
 SYNCED = "synced"
+
+
+def auth_of(text: str) -> Auth:
+    """Return the manner of asking for a password that a text names; or raise `UsageError`."""
+    if text not in AUTHS:
+        raise UsageError(f"--auth {text}: expected {' or '.join(AUTHS)}")
+    return AUTHS[text]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -81,3 +81,25 @@ def test_no_stutter_changes_nothing() -> None:
     assert (
         list(islice(stutter(loop(lambda: clip), gap_ns=lambda: 0, chance=lambda: 0.0), 20)) == plain
     )
+
+
+def test_another_clip_begins_in_the_moment_it_is_there() -> None:
+    """In the middle of a round it starts from its own beginning, and time goes on."""
+    clip = Clip(tracks=(track(Kind.VIDEO, 0, 40, 80),), period_ns=120 * MS)
+    other = Clip(tracks=(track(Kind.VIDEO, 0, 20),), period_ns=40 * MS)
+    shown = [clip]
+    deliveries = loop(lambda: shown[0])
+    assert [told(next(deliveries))[1:3] for _ in range(2)] == [(0, 0), (1, 40)]
+    shown[0] = other
+    assert [told(next(deliveries))[1:3] for _ in range(3)] == [(0, 80), (1, 100), (0, 120)]
+
+
+def test_a_clip_takes_over_the_sound_of_another() -> None:
+    """Repeated where it is too short, cut where it is too long, absent where there is none."""
+    own = Clip(tracks=(track(Kind.VIDEO, 0, 40, 80), track(Kind.AUDIO, 0, 64)), period_ns=120 * MS)
+    other = Clip(tracks=(track(Kind.VIDEO, 0), track(Kind.AUDIO, 0, 30)), period_ns=50 * MS)
+    mixed = own.with_sound_of(other)
+    assert mixed.tracks[0] == own.tracks[0]
+    assert [unit.pts_ns // MS for unit in mixed.tracks[1].units] == [0, 30, 50, 80, 100]
+    silent = Clip(tracks=(track(Kind.VIDEO, 0),), period_ns=50 * MS)
+    assert own.with_sound_of(silent).tracks == (own.tracks[0],)

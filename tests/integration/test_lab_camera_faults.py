@@ -207,7 +207,7 @@ def test_the_record_tells_when_a_fault_cut_the_connection(camera: Camera, fault:
 
 
 def test_the_record_tells_when_a_freeze_held_the_pictures(camera: Camera) -> None:
-    """The process that stood still could tell nothing; its owner does, and it goes on from there."""
+    """A process that stood still could tell nothing: its owner does, and then it goes on itself."""
     with Conversation(camera.url("cam")) as client:
         seen = client.play().until_video(30)
         camera.order("freeze for=600ms")

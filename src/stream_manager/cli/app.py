@@ -14,6 +14,7 @@ from stream_manager.cli.explain import explain
 from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
 from stream_manager.cli.probe import probe
+from stream_manager.cli.lab import lab
 from stream_manager.cli.run import run
 from stream_manager.cli.shutdown import shutdown
 from stream_manager.cli.status import status
@@ -37,6 +38,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(lab, name="lab")
 
 
 def _show_version(*, wanted: bool) -> None:

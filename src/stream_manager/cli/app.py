@@ -13,8 +13,8 @@ from stream_manager.cli.doctor import doctor
 from stream_manager.cli.explain import explain
 from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
-from stream_manager.cli.probe import probe
 from stream_manager.cli.lab import lab
+from stream_manager.cli.probe import probe
 from stream_manager.cli.run import run
 from stream_manager.cli.shutdown import shutdown
 from stream_manager.cli.status import status

@@ -23,6 +23,17 @@ def span(duration_s: float) -> str:
     return f"{seconds // DAY_S} d {seconds % DAY_S // HOUR_S} h"
 
 
+def seconds(duration_s: float) -> str:
+    """Return a duration to a hundredth of a second while it is short, else as span()."""
+    return f"{duration_s:.2f} s" if duration_s < 2 * MINUTE_S else span(duration_s)
+
+
+def stamp(instant: datetime) -> str:
+    """Return local date and time to the millisecond."""
+    local = instant.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03}"
+
+
 def at(instant: datetime, now: datetime) -> str:
     """Return the local time of day, with the date unless it is today's."""
     local = instant.astimezone()

@@ -56,6 +56,12 @@ class Export:
     gaps: tuple[Gap, ...]
 
     @property
+    def length_s(self) -> float | None:
+        """How long it is at most; None: until its last picture."""
+        until = self.asked.until
+        return None if until is None else (until - self.parts[0].began_at).total_seconds()
+
+    @property
     def bytes(self) -> int:
         """How much is read."""
         return sum(part.bytes for part in self.parts)
@@ -85,7 +91,8 @@ def prepare(state_dir: Path, stream: str, asked: Range, file: Path, *, now: date
     container = container_of(file, segments)
     refuse_changes(segments, asked, file)
     gaps = tuple(read_gaps(state_dir, stream, asked, now=now))
-    parts = _cut([_part(it, located(catalogue.volumes, it)) for it in segments], asked)
+    read = [_part(it, located(catalogue.volumes, it)) for it in segments]
+    parts = _entered([it for it in read if it.bytes], asked.since)
     ended_at = min(asked.until or now, segments[-1].ended_at or now)
     refuse_long(container, gaps, parts[0].began_at, ended_at)
     export = Export(
@@ -111,7 +118,13 @@ def run(export: Export, *, on_bytes: Callable[[int], None]) -> Json:
         ExitStack() as undo,
     ):
         _create(export.partial, undo)
-        ffmpeg.join(listing(export.parts), export.partial, export.container, on_bytes=on_bytes)
+        ffmpeg.join(
+            listing(export.parts),
+            export.partial,
+            export.container,
+            length_s=export.length_s,
+            on_bytes=on_bytes,
+        )
         size = export.partial.stat().st_size
         digest = _digest(export.partial, size, lambda done: on_bytes(export.bytes + done))
         manifest = _manifest(export, size, digest, digests.result())
@@ -143,26 +156,18 @@ def _part(segment: Segment, path: Path) -> Part:
     return Part(segment=segment, path=path, bytes=readable, whole=readable == size)
 
 
-def _cut(parts: Sequence[Part], asked: Range) -> list[Part]:
-    """Let the first part begin at a keyframe, and the last end with the range."""
-    cut = [it for it in parts if it.bytes]
-    if not cut:
+def _entered(parts: Sequence[Part], since: datetime | None) -> list[Part]:
+    """Let the first part begin at the last keyframe at or before `since`."""
+    if not parts:
         raise OutsideError("nothing of it has reached the disk yet; try again in a second")
-    first = cut[0]
-    since, until = asked.since, asked.until
-    if since is not None and first.segment.began_at < since:
-        within_s = (since - first.segment.began_at).total_seconds()
-        pictures = ffmpeg.pictures(first.url, within_s=within_s)
-        first_s = pictures[0][0]
-        keys = [at_s for at_s, is_key in pictures if is_key and at_s - first_s <= within_s]
-        cut[0] = replace(first, first_s=first_s, inpoint_s=keys[-1] if keys else None)
-    last = cut[-1]
-    ended_at = last.segment.ended_at
-    if until is not None and (ended_at is None or until < ended_at):
-        first_s = ffmpeg.pictures(last.url)[0][0]
-        left_s = first_s + (until - last.segment.began_at).total_seconds()
-        cut[-1] = replace(last, first_s=first_s, outpoint_s=left_s)
-    return cut
+    first, *rest = parts
+    if since is None or first.segment.began_at >= since:
+        return [*parts]
+    within_s = (since - first.segment.began_at).total_seconds()
+    pictures = ffmpeg.pictures(first.url, within_s=within_s)
+    first_s = pictures[0][0]
+    keys = [at_s for at_s, is_key in pictures if is_key and at_s - first_s <= within_s]
+    return [replace(first, first_s=first_s, inpoint_s=keys[-1] if keys else None), *rest]
 
 
 def _refuse_target(export: Export) -> None:
@@ -209,8 +214,8 @@ def _telling_of_disks(export: Export) -> Iterator[None]:
         if full:
             free = shutil.disk_usage(directory).free
             raise OutsideError(
-                f"the disk of {export.file} is full: {export.bytes} bytes are needed, {free} are"
-                " free; what was written has been removed"
+                f"the disk of {export.file} is full: more than {max(export.bytes, free)} bytes are"
+                f" needed, {free} are free; what was written has been removed"
             ) from error
         if isinstance(error, OSError):
             raise OutsideError(f"{export.file} can't be written: {error.strerror}") from error

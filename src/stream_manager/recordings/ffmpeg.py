@@ -41,14 +41,13 @@ def require() -> None:
             raise OutsideError(f"{name} is not installed, which joins recordings: {MEND}")
 
 
-def pictures(url: str, *, within_s: float | None = None) -> list[tuple[float, bool]]:
-    """Return the timestamps of a file's pictures, and whether each is a keyframe.
+def pictures(url: str, *, within_s: float) -> list[tuple[float, bool]]:
+    """Return the timestamps of a file's pictures within its first seconds, and which are keyframes.
 
-    within_s: only those of so many seconds; None: only the first. Raises OutsideError.
+    Raises OutsideError.
     """
-    amount = "%+#1" if within_s is None else f"%+{within_s:.6f}"
     asked = ("-select_streams", "v:0", "-show_entries", "packet=pts_time,flags")
-    packets = _probe(url, *asked, "-read_intervals", amount)["packets"]
+    packets = _probe(url, *asked, "-read_intervals", f"%+{within_s:.6f}")["packets"]
     found = [(float(it["pts_time"]), "K" in it["flags"]) for it in packets if "pts_time" in it]
     if not found:
         raise OutsideError(f"there is no picture in {url}")
@@ -61,15 +60,25 @@ def length_s(path: Path) -> float:
     return float(found["format"].get("duration", 0.0))
 
 
-def join(listing: str, target: Path, container: Muxed, *, on_bytes: Callable[[int], None]) -> None:
+def join(
+    listing: str,
+    target: Path,
+    container: Muxed,
+    *,
+    length_s: float | None,
+    on_bytes: Callable[[int], None],
+) -> None:
     """Write the files of a concat `listing` into `target`, which is there and empty.
 
-    on_bytes is told how large it is, ten times a second. Raises JoinError.
+    length_s: where each track ends. on_bytes is told how large it is, ten times a second. Raises
+    JoinError.
     """
     command = (
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-xerror", "-y"),
         *(*_PROTOCOLS, "-format_whitelist", ",".join(("concat", *_READ)), *_ANY_STEP),
         *("-f", "concat", "-safe", "0", "-i", "pipe:0"),
+        # An outpoint in the list would end all tracks at the first packet of any that is past it.
+        *(() if length_s is None else ("-t", f"{length_s:.6f}")),
         *("-map", "0", "-c", "copy", "-f", _FORMATS[container], f"file:{target}"),
     )
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:

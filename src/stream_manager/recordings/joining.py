@@ -27,8 +27,8 @@ class Part:
     """A segment on its way into the file.
 
     bytes: how many of it are read, from its beginning; `whole` if that is all of it. first_s: the
-    timestamp of its first picture. inpoint_s, outpoint_s: timestamps in it at which it is entered
-    and left, None for its very beginning and end.
+    timestamp of its first picture. inpoint_s: the timestamp in it at which it is entered, None for
+    its very beginning.
     """
 
     segment: Segment
@@ -37,7 +37,6 @@ class Part:
     whole: bool
     first_s: float = 0.0
     inpoint_s: float | None = None
-    outpoint_s: float | None = None
 
     @property
     def url(self) -> str:
@@ -150,12 +149,12 @@ def listing(parts: Sequence[Part]) -> str:
     positions = positions_s(parts)
     for part, at_s, next_s in zip(parts, positions, [*positions[1:], None], strict=True):
         if "\n" in part.url or "\r" in part.url:
-            raise OutsideError(f"the path {part.path!s:r} has a line break: ffmpeg can't be told")
+            raise OutsideError(
+                f"the path {str(part.path)!r} has a line break: ffmpeg can't be told"
+            )
         lines.append("file '{}'".format(part.url.replace("'", r"'\''")))
         if part.inpoint_s is not None:
             lines.append(f"inpoint {part.inpoint_s:.6f}")
-        if part.outpoint_s is not None:
-            lines.append(f"outpoint {part.outpoint_s:.6f}")
         if next_s is not None:
             lines.append(f"duration {next_s - at_s:.6f}")
     return "\n".join(lines) + "\n"

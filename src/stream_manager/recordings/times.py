@@ -1,7 +1,8 @@
 """Instants and ranges of time as people name them."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
+from datetime import time as time_of_day
 
 from stream_manager.config.durations import duration_s
 from stream_manager.errors import UsageError
@@ -56,7 +57,7 @@ def _ago(text: str, now: datetime) -> datetime:
 def _time_of_today(text: str, now: datetime) -> datetime:
     if ":" not in text:  # "10" would be ten o'clock, and was meant as a duration
         raise ValueError(text)
-    at = time.fromisoformat(text)
+    at = time_of_day.fromisoformat(text)
     return datetime.combine(now.astimezone(at.tzinfo).date(), at)
 
 

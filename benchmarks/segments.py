@@ -67,7 +67,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
         notes=(
             f"Verified are files of {small_bytes:,} bytes in the page cache, by the whole command.",
             f"Exported are {exported} files of {large_bytes:,} bytes in the page cache.",
-            "An export is joined by ffmpeg; it and each of its files have their SHA-256; it is synced.",
+            "An export is joined by ffmpeg and synced; it and all its files have their SHA-256.",
             "Made anew: a keeper that finds files and no index has each measured.",
         ),
     )

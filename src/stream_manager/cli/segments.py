@@ -159,9 +159,10 @@ def export(
 ) -> None:
     """Join what was recorded in a range into FILE, without re-encoding.
 
-    FILE begins with the last keyframe at or before --from, and ends within a few pictures of --to.
-    A position in it is wall time: what was not recorded is missing there too. FILE.json lists the
-    segments with their SHA-256, and the gaps. Without a suffix FILE gets that of the recordings.
+    FILE begins with the last keyframe at or before --from, and ends with the picture before --to.
+    A position in it is wall time, to a hundredth of a second: what was not recorded is missing
+    there too. FILE.json lists the segments with their SHA-256, and the gaps. Without a suffix FILE
+    gets that of the recordings.
     """
     from stream_manager.cli.progress import LateProgress
     from stream_manager.cli.segments_view import export_lines

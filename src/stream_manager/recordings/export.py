@@ -269,6 +269,7 @@ def _manifest(export: Export, size: int, digest: str, digests: Sequence[str]) ->
                 "path": str(part.path),
                 "began_at": to_text(part.segment.began_at),
                 "duration_s": part.segment.duration_s,
+                "state": part.segment.state.value,
                 "position_s": round(position_s, 6),
                 "bytes": part.bytes,
                 "sha256": its_digest,

@@ -79,7 +79,9 @@ def join(
         *("-f", "concat", "-safe", "0", "-i", "pipe:0"),
         # An outpoint in the list would end all tracks at the first packet of any that is past it.
         *(() if length_s is None else ("-t", f"{length_s:.6f}")),
-        *("-map", "0", "-c", "copy", "-f", _FORMATS[container], f"file:{target}"),
+        # Nobody reads it before it is whole: packets need not be written one by one.
+        *("-map", "0", "-c", "copy", "-flush_packets", "0"),
+        *("-f", _FORMATS[container], f"file:{target}"),
     )
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
         asked.write(os.fsencode(listing))

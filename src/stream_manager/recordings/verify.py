@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stream_manager.errors import OutsideError
 from stream_manager.recordings.catalogue import Catalogue, located, read_catalogue
+from stream_manager.recordings.keeper import ANNOUNCED_WITHIN
 from stream_manager.recordings.structure import defect
 from stream_manager.recordings.survey import Found, files, streams
 from stream_manager.recordings.times import Range
@@ -16,8 +17,6 @@ from stream_manager.store.segments import Segment, SegmentState, read_index, rea
 
 # A file's name tells its beginning less exactly than the index does.
 NAMED_WITHIN = timedelta(seconds=1)
-# What began later may not be in the index yet.
-ANNOUNCED_WITHIN = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

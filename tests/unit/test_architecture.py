@@ -40,7 +40,7 @@ WITH_GI = ("pipelines", "lab")
 WITH_TIME = ("clock", "pipelines", "lab")
 WITHOUT_GI = (
     *("pipelines.spec", "pipelines.sockets", "pipelines.messages"),
-    *("pipelines.names", "pipelines.measurement", "pipelines.containers"),
+    *("pipelines.names", "pipelines.measurement"),
 )
 VAGUE_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "misc"})
 

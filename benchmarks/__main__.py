@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import capacity, freeze, heal, machine, reboot, report, start
+from benchmarks import capacity, freeze, heal, machine, reboot, report, segments, start
 from benchmarks.figures import Subject
 
 SUBJECTS = {
@@ -17,6 +17,7 @@ SUBJECTS = {
     "freeze": freeze.measure,
     "reboot": reboot.measure,
     "capacity": capacity.measure,
+    "segments": segments.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

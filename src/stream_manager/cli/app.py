@@ -16,6 +16,7 @@ from stream_manager.cli.journal import journal
 from stream_manager.cli.lab import lab
 from stream_manager.cli.probe import probe
 from stream_manager.cli.run import run
+from stream_manager.cli.segments import segments
 from stream_manager.cli.shutdown import shutdown
 from stream_manager.cli.status import status
 from stream_manager.cli.verbs import reset, restart, start, stop
@@ -39,6 +40,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(lab, name="lab")
+app.add_typer(segments, name="segments", help="Shows, verifies and exports what was recorded.")
 
 
 def _show_version(*, wanted: bool) -> None:

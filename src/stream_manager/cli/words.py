@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 
 from stream_manager.recovery import span
 
+# Below this a hundredth of a second may matter.
+SHORT_S = 120.0
 # What GStreamer adds for its developers: " (file.c(123): function (): /element)".
 _DEBUG = re.compile(r" \([^\s()]+\.[a-z]+\(\d+\): .*\)$", re.DOTALL)
 
@@ -24,6 +26,17 @@ def ago(instant: datetime, now: datetime) -> str:
 def in_time(delay_s: float, now: datetime) -> str:
     """Return when something will be, as a time and as a span."""
     return f"at {at(now + timedelta(seconds=delay_s), now)} (in {span(delay_s)})"
+
+
+def seconds(duration_s: float) -> str:
+    """Return a duration to a hundredth of a second while it is short, else as span()."""
+    return f"{duration_s:.2f} s" if duration_s < SHORT_S else span(duration_s)
+
+
+def stamp(instant: datetime) -> str:
+    """Return local date and time to the millisecond."""
+    local = instant.astimezone()
+    return f"{local:%Y-%m-%d %H:%M:%S}.{local.microsecond // 1000:03}"
 
 
 def share(fraction: float) -> str:

@@ -182,15 +182,20 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y-%m-%dT%H-%M-%SZ")
 
 
-def read(path: Path, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
+def read(
+    path: Path, query: Callable[[sqlite3.Connection], Answer], *, newest: bool = False
+) -> Answer:
     """Run `query` beside a running writer; raises sqlite3.Error if the file can't be read at all.
 
     A full or read-only disk has no room for the -shm file that readers share: there the file is
-    read as it stands, without what is still in the -wal.
+    read as it stands, without what is still in the -wal. So is one that another program holds for
+    itself alone, unless the `newest` rows must not be left out.
     """
     try:
         return _query(path, "mode=ro", query)
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
+        if newest and error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise
         return _query(path, "immutable=1", query)
 
 

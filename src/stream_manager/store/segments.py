@@ -217,7 +217,7 @@ def read_index(
             f"no index of recordings at {path}: no manager has recorded with this state_dir"
         )
     try:
-        return schema.read(path, query)
+        return schema.read(path, query, newest=True)
     except sqlite3.Error as error:
         if schema.is_broken(error):
             mend = "the next start of the manager sets it aside and makes it anew from the files"

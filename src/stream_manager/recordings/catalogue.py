@@ -1,0 +1,160 @@
+"""What the index says of a range of time, for those who read it beside or without a manager."""
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from stream_manager.errors import OutsideError, UsageError
+from stream_manager.recordings.gaps import Gap, find_gaps
+from stream_manager.recordings.times import Range
+from stream_manager.store.rows import to_text, to_text_or_none
+from stream_manager.store.segments import (
+    Segment,
+    read_index,
+    read_marks,
+    read_recorded_streams,
+    read_segments,
+    read_volumes,
+)
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """The `segments` that overlap a range, of `streams`, and where their `volumes` are."""
+
+    streams: tuple[str, ...]
+    volumes: Mapping[str, Path]
+    segments: tuple[Segment, ...]
+
+
+def read_catalogue(state_dir: Path, stream: str | None, within: Range) -> Catalogue:
+    """Read the segments of a range, of one stream or of all.
+
+    Raises OutsideError if the index can't be read, UsageError for a stream that it does not know.
+    """
+
+    def query(connection: sqlite3.Connection) -> Catalogue:
+        return Catalogue(
+            streams=_streams(connection, stream),
+            volumes=read_volumes(connection),
+            segments=tuple(
+                read_segments(connection, stream=stream, since=within.since, until=within.until)
+            ),
+        )
+
+    return read_index(state_dir, query)
+
+
+def read_gaps(state_dir: Path, stream: str | None, within: Range, *, now: datetime) -> list[Gap]:
+    """Read the gaps of a range, clipped to it; one that lasts has no end. Raises as above."""
+
+    def query(connection: sqlite3.Connection) -> list[Gap]:
+        connection.execute("BEGIN")  # segments and marks of one moment
+        return [
+            clipped
+            for name in _streams(connection, stream)
+            for gap in find_gaps(
+                name, read_segments(connection, stream=name), read_marks(connection, name)
+            )
+            if (clipped := _clipped(gap, within, now)) is not None
+        ]
+
+    return read_index(state_dir, query)
+
+
+def extent(state_dir: Path, stream: str | None) -> str:
+    """Return a sentence that says when the recordings of a stream, or of all, begin and end."""
+    segments = read_catalogue(state_dir, stream, Range()).segments
+    whose = "recordings" if stream is None else f"recordings of {stream}"
+    if not segments:
+        return f"there are no {whose}"
+    ends = [it.ended_at for it in segments]
+    known = [it for it in ends if it is not None]
+    end = "go on" if len(known) < len(ends) else f"end at {_local(max(known))}"
+    return f"{whose} begin at {_local(min(it.began_at for it in segments))} and {end}"
+
+
+def located(volumes: Mapping[str, Path], segment: Segment) -> Path:
+    """Return where a segment's file should be.
+
+    Raises OutsideError if that is not inside its volume, or reached through a link there.
+    """
+    root = volumes.get(segment.volume)
+    if root is None:
+        raise OutsideError(f'the index does not say where volume "{segment.volume}" is')
+    path = root / segment.path
+    real = root.resolve()
+    if not path.is_relative_to(root) or path.resolve() != real / segment.path:
+        raise OutsideError(
+            f"{path} leads out of volume {segment.volume}, by .. or by a link: it is not opened"
+        )
+    return path
+
+
+def segment_to_json(segment: Segment, volumes: Mapping[str, Path]) -> Json:
+    """Return a segment for programs: instants in UTC, its path absolute."""
+    return {
+        "stream": segment.stream,
+        "began_at": to_text(segment.began_at),
+        "ended_at": to_text_or_none(segment.ended_at),
+        "duration_s": segment.duration_s,
+        "bytes": segment.bytes,
+        "container": segment.container,
+        "tracks": [
+            {"kind": it.kind, "codec": it.codec, "shape": it.shape} for it in segment.tracks
+        ],
+        "epoch": segment.epoch,
+        "sequence": segment.sequence,
+        "state": segment.state.value,
+        "volume": segment.volume,
+        "path": str(volumes.get(segment.volume, Path()) / segment.path),
+        "holes": [
+            {"began_at": to_text(began), "ended_at": to_text(ended)}
+            for began, ended in segment.holes
+        ],
+    }
+
+
+def gap_to_json(gap: Gap) -> Json:
+    """Return a gap for programs; while it lasts, end and duration are null."""
+    return {
+        "stream": gap.stream,
+        "began_at": to_text(gap.began_at),
+        "ended_at": to_text_or_none(gap.ended_at),
+        "duration_s": (
+            None if gap.ended_at is None else (gap.ended_at - gap.began_at).total_seconds()
+        ),
+        "cause": gap.cause,
+        "code": gap.code,
+        "outage_s": gap.outage_s,
+    }
+
+
+def _streams(connection: sqlite3.Connection, stream: str | None) -> tuple[str, ...]:
+    there: Sequence[str] = read_recorded_streams(connection)
+    if stream is None:
+        return tuple(there)
+    if stream not in there:
+        known = ", ".join(there) or "none"
+        raise UsageError(f'no recordings of "{stream}" are known; there are those of: {known}')
+    return (stream,)
+
+
+def _clipped(gap: Gap, within: Range, now: datetime) -> Gap | None:
+    began_at, ended_at = gap.began_at, gap.ended_at
+    if within.since is not None:
+        began_at = max(began_at, within.since)
+    if within.until is not None and (within.until <= now or ended_at is not None):
+        ended_at = within.until if ended_at is None else min(ended_at, within.until)
+    if began_at >= (ended_at or within.until or now):
+        return None
+    return replace(gap, began_at=began_at, ended_at=ended_at)
+
+
+def _local(at: datetime) -> str:
+    return f"{at.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -1,0 +1,184 @@
+"""How segments become one file: which of them, and at which position each of them begins.
+
+A position is wall time since the file's beginning, so that what was not recorded stays missing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+from stream_manager.errors import OutsideError, UsageError
+from stream_manager.pipelines.containers import FITS, Muxed
+from stream_manager.recordings.gaps import Gap
+from stream_manager.recordings.times import Range
+from stream_manager.store.segments import Segment, SegmentState
+
+# MPEG-TS counts 2 ** 33 ticks of 90 kHz, and then from zero. MP4 counts the time from one picture
+# or sound to the next in 32 bits.
+TS_AT_MOST = timedelta(hours=26)
+MP4_GAP_AT_MOST = timedelta(hours=6)
+PARTS_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A segment on its way into the file.
+
+    bytes: how many of it are read, from its beginning; `whole` if that is all of it. first_s: the
+    timestamp of its first picture. inpoint_s: the timestamp in it at which it is entered, None for
+    its very beginning.
+    """
+
+    segment: Segment
+    path: Path
+    bytes: int
+    whole: bool
+    first_s: float = 0.0
+    inpoint_s: float | None = None
+
+    @property
+    def url(self) -> str:
+        """What ffmpeg calls it."""
+        file = f"file:{self.path}"
+        return file if self.whole else f"subfile,,start,0,end,{self.bytes},,:{self.path}"
+
+    @property
+    def began_at(self) -> datetime:
+        """When the first picture was taken that is read of it."""
+        entered_s = 0.0 if self.inpoint_s is None else self.inpoint_s - self.first_s
+        return self.segment.began_at + timedelta(seconds=entered_s)
+
+
+def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
+    """Return which segments are exported: what can be played, from the one on that spans `since`.
+
+    It may begin before `since`, for it has the last keyframe there.
+    """
+    playable = [it for it in segments if it.state is not SegmentState.UNREADABLE]
+    while len(playable) > 1 and within.since and playable[1].began_at <= within.since:
+        del playable[0]
+    return playable
+
+
+def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> None:
+    """Raise UsageError if the tracks or the container change on the way; it names each part."""
+    starts = [
+        segments[0],
+        *(after for before, after in pairwise(segments) if not _fit(before, after)),
+    ]
+    if len(starts) == 1:
+        return
+    begins = [max(starts[0].began_at, within.since or starts[0].began_at)]
+    begins += [it.began_at for it in starts[1:]]
+    ends = [*begins[1:], within.until]
+    lines = [
+        f"  {_tracks(segment)}: stream-manager segments export {segment.stream}"
+        f" --from {_exact(began_at)} --to {_exact(ended_at)}"
+        f" -o {file.with_stem(f'{file.stem}-{number}')}"
+        for number, (segment, began_at, ended_at) in enumerate(
+            zip(starts, begins, ends, strict=True), start=1
+        )
+        if ended_at is not None
+    ]
+    more = [f"  and {len(lines) - PARTS_SHOWN} more"] if len(lines) > PARTS_SHOWN else []
+    raise UsageError(
+        f"what {segments[0].stream} records changes {len(starts) - 1} times in this range, and one"
+        " file can't hold both; export each part alone:\n"
+        + "\n".join([*lines[:PARTS_SHOWN], *more])
+    )
+
+
+def container_of(file: Path, segments: Sequence[Segment]) -> Muxed:
+    """Return the container that FILE's suffix names. Raises UsageError if the tracks don't fit."""
+    container = next((it for it in FITS if file.suffix == f".{it}"), None)
+    if container is None:
+        raise UsageError(
+            f'FILE {file} has the suffix "{file.suffix}"; it tells the container and may be: '
+            + ", ".join(f".{it}" for it in FITS)
+        )
+    for track in segments[0].tracks:
+        if track.codec not in FITS[container]:
+            fitting = " or ".join(f".{it}" for it in FITS if track.codec in FITS[it])
+            raise UsageError(
+                f"{track.codec} does not fit {file.suffix} without re-encoding: name FILE {fitting}"
+            )
+    return container
+
+
+def refuse_long(
+    container: Muxed, gaps: Sequence[Gap], began_at: datetime, ended_at: datetime
+) -> None:
+    """Raise UsageError if the container can't count that far."""
+    if container == "ts" and ended_at - began_at > TS_AT_MOST:
+        raise UsageError(
+            f"one MPEG-TS file counts {TS_AT_MOST // timedelta(hours=1)} hours at most: name FILE"
+            " .mkv, or export a shorter range"
+        )
+    for gap in gaps:
+        gap_ended_at = gap.ended_at or ended_at
+        if container == "mp4" and gap_ended_at - gap.began_at > MP4_GAP_AT_MOST:
+            raise UsageError(
+                f"an MP4 file can't hold the gap from {_exact(gap.began_at)} to"
+                f" {_exact(gap_ended_at)}, for it is longer than"
+                f" {MP4_GAP_AT_MOST // timedelta(hours=1)} hours: name FILE .mkv"
+            )
+
+
+def positions_s(parts: Sequence[Part]) -> list[float]:
+    """Return where in the file each part begins.
+
+    Where files overlap, for a clock was set back, a part waits until the one before has ended.
+    """
+    origin = parts[0].began_at
+    positions: list[float] = []
+    free_from_s = 0.0
+    for part in parts:
+        position_s = max((part.began_at - origin).total_seconds(), free_from_s)
+        positions.append(position_s)
+        ended_at = part.segment.ended_at
+        length_s = 0.0 if ended_at is None else (ended_at - part.began_at).total_seconds()
+        free_from_s = position_s + max(0.0, length_s)
+    return positions
+
+
+def listing(parts: Sequence[Part]) -> str:
+    """Return the list that ffmpeg's concat demuxer reads. Raises OutsideError for odd paths."""
+    lines = ["ffconcat version 1.0"]
+    positions = positions_s(parts)
+    for part, at_s, next_s in zip(parts, positions, [*positions[1:], None], strict=True):
+        if "\n" in part.url or "\r" in part.url:
+            raise OutsideError(
+                f"the path {str(part.path)!r} has a line break: ffmpeg can't be told"
+            )
+        lines.append("file '{}'".format(part.url.replace("'", r"'\''")))
+        if part.inpoint_s is not None:
+            lines.append(f"inpoint {part.inpoint_s:.6f}")
+        if next_s is not None:
+            lines.append(f"duration {next_s - at_s:.6f}")
+    return "\n".join(lines) + "\n"
+
+
+def _fit(one: Segment, other: Segment) -> bool:
+    """Tell whether two segments can follow each other in one file; an unknown shape fits any."""
+    mine, theirs = (
+        sorted((it.kind, it.codec, it.shape) for it in at.tracks) for at in (one, other)
+    )
+    return (
+        one.container == other.container
+        and len(mine) == len(theirs)
+        and all(
+            a[:2] == b[:2] and (a[2] == b[2] or not (a[2] and b[2]))
+            for a, b in zip(mine, theirs, strict=True)
+        )
+    )
+
+
+def _tracks(segment: Segment) -> str:
+    shown = " + ".join(f"{it.codec} {it.shape}".strip() for it in segment.tracks)
+    return f"{segment.container}, {shown or 'unknown tracks'}"
+
+
+def _exact(at: datetime | None) -> str:
+    return "" if at is None else at.astimezone().isoformat(timespec="microseconds")

@@ -1,0 +1,229 @@
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.service import Service, frame_times_s, table
+from tests.unit.library import Library, segment
+
+pytestmark = pytest.mark.media
+
+Json = dict[str, Any]
+CONTAINERS = ("ts", "mkv", "mp4")
+# A picture lasts 40 ms; the first sound may come a little before the first picture.
+NEAR_S = 0.025
+COMMAND = Path(sys.executable).parent / "stream-manager"
+
+
+def segments(*arguments: object, config: Path, expected: int = 0) -> Any:  # noqa: ANN401 - JSON
+    """Run a command of `segments` with --json and return its answer, or what it said instead."""
+    ended = subprocess.run(
+        [COMMAND, "segments", *map(str, arguments), "--json", "--config", config],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == expected, ended.stderr
+    return json.loads(ended.stdout) if ended.stdout else ended.stderr
+
+
+def wall_times(it: Json) -> list[datetime]:
+    """Return when each picture of a segment was taken."""
+    times_s = frame_times_s(Path(it["path"]))
+    began_at = datetime.fromisoformat(it["began_at"])
+    return [began_at + timedelta(seconds=at_s - times_s[0]) for at_s in times_s]
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Record a stream in each container, and kill the workers in the middle."""
+    record = '{ volumes = ["main"], segment = "2s", container = "%s" }'
+    service = Service(
+        tmp_path_factory.mktemp("export"),
+        *(table(it, "test:", record=record % it) for it in CONTAINERS),
+    )
+    try:
+        service.start().wait_healthy(*CONTAINERS)
+        for it in CONTAINERS:
+            service.wait_media(it, 3)
+        for pid in service.workers():
+            os.kill(pid, signal.SIGKILL)
+        for it in CONTAINERS:
+            service.wait_for(it, lambda now: now["restarts_total"] and now["health"] == "healthy")
+            service.wait_media(it, 5)
+        yield service
+    finally:
+        service.close()
+
+
+@pytest.mark.parametrize("suffix", CONTAINERS)
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_a_position_in_an_export_is_wall_time(
+    recorded: Service, tmp_path: Path, container: str, suffix: str
+) -> None:
+    """Every picture of the range is in it, in its place, across the gap that a kill has left."""
+    found = segments("list", container, config=recorded.config)
+    whole = [it for it in found if it["state"] != "open"]
+    began_at, ended_at = whole[0]["began_at"], whole[-1]["ended_at"]
+    since = datetime.fromisoformat(began_at) + timedelta(seconds=1.5)
+    until = datetime.fromisoformat(ended_at) - timedelta(seconds=0.7)
+    file = tmp_path / f"out.{suffix}"
+    times = ("--from", since.isoformat(), "--to", until.isoformat())
+    manifest = segments("export", container, *times, "-o", file, config=recorded.config)
+
+    pictures = sorted(at for it in whole for at in wall_times(it))
+    key_at = datetime.fromisoformat(began_at) + timedelta(seconds=1)  # one a second
+    expected = [at for at in pictures if key_at - timedelta(seconds=0.01) < at < until]
+    times_s = frame_times_s(file)
+    assert len(times_s) == len(expected)
+    first_at = datetime.fromisoformat(manifest["exported"]["from"])
+    assert abs(first_at - expected[0]) < timedelta(seconds=NEAR_S)
+    for at_s, at in zip(times_s, expected, strict=True):
+        wanted_s = (at - expected[0]).total_seconds()
+        assert at_s - times_s[0] == pytest.approx(wanted_s, abs=NEAR_S)
+
+    assert manifest["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert manifest["bytes"] == file.stat().st_size
+    assert manifest == json.loads((tmp_path / f"{file.name}.json").read_text())
+    for it in manifest["segments"]:
+        data = Path(it["path"]).read_bytes()[: it["bytes"]]
+        assert it["sha256"] == hashlib.sha256(data).hexdigest()
+    gaps = segments("gaps", container, *times, config=recorded.config)
+    assert manifest["gaps"] == gaps
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert sorted(it.name for it in tmp_path.iterdir()) == [file.name, f"{file.name}.json"]
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_what_is_being_recorded_is_exported_too(
+    recorded: Service, tmp_path: Path, container: str
+) -> None:
+    """The open file's part so far is in it, with a checksum of just that part."""
+    recorded.wait_media(container, 1)
+    file = tmp_path / "now"
+    times = ("--from", "10min", "--to", "2100-01-01")
+    manifest = segments("export", container, *times, "-o", file, config=recorded.config)
+    last = manifest["segments"][-1]
+    assert (manifest["file"], last["state"]) == (f"now.{container}", "open")
+    if container == "ts":  # the others' heads are written again when the file is finished
+        data = Path(last["path"]).read_bytes()[: last["bytes"]]
+        assert last["sha256"] == hashlib.sha256(data).hexdigest()
+    times_s = frame_times_s(tmp_path / manifest["file"])
+    assert times_s[-1] - times_s[0] >= last["position_s"] - NEAR_S
+
+
+def test_verify_of_real_recordings(recorded: Service) -> None:
+    """What the writer makes, and what a kill leaves, is as it should be in every container."""
+    found = segments("verify", config=recorded.config)
+    assert (found["wrong"], found["not_indexed"], found["lost_volumes"]) == ([], [], [])
+    assert found["states"]["whole"] >= len(CONTAINERS)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Library:
+    """Make an index of three files in MP4, of which the second breaks off within a picture."""
+    made = Library(tmp_path)
+    path = tmp_path / "clip.mp4"
+    source = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=10")
+    form = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25")
+    fragments = ("-movflags", "frag_keyframe+empty_moov")
+    subprocess.run(["ffmpeg", "-v", "error", *source, *form, *fragments, path], check=True)
+    whole = path.read_bytes()
+    for at_s in (0, 20):
+        made.hold(segment(at_s, container="mp4", bytes=len(whole), stream="clips"), data=whole)
+    half = whole[: len(whole) // 2]
+    made.hold(
+        segment(10, container="mp4", bytes=len(half), stream="clips", duration_s=5.0), data=half
+    )
+    return made
+
+
+EXPORT = ("export", "clips", "--from", "2026-01-31T12:00Z", "--to", "2026-01-31T12:01Z", "-o")
+
+
+def test_a_file_that_breaks_off_within_a_picture_ends_nothing(
+    clips: Library, tmp_path: Path
+) -> None:
+    """What follows it in the range is in the export, in its place."""
+    manifest = segments(*EXPORT, tmp_path / "out.mkv", config=clips.config)
+    times_s = frame_times_s(tmp_path / "out.mkv")
+    assert len([it for it in times_s if it >= 20 - NEAR_S]) == 250
+    assert 250 + 100 <= len([it for it in times_s if it < 20 - NEAR_S]) <= 250 + 125
+    assert [it["position_s"] for it in manifest["segments"]] == [0.0, 10.0, 20.0]
+
+
+def test_a_file_that_can_not_be_read_on_ends_the_export_with_an_error(
+    clips: Library, tmp_path: Path
+) -> None:
+    """An export that lacks what comes after is never taken for a whole one."""
+    path = clips.root / segment(10, container="mp4", stream="clips").path
+    data = bytearray(path.read_bytes())
+    data[5000:] = bytes(len(data) - 5000)
+    path.write_bytes(data)
+    said = segments(*EXPORT, tmp_path / "out.mkv", config=clips.config, expected=1)
+    assert "ffmpeg can't join the files" in said
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_a_disk_that_fills_up_midway(clips: Library, tmp_path: Path) -> None:
+    """What was written is removed, and the error says how much is needed and free."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk],
+        check=False,
+        capture_output=True,
+    )
+    if mounted.returncode:
+        pytest.skip("a small disk can be mounted by root alone")
+    try:
+        held = clips.root / segment(0, container="mp4", stream="clips").path
+        needed = sum(it.stat().st_size for it in held.parent.iterdir())
+        room = disk / "room"
+        # The check beforehand is passed: only MPEG-TS, which takes more, does not fit.
+        subprocess.run(["mount", "-o", f"remount,size={needed + 8192}", disk], check=True)
+        said = segments(*EXPORT, disk / "out.ts", config=clips.config, expected=1)
+        free = shutil.disk_usage(disk).free
+        assert f"the disk of {disk}/out.ts is full: more than {free} bytes are needed" in said
+        assert not list(disk.iterdir())
+        room.write_bytes(bytes(8192 * 2))
+        said = segments(*EXPORT, disk / "out.ts", config=clips.config, expected=1)
+        assert "has too little room" in said
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_export_leaves_nothing(
+    clips: Library, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Neither the partial file nor ffmpeg stays, after Ctrl-C and after SIGTERM."""
+    pipe = tmp_path / "pipe"  # ffmpeg waits for a reader's room, and so for the signal
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    (slow / "ffmpeg").write_text(f"#!/bin/sh\necho $$ > {pipe}\nexec sleep 60\n")
+    (slow / "ffmpeg").chmod(0o755)
+    ended = subprocess.Popen(
+        [COMMAND, "segments", *EXPORT, tmp_path / "out.ts", "--config", clips.config],
+        env={**os.environ, "PATH": f"{slow}:{os.environ['PATH']}"},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline_s = time.monotonic() + 30
+    while not (pipe.exists() and pipe.read_text().endswith("\n")):
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    assert (tmp_path / "out.ts.part").exists()
+    ended.send_signal(number)
+    assert ended.wait(10) != 0
+    assert not list(tmp_path.glob("out*"))
+    assert not Path(f"/proc/{pipe.read_text().strip()}").exists()

@@ -11,6 +11,7 @@ from stream_manager.cli.check import check
 from stream_manager.cli.demo import demo
 from stream_manager.cli.explain import explain
 from stream_manager.cli.journal import journal
+from stream_manager.cli.lab import lab
 from stream_manager.cli.run import run
 from stream_manager.cli.shutdown import shutdown
 from stream_manager.cli.status import status
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (run, check, status, journal, explain, restart, stop, start, reset, shutdown, demo):
     app.command()(command)
+app.add_typer(lab, name="lab")
 
 
 def _show_version(*, wanted: bool) -> None:

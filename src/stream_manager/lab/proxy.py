@@ -1,0 +1,158 @@
+"""A simulated network: the handle that starts it, disturbs it, and makes sure that it never stays.
+
+The network is a process of its own (see `network`) between viewers and the server that they watch.
+People start the same with `stream-manager lab proxy`.
+"""
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any, Self
+
+from stream_manager.errors import OutsideError, UsageError
+from stream_manager.lab.network.places import LOOPBACK, written
+
+ANSWER_TIMEOUT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """One line of the proxy's record: when, what, and the rest of the line as it came."""
+
+    at: datetime
+    what: str
+    details: Mapping[str, Any]
+
+
+class Proxy:
+    """A network in front of the server at `to`, in a process that this object owns.
+
+    to: "HOST:PORT". `port` 0 takes a free one. Use it as a context manager; a killed owner's proxy
+    ends too.
+    """
+
+    def __init__(self, *, to: str, bind: str = LOOPBACK, port: int = 0) -> None:
+        self.port = port
+        self._bind = bind
+        self._to = to
+        self._process: subprocess.Popen[bytes] | None = None
+        self._errors: IO[bytes] | None = None
+        self._reader: threading.Thread | None = None
+        self._facts: list[Fact] = []
+        self._answers: queue.SimpleQueue[Fact | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """The process of the running proxy."""
+        return self._running().pid
+
+    @property
+    def record(self) -> tuple[Fact, ...]:
+        """What the proxy has told so far, without the answers to `do`."""
+        return tuple(self._facts)
+
+    def url(self, path: str) -> str:
+        """Return the RTSP URL under which viewers reach what the target serves as `path`."""
+        return f"rtsp://{written((self._bind, self.port))}/{path}"
+
+    def start(self) -> None:
+        """Start it, and return once it accepts connections.
+
+        Raises UsageError if the port is taken, and OutsideError if it ends for another reason.
+        """
+        if self._process is not None:
+            raise UsageError("the proxy already runs: stop it first")
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - stop() closes it with the pipes
+        places = ("--listen", written((self._bind, self.port)), "--to", self._to)
+        # It ends when its stdin does, which only this process holds open. In a process group of its
+        # own it is spared a terminal's Ctrl-C, so that its owner ends it in due order.
+        self._process = subprocess.Popen(  # noqa: S603 - our own module, with our own options
+            [sys.executable, "-m", "stream_manager.lab.network", *places],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            process_group=0,
+        )
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
+        self._reader.start()
+        self.port = self._next_answer().details["port"]
+
+    def do(self, line: str) -> None:
+        """Have a fault begin or end, like "cut for=3s" or "heal". Returns when it is done.
+
+        Raises UsageError if the line can't be obeyed.
+        """
+        process = self._running()
+        assert process.stdin is not None
+        try:
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+        except OSError as error:
+            raise self._failure() from error
+        answer = self._next_answer()
+        if not answer.details["ok"]:
+            raise UsageError(answer.details["error"])
+
+    def stop(self) -> None:
+        """End it: all connections are closed. Does nothing if it does not run."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        process.wait()
+        assert self._reader is not None
+        self._reader.join()
+        for pipe in (process.stdin, process.stdout, self._errors):
+            assert pipe is not None
+            pipe.close()
+
+    def _read(self, stdout: IO[bytes]) -> None:
+        for line in stdout:
+            details = json.loads(line)
+            at, what = datetime.fromisoformat(details.pop("at")), details.pop("what")
+            fact = Fact(at=at, what=what, details=details)
+            if what != "answer":
+                self._facts.append(fact)
+            if what in ("answer", "ready"):
+                self._answers.put(fact)
+        self._answers.put(None)
+
+    def _next_answer(self) -> Fact:
+        try:
+            answer = self._answers.get(timeout=ANSWER_TIMEOUT_S)
+        except queue.Empty as error:
+            raise OutsideError(f"the proxy gave no answer within {ANSWER_TIMEOUT_S:g} s") from error
+        if answer is None:
+            raise self._failure()
+        return answer
+
+    def _failure(self) -> UsageError | OutsideError:
+        """Make an error of what a proxy that ended had to say."""
+        process = self._running()
+        status = process.wait()
+        assert self._errors is not None
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip()
+        self.stop()
+        if status == 2:
+            return UsageError(said)
+        return OutsideError(f"the proxy ended with status {status}: {said}")
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise UsageError("the proxy does not run: start it first")
+        return self._process

@@ -1,6 +1,8 @@
 """The proxy's own record: what it did and saw, each fact with its instant as a line of JSON."""
 
 import json
+import os
+import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import IO
@@ -41,7 +43,9 @@ class Witness:
 
     def refused(self, error: OSError) -> None:
         """The target could not be reached."""
-        self._tell("refused", why=error.strerror or str(error))
+        # asyncio has put words of its own in the place of the system's; a resolver's are its own.
+        why = str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        self._tell("refused", why=why)
 
     def failed(self, errors: BaseExceptionGroup[OSError]) -> None:
         """Something was missing here to carry it on."""

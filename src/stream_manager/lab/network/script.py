@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 
+from stream_manager.errors import UsageError
 from stream_manager.lab.faults import Heal, Order, parse
 from stream_manager.lab.network.faults import KINDS
 from stream_manager.lab.network.record import Record
@@ -35,10 +37,12 @@ class Script:
 
     def _begin(self, order: Order) -> None:
         at = self._record.clock.wall()
+        replaced = self._present.pop(order.name, None)
         self._present[order.name] = order
         self._change(self._present.values())
-        told = {"name": order.name, "phase": "began", "options": dict(order.options)}
-        self._record.tell("fault", told, at=at)
+        if replaced is not None:
+            self._tell(order.name, "ended", at)
+        self._tell(order.name, "began", at, options=dict(order.options))
         if order.for_s is not None:
             self._later(order.for_s, order, self._end)
 
@@ -48,16 +52,21 @@ class Script:
         at = self._record.clock.wall()
         del self._present[order.name]
         self._change(self._present.values())
-        self._record.tell("fault", {"name": order.name, "phase": "ended"}, at=at)
+        self._tell(order.name, "ended", at)
 
     def _heal(self, name: str | None) -> None:
-        for timer, whose in list(self._timers.items()):
-            if name in (None, whose):
-                timer.cancel()
-                del self._timers[timer]
-        for order in list(self._present.values()):
-            if name in (None, order.name):
-                self._end(order)
+        coming = [timer for timer, whose in self._timers.items() if name in (None, whose)]
+        present = [order for order in self._present.values() if name in (None, order.name)]
+        if name is not None and not coming and not present:
+            raise UsageError(f"heal {name}: this fault is neither present nor to come")
+        for timer in coming:
+            timer.cancel()
+            del self._timers[timer]
+        for order in present:
+            self._end(order)
+
+    def _tell(self, name: str, phase: str, at: datetime, **details: object) -> None:
+        self._record.tell("fault", {"name": name, "phase": phase, **details}, at=at)
 
     def _later(self, delay_s: float, order: Order, act: Callable[[Order], None]) -> None:
         def due() -> None:

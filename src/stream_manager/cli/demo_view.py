@@ -99,7 +99,7 @@ def _faults(outcomes: tuple[Outcome, ...]) -> Table:
             it.scenario.stream,
             "never" if found is None else f"{found.after_s:.2f} s",
             Text(f"{it.outage_s:.2f} s", style=_STYLES[Beat.HEALED if it.healed else Beat.LOST]),
-            "-" if found is None else found.cause,
+            ", then ".join(it.causes) or "-",
             it.decided,
         )
     return table

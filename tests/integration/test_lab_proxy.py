@@ -370,6 +370,19 @@ def test_the_command_takes_lines_from_a_socket_and_from_stdin(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_command_whose_record_nobody_reads_ends() -> None:
+    """Piped into what has seen enough, it does not stay behind, and says nothing about it."""
+    command = [COMMAND, "lab", "proxy", "--listen", "0", "--to", "9"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        _, errors = process.communicate(b"cut\n", timeout=DEADLINE_S)
+    assert (process.returncode, errors) == (0, b"")
+
+
 def test_a_killed_commands_socket_is_no_obstacle(tmp_path: Path) -> None:
     """The next one replaces it, but never one at which somebody listens."""
     control = tmp_path / "control"

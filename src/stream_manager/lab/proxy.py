@@ -19,6 +19,7 @@ from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.network.places import LOOPBACK, written
 
 ANSWER_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +114,11 @@ class Proxy:
         if process is None:
             return
         process.terminate()
-        process.wait()
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
         assert self._reader is not None
         self._reader.join()
         for pipe in (process.stdin, process.stdout, self._errors):

@@ -1,6 +1,7 @@
 import pytest
 from tests.unit.fake_clock import FakeClock
 
+from stream_manager.cli.lab_proxy import proxy
 from stream_manager.errors import UsageError
 from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.network.faults import KINDS, conditions
@@ -120,6 +121,13 @@ def test_every_fault_changes_the_link() -> None:
     lines = ("latency by=1s", "jitter up-to=1s", "rate limit=1kbit/s", "cut", "half-open")
     for line in (*lines, "slow-close by=1s", "loss share=1%"):
         assert conditions([order(line)]) != Conditions()
+
+
+def test_the_command_names_every_fault() -> None:
+    """Whoever asks for help is told all of them, with their keys."""
+    told = " ".join((proxy.__doc__ or "").split())
+    for kind in KINDS:
+        assert " ".join([kind.name, *(f"{it.name}=" for it in kind.options)]) in told
 
 
 @pytest.mark.parametrize(

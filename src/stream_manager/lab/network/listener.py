@@ -14,9 +14,11 @@ RECEIVE_BUFFER_BYTES = 65536
 
 
 class Listener:
-    """Accepts connections and hands each to `welcome`."""
+    """Accepts connections and hands each to `welcome`, with its viewer's address."""
 
-    def __init__(self, host: str, port: int, welcome: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self, host: str, port: int, welcome: Callable[[socket.socket, Address], None]
+    ) -> None:
         """Accept from now on; needs the running loop. Raises UsageError if the port is taken."""
         self._welcome = welcome
         self._socket = _listening(host, port)
@@ -73,7 +75,7 @@ class Listener:
                     connection.close()
                     continue
                 connection.setblocking(False)
-                self._welcome(connection)
+                self._welcome(connection, address)
 
 
 def _listening(host: str, port: int) -> socket.socket:

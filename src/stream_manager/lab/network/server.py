@@ -1,6 +1,7 @@
 """The proxy in its own process: one listener, one link, any number of connections."""
 
 import asyncio
+import os
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ from stream_manager.clock import SystemClock, chance
 from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.network.connection import carry
 from stream_manager.lab.network.control import answer, control_socket, read_stdin
+from stream_manager.lab.network.datagrams import Address
 from stream_manager.lab.network.faults import KINDS, conditions
 from stream_manager.lab.network.link import Link
 from stream_manager.lab.network.listener import Listener
@@ -39,7 +41,12 @@ async def serve(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
-    record = Record(clock, sys.stdout, lost=stop.set)
+
+    def unread() -> None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
+        stop.set()
+
+    record = Record(clock, sys.stdout, lost=unread)
     async with AsyncExitStack() as stack:
         relay = await stack.enter_async_context(Relay(listen, target, Link(clock, chance), record))
         script = Script(record, relay.change)
@@ -102,9 +109,8 @@ class Relay:
             for task in self._connections:
                 task.cancel()
 
-    def _welcome(self, viewer: socket.socket) -> None:
-        host, port, *_ = viewer.getpeername()
-        witness = Witness(self._record, next(self._numbers), written((host, port)))
+    def _welcome(self, viewer: socket.socket, address: Address) -> None:
+        witness = Witness(self._record, next(self._numbers), written((address[0], address[1])))
         task = self._tasks.create_task(
             carry(viewer, target=self._target, link=self._link, witness=witness)
         )

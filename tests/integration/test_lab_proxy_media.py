@@ -198,6 +198,21 @@ def test_a_cut_loses_datagrams_for_good(session: Session, proxy: Proxy) -> None:
     assert (again.at - last.at).total_seconds() >= SILENCE_S
 
 
+def test_media_that_nobody_awaits_any_more_is_not_told_of(session: Session, proxy: Proxy) -> None:
+    """A viewer that gave up during a cut still gets what comes after it; no media began anew."""
+    session.set_up(proxy)
+    session.send(b"before")
+    assert session.rtp.recv(100) == b"before"
+    proxy.do("cut")
+    session.viewer.close()
+    proxy.do("heal")
+    assert session.server.recv(1) == b""
+    session.send(b"after")
+    assert session.rtp.recv(100) == b"after"
+    session.hang_up(proxy)
+    assert [fact.details["phase"] for fact in media_facts(proxy)] == ["first", "last"]
+
+
 def test_latency_and_rate_hold_datagrams_back(session: Session, proxy: Proxy) -> None:
     """They arrive that much later, and of a flood over a slow link the most never."""
     session.set_up(proxy)

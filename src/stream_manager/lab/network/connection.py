@@ -1,6 +1,7 @@
 """One viewer's connection: its way to the target and back, and how it ends."""
 
 import asyncio
+import select
 import socket
 import struct
 from contextlib import closing
@@ -43,14 +44,22 @@ async def _carry(
 ) -> None:
     for it in (viewer, target):  # what is held back is held back by the link alone
         it.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    with closing(Gateway(viewer, target, link=link, on_media=witness.media)) as gateway:
+
+    def media() -> None:
+        # After a cut, what was held back still goes to viewers that have left meanwhile.
+        if not hang_up.poll(0):
+            witness.media()
+
+    hang_up = select.poll()
+    hang_up.register(viewer, select.POLLRDHUP)
+    with closing(Gateway(viewer, target, link=link, on_media=media)) as gateway:
         to_target = Lane(
             viewer,
             target,
             link=link,
             bottleneck=link.to_target,
             translator=gateway.requests,
-            on_media=witness.media,
+            on_media=media,
         )
         to_viewer = Lane(
             target,
@@ -58,7 +67,7 @@ async def _carry(
             link=link,
             bottleneck=link.to_viewer,
             translator=gateway.answers,
-            on_media=witness.media,
+            on_media=media,
         )
         try:
             async with asyncio.TaskGroup() as lanes:

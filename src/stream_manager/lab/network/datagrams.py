@@ -34,7 +34,7 @@ class PortPair:
 class Path:
     """The way of one track's datagrams: server, far ports, link, near ports, viewer, and back.
 
-    viewer: where the viewer awaits RTP and RTCP. on_media: called when RTP was passed on to it.
+    viewer: where the viewer awaits RTP and RTCP. on_media: called when RTP is passed on to it.
     """
 
     def __init__(
@@ -117,9 +117,9 @@ class Path:
         if self._closed or self._link.conditions.cut:
             return
         with suppress(OSError):  # a full buffer, or nobody there: the datagram is lost, as they are
-            pair.sockets[index].sendto(data, receiver)
             if passed is not None:
                 passed()
+            pair.sockets[index].sendto(data, receiver)
 
 
 def _received(port: socket.socket) -> list[tuple[bytes, Address]]:

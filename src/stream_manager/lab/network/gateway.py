@@ -20,7 +20,7 @@ WAITING_MAX = 64  # SETUPs without an answer; a viewer sends one at a time
 class Gateway:
     """One connection's RTSP, both ways. Give `requests` and `answers` to the lanes, and close it.
 
-    viewer, target: the sockets that lead to them. on_media: called when RTP was passed on by UDP.
+    viewer, target: the sockets that lead to them. on_media: called when RTP is passed on by UDP.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ class _Parcel:
 class Lane:
     """Carries bytes from `source` to `sink`, in order and to the last, as the link allows.
 
-    on_media: called when media has been passed on.
+    on_media: called when media is passed on.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class Lane:
             if isinstance(parcel.content, End):
                 self._sink.shutdown(socket.SHUT_WR)
                 return
-            await loop.sock_sendall(self._sink, parcel.content)
-            self._hold(-len(parcel.content))
             if parcel.media:
                 self._on_media()
+            await loop.sock_sendall(self._sink, parcel.content)
+            self._hold(-len(parcel.content))

@@ -27,14 +27,14 @@ class Crowd:
 
 
 @contextmanager
-def crowd(count: int, *, stutter_ms: int = 0) -> Iterator[Crowd]:
+def crowd(count: int, *faults: str) -> Iterator[Crowd]:
     """Run `count` mounts that send 720p25 H.264 and AAC, a keyframe first to each client."""
     mounts = [f"cam-{number:02}" for number in range(count)]
     with ExitStack() as stack:
         cameras, urls = [], []
         for start in range(0, count, MOUNTS_A_PROCESS):
             own = mounts[start : start + MOUNTS_A_PROCESS]
-            camera = stack.enter_context(Camera(*own, picture=HD, stutter_ms=stutter_ms))
+            camera = stack.enter_context(Camera(*own, picture=HD, faults=faults))
             cameras.append(camera)
             urls += [camera.url(mount) for mount in own]
         yield Crowd(cameras=tuple(cameras), urls=tuple(urls))

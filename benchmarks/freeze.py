@@ -74,7 +74,7 @@ def _is_stall(entry: Json) -> bool:
 
 
 def _false_stalls(tell: Tell, *, count: int, watch_s: float) -> Figure:
-    with cameras.crowd(count, stutter_ms=STUTTER_MS) as crowd:
+    with cameras.crowd(count, f"stutter gap={STUTTER_MS}ms") as crowd:
         sources = {f"stutter-{number}": url for number, url in enumerate(crowd.urls)}
         with Rig(sources) as rig:
             after = rig.last_seq()

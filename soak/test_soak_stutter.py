@@ -16,7 +16,7 @@ STUTTER_MS = 300
 @pytest.fixture
 def camera() -> Iterator[Camera]:
     """Give a camera that holds its pictures back now and then."""
-    with Camera("cam", stutter_ms=STUTTER_MS) as running:
+    with Camera("cam", faults=[f"stutter gap={STUTTER_MS}ms"]) as running:
         yield running
 
 

@@ -9,10 +9,11 @@ import sys
 from collections import Counter
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
 import gi
 import pytest
+from tests.integration.wire import DEADLINE_S, Conversation
 
 gi.require_version("Gst", "1.0")
 from gi.repository import Gst  # noqa: E402 - versions must be required first
@@ -23,7 +24,6 @@ from stream_manager.lab.picture import Picture  # noqa: E402
 
 pytestmark = pytest.mark.media
 
-DEADLINE_S = 30.0
 SILENCE_S = 0.5
 PLAIN = Picture()
 
@@ -43,48 +43,6 @@ def numbers(url: str, count: int, *, transport: str = "tcp") -> list[int]:
         PLAIN.number(done.stdout[start : start + size])
         for start in range(0, len(done.stdout), size)
     ]
-
-
-class Conversation:
-    """A client that speaks RTSP by hand, its media interleaved on the one connection."""
-
-    def __init__(self, camera: Camera) -> None:
-        self.url = camera.url("cam")
-        self.socket = socket.create_connection(("127.0.0.1", camera.port), timeout=DEADLINE_S)
-        self._sequence = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.socket.close()
-
-    def ask(self, method: str, *headers: str, path: str = "") -> str:
-        """Send a request and return the head of its answer."""
-        self._sequence += 1
-        lines = [f"{method} {self.url}{path} RTSP/1.0", f"CSeq: {self._sequence}", *headers]
-        self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            received = self.socket.recv(4096)
-            assert received, f"closed after {answer!r}"
-            answer += received
-        return answer.decode(errors="replace")
-
-    def play(self) -> None:
-        """Let the video flow."""
-        self.ask("DESCRIBE", "Accept: application/sdp")
-        answer = self.ask(
-            "SETUP", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1", path="/stream=0"
-        )
-        session = re.search(r"Session: ([^;\r]+)", answer)
-        assert session is not None
-        assert " 200 " in self.ask("PLAY", f"Session: {session[1]}")
-
-    def read_to_end(self) -> None:
-        """Return at the end of the connection; raises TimeoutError when nothing comes."""
-        while self.socket.recv(65536):
-            pass
 
 
 @pytest.mark.parametrize("transport", ["tcp", "udp"])
@@ -208,7 +166,7 @@ def test_a_reboot_returns_at_once_and_the_port_stays(camera: Camera) -> None:
 
 def test_a_dead_camera_starts_again(camera: Camera) -> None:
     """A client of the old one sees the end of its connection; the new one has the old port."""
-    with Conversation(camera) as client:
+    with Conversation(camera.url("cam")) as client:
         client.play()
         camera.die()
         client.read_to_end()
@@ -218,7 +176,7 @@ def test_a_dead_camera_starts_again(camera: Camera) -> None:
 
 def test_a_frozen_camera_keeps_its_connection_and_sends_nothing(camera: Camera) -> None:
     """Bytes stop, the connection does not, and after the thaw they flow on it again."""
-    with Conversation(camera) as client:
+    with Conversation(camera.url("cam")) as client:
         client.play()
         camera.freeze()
         client.socket.settimeout(SILENCE_S)
@@ -247,7 +205,7 @@ def test_a_camera_that_is_thawed_sends_whole_pictures(camera: Camera) -> None:
 def test_a_password_is_asked_for(auth: Literal["basic", "digest"]) -> None:
     """No password and a wrong one give 401; the right one plays."""
     with Camera("cam", user="viewer", password="secret", auth=auth) as camera:
-        with Conversation(camera) as client:
+        with Conversation(camera.url("cam")) as client:
             answer = client.ask("DESCRIBE")
             assert " 401 " in answer
             assert f'WWW-Authenticate: {auth.title()} realm="' in answer

@@ -29,7 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 # Beside the layers: it may use all of them, and only a command of its own may use it.
 BESIDE = "lab"
-SHOWS_THE_LAB = ("cli.demo", "cli.demo_view", "cli.lab_proxy")
+SHOWS_THE_LAB = ("cli.demo", "cli.demo_view", "cli.lab_camera", "cli.lab_proxy")
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 IMPURE = frozenset(
@@ -105,7 +105,7 @@ def test_every_file_has_its_place() -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_imports_point_downwards(path: Path) -> None:
-    """A file imports its own part and lower layers; only the demo's command imports the lab."""
+    """A file imports its own part and lower layers; only commands of its own import the lab."""
     here = part(module(path))
     for there in (part(name) for name in own(path)):
         if there == BESIDE:

@@ -1,9 +1,14 @@
-"""`stream-manager lab`: what stands in for cameras and networks, and breaks on demand."""
+"""`stream-manager lab`: the tools that cause trouble on purpose."""
 
 import typer
 
+from stream_manager.cli.lab_camera import camera
 from stream_manager.cli.lab_proxy import proxy
 
-lab = typer.Typer(help="Simulated cameras and networks.", no_args_is_help=True)
-for command in (proxy,):
+lab = typer.Typer(
+    help="Simulated trouble: cameras and networks that fail on order.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+for command in (camera, proxy):
     lab.command()(command)

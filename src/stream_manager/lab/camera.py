@@ -1,33 +1,34 @@
 """A simulated camera: the handle that starts it, breaks it and makes sure that it never stays.
 
-Importing this needs no GStreamer. The camera itself is `python -m stream_manager.lab.camera`, a
-process of its own (see `camera_command`), so that it can be killed and frozen like a real one.
+Importing this needs no GStreamer. The camera itself is a process of its own (`camera_server`), so
+that it can be killed and frozen like a real one. One thread of this process, the keeper, owns it:
+it does what is due and writes the record, and everybody else asks it to.
 """
 
-import json
-import os
-import selectors
-import signal
-import subprocess
-import sys
-import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import IO, Literal, Self
+from typing import Self
 
 from stream_manager.errors import OutsideError, UsageError
+from stream_manager.lab.camera_faults import CAMERA_FAULTS
+from stream_manager.lab.camera_keeper import Keeper
+from stream_manager.lab.camera_plan import Auth, Plan
+from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.picture import Picture
+from stream_manager.lab.record import Fact, ReadyFact
 
 READY_TIMEOUT_S = 30.0
-PASSWORD_VARIABLE = "LAB_CAMERA_PASSWORD"  # noqa: S105 - a variable's name, no password
 
 
 class Camera:
     """One RTSP server with one or several mounts, in a process that this object owns.
 
     It sends `clip` (or the generated `picture`) in a loop, to each client from the first keyframe.
-    With `user` and `password` it asks for them, in the manner of `auth`. With `stutter_ms` it holds
-    its pictures back now and then, so that they leave up to that far apart. `port` 0 takes a free
-    one and keeps it for life. Use it as a context manager; a killed owner's camera ends too.
+    With `user` and `password` it asks for them, in the manner of `auth`. `port` 0 takes a free one
+    and keeps it for life. `faults` are ordered at the start, as `order` does later. `on_fact` gets
+    every fact of the record as it comes, in another thread, and must not call this object.
+    Use it as a context manager; a killed owner's camera ends too.
     """
 
     def __init__(
@@ -37,33 +38,27 @@ class Camera:
         picture: Picture | None = None,
         user: str | None = None,
         password: str | None = None,
-        auth: Literal["basic", "digest"] = "digest",
+        auth: Auth = "digest",
         bind: str = "127.0.0.1",
         port: int = 0,
-        stutter_ms: int = 0,
+        faults: Sequence[str] = (),
+        on_fact: Callable[[Fact], None] | None = None,
     ) -> None:
-        self.port = port
-        self._command = [
-            *(sys.executable, "-m", "stream_manager.lab.camera"),
-            *(part for mount in mounts or ("cam",) for part in ("--mount", mount)),
-            *("--bind", bind, "--stutter-ms", str(stutter_ms)),
-        ]
-        self._environment = dict(os.environ)
-        if clip is not None:
-            self._command += ["--clip", str(clip)]
-        if picture is not None:
-            self._command += ["--size", f"{picture.width}x{picture.height}"]
-            self._command += ["--fps", str(picture.fps), "--gop", str(picture.gop)]
-        if user is not None:
-            self._command += ["--user", user, "--auth", auth]
-        if password is not None:
-            self._command += ["--password-env", PASSWORD_VARIABLE]
-            self._environment[PASSWORD_VARIABLE] = password
-        self._urls: dict[str, str] = {}
-        self._announced = False
-        self._process: subprocess.Popen[bytes] | None = None
-        self._errors: IO[bytes] | None = None
-        self._waker: subprocess.Popen[bytes] | None = None
+        self._orders = [_order(line) for line in faults]
+        self._plan = Plan(
+            mounts=mounts or ("cam",),
+            bind=bind,
+            port=port,
+            clip=clip,
+            picture=picture or Picture(),
+            user=user,
+            password=password,
+            auth=auth,
+            board=-1,
+        )
+        self._on_fact = on_fact
+        self._keeper: Keeper | None = None
+        self.record: list[Fact] = []
 
     def __enter__(self) -> Self:
         self.start()
@@ -73,117 +68,84 @@ class Camera:
         self.stop()
 
     @property
+    def port(self) -> int:
+        """The port it listens on; 0 if that is not known before the first start."""
+        return self._plan.port
+
+    @property
     def pid(self) -> int:
         """The process of the running camera."""
         return self._running().pid
 
     def url(self, mount: str) -> str:
         """Return the URL of a mount, without user and password. Known since the first start."""
-        return self._urls[mount]
+        return next(fact for fact in self.record if isinstance(fact, ReadyFact)).urls[mount]
 
     def start(self) -> None:
-        """Start the camera, on the port it had before, and return once it accepts connections.
+        """Start the camera, or end its death, and return once it accepts connections.
 
         Raises `UsageError` if the clip can't be read, the port is taken or the picture is
         impossible, and `OutsideError` if the camera ends for another reason or takes too long.
         """
-        self._launch(after_s=0.0)
+        if self._keeper is None:
+            self._keeper = Keeper(self._plan, self._orders, self._write_down)
+        else:
+            self.order("heal die")
         self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End the camera; does nothing if it does not run."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            keeper.stop()
+
+    def order(self, line: str) -> None:
+        """Cause or heal a fault, as the grammar in `faults` has it.
+
+        Returns when it has begun, if it is due at once and needs no encoding. Raises `UsageError`,
+        and changes nothing, for a line that orders nothing possible.
+        """
+        self._running().order(line)
+
+    def die(self) -> None:
+        """End the process by SIGKILL, as a crash would, until `start`."""
+        self.order("die")
 
     def reboot(self, after_s: float) -> None:
         """Die now and come back after `after_s` seconds. Returns at once."""
-        self.die()
-        self._launch(after_s=after_s)
+        self.order(f"reboot for={after_s:.3f}s")
 
     def wait_until_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
         """Return once the camera accepts connections; raises as `start` does."""
-        process = self._running()
-        assert process.stdout is not None
-        if self._announced:
-            return
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            if not selector.select(timeout_s):
-                self.die()
-                raise OutsideError(f"the camera was not ready within {timeout_s:g} s")
-        line = process.stdout.readline()
-        if not line:
-            raise self._failure()
-        ready = json.loads(line)
-        self._announced = True
-        self.port, self._urls = ready["port"], ready["urls"]
-
-    def die(self) -> None:
-        """End the process by SIGKILL, as a crash would. Does nothing if it does not run."""
-        process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        self._wake()  # before the wait, after which its pid may be another's
-        process.wait()
-        for pipe in (process.stdin, process.stdout, self._errors):
-            assert pipe is not None
-            pipe.close()
-
-    stop = die  # a camera has nothing to finish
+        try:
+            self._running().wait_until_ready(timeout_s)
+        except (UsageError, OutsideError):
+            self.stop()
+            raise
 
     def freeze(self) -> None:
         """Stop the process (SIGSTOP): sockets stay open and nothing flows."""
-        process = self._running()
-        if self._waker is None:
-            # A stopped camera can't see that its owner died. A shell can: its pipe ends too.
-            self._waker = subprocess.Popen(  # noqa: S603 - a constant script and a number
-                ["/bin/sh", "-c", 'read -r _; kill -CONT "$0"', str(process.pid)],
-                stdin=subprocess.PIPE,
-                process_group=0,
-            )
-        process.send_signal(signal.SIGSTOP)
+        self.order("freeze")
 
     def thaw(self) -> None:
         """Let a frozen camera go on: late by up to a second in a burst, else from the present."""
-        self._running()
-        self._wake()
+        self.order("heal freeze")
 
-    def _wake(self) -> None:
-        waker, self._waker = self._waker, None
-        if waker is not None:
-            waker.communicate()
-
-    def _running(self) -> subprocess.Popen[bytes]:
-        if self._process is None:
+    def _running(self) -> "Keeper":
+        if self._keeper is None:
             raise UsageError("the camera does not run: start it first")
-        return self._process
+        return self._keeper
 
-    def _launch(self, *, after_s: float) -> None:
-        if self._process is not None:
-            raise UsageError("the camera already runs: stop it first")
-        self._announced = False
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - die() closes it with the pipes
-        # It ends when its stdin hangs up, which only this process holds open. In a process group
-        # of its own it is spared a terminal's Ctrl-C, so that its owner ends it in due order.
-        self._process = subprocess.Popen(  # noqa: S603 - our own module, with our own options
-            [*self._command, "--port", str(self.port), "--after-s", str(after_s)],
-            env=self._environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            process_group=0,
-        )
-
-    def _failure(self) -> UsageError | OutsideError:
-        """Make an error of what a camera that ended had to say."""
-        process = self._running()
-        status = process.wait()
-        assert self._errors is not None
-        self._errors.seek(0)
-        said = self._errors.read().decode(errors="replace").strip()
-        self.die()
-        if status == 2:
-            return UsageError(said)
-        return OutsideError(f"the camera ended with status {status}: {said}")
+    def _write_down(self, fact: Fact) -> None:
+        if isinstance(fact, ReadyFact):
+            self._plan = replace(self._plan, port=fact.port)
+        self.record.append(fact)
+        if self._on_fact is not None:
+            self._on_fact(fact)
 
 
-if __name__ == "__main__":
-    from stream_manager.lab.camera_command import main
-
-    sys.exit(main())
+def _order(line: str) -> Order:
+    ordered = parse(line, CAMERA_FAULTS)
+    if not isinstance(ordered, Order):
+        raise UsageError(f"{line}: nothing can be healed before the start")
+    return ordered

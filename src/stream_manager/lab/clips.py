@@ -35,16 +35,24 @@ PARSERS = {
 }
 
 
-def generate(picture: Picture) -> Clip:
-    """Encode eight seconds of the numbered picture (H.264) and a tone (AAC)."""
+# What follows the raw picture, by codec: an encoder that leaves a keyframe only where it should be.
+ENCODERS = {
+    "h264": "x264enc tune=zerolatency speed-preset=superfast sliced-threads=false pass=qual "
+    f"quantizer=26 key-int-max={{gop}} option-string=scenecut=0 ! {PARSERS['video/x-h264']}",
+    "h265": "x265enc tune=zerolatency speed-preset=ultrafast qp=26 key-int-max={gop} "
+    f"option-string=scenecut=0:open-gop=0:log-level=none ! {PARSERS['video/x-h265']}",
+    "mjpeg": f"jpegenc quality=70 ! {PARSERS['image/jpeg']}",
+}
+
+
+def generate(picture: Picture, codec: str = "h264") -> Clip:
+    """Encode eight seconds of the numbered picture (H.264, H.265 or MJPEG) and a tone (AAC)."""
     Gst.init(None)
     raw = f"video/x-raw,format=I420,width={picture.width},height={picture.height}"
     pipeline = Gst.parse_launch(
         f"appsrc name=picture format=time block=true max-buffers=8 max-bytes=0 "
         f"caps={raw},framerate={picture.fps}/1 "
-        f"! x264enc tune=zerolatency speed-preset=superfast sliced-threads=false "
-        f"pass=qual quantizer=26 key-int-max={picture.gop} option-string=scenecut=0 "
-        f"! {PARSERS['video/x-h264']} ! {SINK} name=video "
+        f"! {ENCODERS[codec].format(gop=picture.gop)} ! {SINK} name=video "
         f"audiotestsrc wave=sine freq=440 volume=0.1 samplesperbuffer=1024 "
         f"num-buffers={AAC_FRAMES + 1} ! audio/x-raw,rate=48000,channels=1 ! avenc_aac "
         f"! {PARSERS['audio/mpeg']} ! {SINK} name=audio"

@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
@@ -55,13 +55,15 @@ class FaultKind:
 class Order:
     """A fault to cause: `after_s` from now, for `for_s` (None: until healed, or done at once).
 
-    `options` holds a value for every option of the kind, as its `read` made it.
+    `options` holds a value for every option of the kind, as its `read` made it. `line` is the text
+    that was given, without its times, for whoever the order is passed on to.
     """
 
     kind: FaultKind
     options: Mapping[str, Any]
     after_s: float = 0.0
     for_s: float | None = None
+    line: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -92,7 +94,10 @@ def parse(line: str, kinds: Sequence[FaultKind]) -> Order | Heal:
     if for_s == 0:
         raise UsageError(f"{name}: {FOR}=0s would end it before it began")
     options = {option.name: _value(kind, option, given) for option in kind.options}
-    return Order(kind=kind, options=options, after_s=after_s, for_s=for_s)
+    line = " ".join(
+        [name, *(word for word in words if not word.startswith((f"{AFTER}=", f"{FOR}=")))]
+    )
+    return Order(kind=kind, options=options, after_s=after_s, for_s=for_s, line=line)
 
 
 def usage(kinds: Sequence[FaultKind]) -> list[str]:

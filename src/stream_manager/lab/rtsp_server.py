@@ -1,13 +1,8 @@
-"""The camera's own process: an RTSP server that loops a clip, for each client from its beginning.
+"""The RTSP server: loops a clip, for each client from its beginning, with what is wrong with it."""
 
-A client's media is a pipeline `appsrc ! payloader` a track, whose sinks do not wait for timestamps:
-one thread, the pacer, hands every client's units over when they are due. So what a camera claims
-(timestamps) and what it does (arrival) stay independent, and forty clients cost one Python thread.
-"""
-
-import socket
-import threading
-from collections.abc import Callable, Iterator
+import itertools
+import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,22 +12,18 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstApp", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import (  # noqa: E402 - versions must be required first
-    GLib,
-    Gst,
-    GstApp,
-    GstRtsp,
-    GstRtspServer,
-)
+from gi.repository import Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402 - as above
 
-from stream_manager.errors import UsageError  # noqa: E402
-from stream_manager.lab.media import Clip  # noqa: E402
-from stream_manager.lab.schedule import Delivery  # noqa: E402
+from stream_manager.clock import chance  # noqa: E402
+from stream_manager.lab.board import Board  # noqa: E402
+from stream_manager.lab.feed import Conditions, Feed, Pacer, Pictures  # noqa: E402
+from stream_manager.lab.media import Clip, Kind  # noqa: E402
+from stream_manager.lab.packets import DATA, PacketFilter  # noqa: E402
+from stream_manager.lab.record import Fact, MediaFact, Phase, SessionFact, instant, now  # noqa: E402
+from stream_manager.lab.schedule import loop, stutter  # noqa: E402
+from stream_manager.lab.viewers import Door, Viewers  # noqa: E402
 
-ROUND_S = 0.004  # the pacer's shortest nap: units due within it leave together
-STALE_NS = Gst.SECOND  # after a freeze a camera goes on from the present, at a keyframe
 UNREAD_NS = 2 * Gst.SECOND  # a client that reads slower than this loses the oldest units
-BACKLOG = 128  # with the default of 5, a crowd's clients wait a second for a second SYN
 ROLE = "viewer"
 
 PAYLOADERS = {
@@ -55,118 +46,110 @@ class Credentials:
     method: Literal["basic", "digest"]
 
 
-class Feed:
-    """One client's deliveries on their way into its media's appsrcs."""
+@dataclass(slots=True, kw_only=True)
+class Reel:
+    """The clip that the sessions of one SDP play; another of the same tracks can take its place."""
 
-    def __init__(self, sources: list[GstApp.AppSrc], deliveries: Iterator[Delivery]) -> None:
-        self._sources = sources
-        self._deliveries = deliveries
-        self._next = next(deliveries)
-        self._broken: set[int] = set()  # tracks that lack a unit, until their next keyframe
-        self.played_ns = 0
-
-    def prime(self) -> None:
-        """Hand over the first unit of every track: without it the media can't describe itself."""
-        waiting = set(range(len(self._sources)))
-        while waiting:
-            waiting.discard(self._next.track)
-            self._hand_over()
-
-    def advance(self, played_ns: int) -> int:
-        """Hand over all that is due `played_ns` after PLAY; return when the next unit is due."""
-        self.played_ns = played_ns
-        while self._next.due_ns <= played_ns:
-            self._hand_over()
-        return self._next.due_ns
-
-    def _hand_over(self) -> None:
-        delivery, self._next = self._next, next(self._deliveries)
-        if self.played_ns - delivery.due_ns > STALE_NS:
-            self._broken.add(delivery.track)
-        elif delivery.unit.key:
-            self._broken.discard(delivery.track)
-        if delivery.track in self._broken:
-            return
-        buffer = Gst.Buffer.new_wrapped(delivery.unit.data)
-        buffer.pts = delivery.pts_ns
-        self._sources[delivery.track].push_buffer(buffer)
-
-
-class Pacer:
-    """The thread that advances every playing feed in real time."""
-
-    def __init__(self) -> None:
-        self._clock = Gst.SystemClock.obtain()
-        self._changed = threading.Condition()
-        self._started_ns: dict[Feed, int] = {}
-        threading.Thread(target=self._run, name="pacer", daemon=True).start()
-
-    def play(self, feed: Feed) -> None:
-        """Let the feed go on where it is."""
-        with self._changed:
-            self._started_ns[feed] = self._clock.get_time() - feed.played_ns
-            self._changed.notify()
-
-    def pause(self, feed: Feed) -> None:
-        """Hold the feed, or forget it; one that does not play is left as it is."""
-        with self._changed:
-            self._started_ns.pop(feed, None)
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._started_ns)
-                now_ns = self._clock.get_time()
-                due_ns = min(
-                    started_ns + feed.advance(now_ns - started_ns)
-                    for feed, started_ns in self._started_ns.items()
-                )
-                self._changed.wait(max(ROUND_S, (due_ns - now_ns) / Gst.SECOND))
+    clip: Clip
 
 
 class RtspServer:
-    """Serves a clip under several mounts. Runs on the default main context."""
+    """Serves a clip under several mounts. Runs on the default main context.
+
+    `tell` gets what is seen of viewers, in any thread; `first_viewer` is the number of the first.
+    """
 
     def __init__(
         self,
         clip: Clip,
-        deliveries: Callable[[], Iterator[Delivery]],
         *,
         mounts: tuple[str, ...],
+        bind: str,
+        port: int,
         credentials: Credentials | None,
+        board: Board,
+        tell: Callable[[Fact], None],
+        first_viewer: int = 1,
     ) -> None:
-        self._clip = clip
-        self._deliveries = deliveries
+        self._mounts = mounts
+        self._credentials = credentials
+        self._board = board
+        self._tell = tell
+        self._numbers = itertools.count(first_viewer)
         self._pacer = Pacer()
+        self._conditions = Conditions()
         self._server = GstRtspServer.RTSPServer()
+        self.door = Door(self._server, bind, port)
+        self.viewers = Viewers(self._server)
+        self._serve(clip)
+        self.keep_password()
+
+    def show_in_band(self, clip: Clip) -> None:
+        """Send another clip of the same codecs, in the running sessions too."""
+        self._reel.clip = clip
+
+    def show_anew(self, clip: Clip) -> None:
+        """Send another clip in new sessions, with an SDP of its own; end the running ones."""
+        self._serve(clip)
+        self.viewers.drop()
+
+    def change_password(self, method: Literal["basic", "digest"]) -> None:
+        """Let nobody in who connects from now on."""
+        unknown = secrets.token_hex()
+        self._server.set_auth(_auth(Credentials(user=ROLE, password=unknown, method=method)))
+
+    def keep_password(self) -> None:
+        """Let in whom the camera was made to let in."""
+        self._server.set_auth(None if self._credentials is None else _auth(self._credentials))
+
+    def stutter(self, gap_s: float) -> None:
+        """Hold units back so that pictures are up to that far apart; 0 ends it."""
+        with self._pacer.held():
+            self._conditions.stutter_gap_ns = round(gap_s * Gst.SECOND)
+
+    def lose(self, kind: Kind) -> None:
+        """Send no more of one kind of track."""
+        with self._pacer.held() as feeds:
+            self._conditions.lost |= {kind}
+            if kind is Kind.VIDEO:
+                _stop_pictures(feeds)
+
+    def find(self, kind: Kind) -> None:
+        """Send that kind of track again, pictures from a keyframe on."""
+        with self._pacer.held():
+            self._conditions.lost -= {kind}
+
+    def withhold_keyframes(self, *, wanted: bool) -> None:
+        """Send only units that build on others, or everything again."""
+        with self._pacer.held():
+            self._conditions.keyframes_withheld = wanted
+
+    def garble(self, *, wanted: bool) -> None:
+        """Send random payloads, or true ones again."""
+        with self._pacer.held() as feeds:
+            _stop_pictures(feeds)
+            self._conditions.garbage = wanted
+            for feed in feeds if wanted else ():
+                feed.garble()
+
+    def leap(self, by_s: float) -> None:
+        """Move the RTP timestamps of those who play."""
+        with self._pacer.held() as feeds:
+            for feed in feeds:
+                feed.leap(by_s)
+
+    def _serve(self, clip: Clip) -> None:
+        self._reel = Reel(clip=clip)
         points = self._server.get_mount_points()
         assert points is not None
-        for mount in mounts:
-            points.add_factory(f"/{mount}", self._factory())
-        if credentials is not None:
-            self._server.set_auth(_auth(credentials))
+        for index, mount in enumerate(self._mounts):
+            points.add_factory(f"/{mount}", self._factory(index, self._reel))
 
-    def listen(self, bind: str, port: int) -> int:
-        """Accept connections from now on; return the port. Raises `UsageError` if it is taken."""
-        self._server.set_address(bind)
-        self._server.set_service(str(port))
-        self._server.set_backlog(BACKLOG)
-        try:
-            source = self._server.create_source(None)
-        except GLib.Error as error:
-            raise UsageError(
-                f"can't listen on {bind} port {port}: {error.message}. "
-                "Choose another port, or 0 for any free one."
-            ) from error
-        source.attach(None)
-        self._server.connect("client-connected", _send_at_once)
-        return self._server.get_bound_port()
-
-    def _factory(self) -> GstRtspServer.RTSPMediaFactory:
+    def _factory(self, mount: int, reel: Reel) -> GstRtspServer.RTSPMediaFactory:
         launch = " ".join(
             f"appsrc name=track{index} format=time max-bytes=0 max-time={UNREAD_NS} "
-            f"leaky-type=downstream ! {PAYLOADERS[track.caps.split(',', 1)[0]]} name=pay{index}"
-            for index, track in enumerate(self._clip.tracks)
+            f"leaky-type=downstream ! {PAYLOADERS[track.media_type]} name=pay{index}"
+            for index, track in enumerate(reel.clip.tracks)
         )
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_launch(f"( {launch} )")
@@ -174,43 +157,110 @@ class RtspServer:
         for permission in ("media.factory.access", "media.factory.construct"):
             permissions.add_permission_for_role(ROLE, permission, True)
         factory.set_permissions(permissions)
-        factory.connect("media-configure", self._configure)
+        factory.connect("media-configure", self._configure, mount, reel)
         return factory
 
     def _configure(
-        self, _factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia
+        self,
+        _factory: GstRtspServer.RTSPMediaFactory,
+        media: GstRtspServer.RTSPMedia,
+        mount: int,
+        reel: Reel,
     ) -> None:
         media.set_rate_control(False)
         element = media.get_element()
         assert isinstance(element, Gst.Bin)
-        sources = []
-        for index, track in enumerate(self._clip.tracks):
+        sources, filters = [], []
+        for index, track in enumerate(reel.clip.tracks):
             source = element.get_by_name(f"track{index}")
+            payloader = element.get_by_name(f"pay{index}")
             assert isinstance(source, GstApp.AppSrc)
+            assert payloader is not None
             source.set_caps(Gst.Caps.from_string(track.caps))
             sources.append(source)
-        feed = Feed(sources, self._deliveries())
-        media.connect("new-state", self._on_state, feed)
-        media.connect("unprepared", self._on_unprepared, feed)
-        feed.prime()
+            filters.append(PacketFilter(payloader, lambda: self._conditions.garbage))
+        conditions = self._conditions
+        session = _Session(self._tell, self._mounts[mount], next(self._numbers))
+        deliveries = stutter(
+            loop(lambda: reel.clip), gap_ns=lambda: conditions.stutter_gap_ns, chance=chance
+        )
+        pictures = Pictures(session.tell_media, self._board, mount)
+        feed = Feed(sources, filters, deliveries, conditions, pictures)
+        media.connect("prepared", self._gate, reel)
+        media.connect("new-state", self._on_state, feed, session)
+        media.connect("unprepared", self._on_unprepared, feed, session)
+        with self._pacer.held():
+            feed.prime()
 
-    def _on_state(self, _media: GstRtspServer.RTSPMedia, state: int, feed: Feed) -> None:
+    def _gate(self, media: GstRtspServer.RTSPMedia, reel: Reel) -> None:
+        """Keep back what the media was primed with where its track is lost when it plays."""
+        # The payloader's packet waits at the session manager's pad until PLAY.
+        element = media.get_element()
+        pipeline = element.get_parent()
+        assert isinstance(pipeline, Gst.Bin)
+        manager = next(
+            child for child in pipeline.children if str(child.get_name()).startswith("rtpbin")
+        )
+        for index, track in enumerate(reel.clip.tracks):
+            if track.kind in self._conditions.lost:
+                pad = manager.get_static_pad(f"send_rtp_src_{index}")
+                assert pad is not None
+                pad.add_probe(DATA, self._keep_back, track.kind)
+
+    def _keep_back(self, pad: Gst.Pad, _info: Gst.PadProbeInfo, kind: Kind) -> Gst.PadProbeReturn:
+        if kind not in self._conditions.lost:
+            return Gst.PadProbeReturn.REMOVE
+        # A sink that waits for its first packet would keep the other track's from playing.
+        pad.push_event(Gst.Event.new_gap(0, Gst.CLOCK_TIME_NONE))
+        return Gst.PadProbeReturn.DROP
+
+    def _on_state(
+        self, _media: GstRtspServer.RTSPMedia, state: int, feed: Feed, session: "_Session"
+    ) -> None:
         if state == Gst.State.PLAYING:
+            session.begin()
             self._pacer.play(feed)
         else:
             self._pacer.pause(feed)
 
-    def _on_unprepared(self, _media: GstRtspServer.RTSPMedia, feed: Feed) -> None:
+    def _on_unprepared(
+        self, _media: GstRtspServer.RTSPMedia, feed: Feed, session: "_Session"
+    ) -> None:
         self._pacer.pause(feed)
+        session.end()
 
 
-def _send_at_once(_server: GstRtspServer.RTSPServer, client: GstRtspServer.RTSPClient) -> None:
-    # Nagle's algorithm and delayed acknowledgements would hold the first picture for 40 ms.
-    connection = client.get_connection()
-    assert connection is not None
-    stream = connection.get_read_socket()
-    assert stream is not None
-    stream.set_option(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Session:
+    """One viewer in the record. Who has only looked (DESCRIBE) is no viewer."""
+
+    def __init__(self, tell: Callable[[Fact], None], mount: str, viewer: int) -> None:
+        self._tell = tell
+        self._mount = mount
+        self._viewer = viewer
+        self._plays = False
+
+    def begin(self) -> None:
+        if not self._plays:
+            self._plays = True
+            self._tell_session(Phase.BEGAN)
+
+    def end(self) -> None:
+        if self._plays:
+            self._plays = False
+            self._tell_session(Phase.ENDED)
+
+    def tell_media(self, phase: Phase, at_ns: int) -> None:
+        self._tell(
+            MediaFact(at=instant(at_ns), mount=self._mount, viewer=self._viewer, phase=phase)
+        )
+
+    def _tell_session(self, phase: Phase) -> None:
+        self._tell(SessionFact(at=now(), mount=self._mount, viewer=self._viewer, phase=phase))
+
+
+def _stop_pictures(feeds: tuple[Feed, ...]) -> None:
+    for feed in feeds:
+        feed.pictures.stop()
 
 
 def _auth(credentials: Credentials) -> GstRtspServer.RTSPAuth:

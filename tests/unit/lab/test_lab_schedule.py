@@ -31,7 +31,7 @@ def test_a_loop_goes_on_where_it_ended() -> None:
         tracks=(track(Kind.VIDEO, 0, 40), track(Kind.AUDIO, 10, 50)),
         period_ns=80 * MS,
     )
-    assert [told(delivery) for delivery in islice(loop(clip), 6)] == [
+    assert [told(delivery) for delivery in islice(loop(lambda: clip), 6)] == [
         ("video", 0, 0, 0),
         ("audio", 0, 10, 10),
         ("video", 1, 40, 40),
@@ -44,7 +44,7 @@ def test_a_loop_goes_on_where_it_ended() -> None:
 def test_pictures_that_are_shown_out_of_order_leave_evenly() -> None:
     """With B-frames, units leave in decoding order, one picture's time apart."""
     clip = Clip(tracks=(track(Kind.VIDEO, 0, 120, 40, 80),), period_ns=160 * MS)
-    assert [told(delivery)[2:] for delivery in islice(loop(clip), 5)] == [
+    assert [told(delivery)[2:] for delivery in islice(loop(lambda: clip), 5)] == [
         (0, 0),
         (120, 40),
         (40, 80),
@@ -60,8 +60,12 @@ def test_stutter_holds_within_its_bound_and_spares_the_timestamps() -> None:
         period_ns=160 * MS,
     )
     draws = iter([0.0, 0.99] * 2000)  # every picture holds, as long as it can
-    steady = list(islice(loop(clip), 700))
-    held = list(islice(stutter(loop(clip), gap_ns=300 * MS, chance=lambda: next(draws)), 700))
+    steady = list(islice(loop(lambda: clip), 700))
+    held = list(
+        islice(
+            stutter(loop(lambda: clip), gap_ns=lambda: 300 * MS, chance=lambda: next(draws)), 700
+        )
+    )
     assert [told(delivery)[:3] for delivery in held] == [told(delivery)[:3] for delivery in steady]
     assert all(late.due_ns >= true.due_ns for late, true in zip(held, steady, strict=True))
     assert all(later.due_ns >= earlier.due_ns for earlier, later in pairwise(held))
@@ -73,5 +77,29 @@ def test_stutter_holds_within_its_bound_and_spares_the_timestamps() -> None:
 def test_no_stutter_changes_nothing() -> None:
     """A gap of zero leaves every delivery as it was, whatever is drawn."""
     clip = Clip(tracks=(track(Kind.VIDEO, 0, 40),), period_ns=80 * MS)
-    plain = list(islice(loop(clip), 20))
-    assert list(islice(stutter(loop(clip), gap_ns=0, chance=lambda: 0.0), 20)) == plain
+    plain = list(islice(loop(lambda: clip), 20))
+    assert (
+        list(islice(stutter(loop(lambda: clip), gap_ns=lambda: 0, chance=lambda: 0.0), 20)) == plain
+    )
+
+
+def test_another_clip_begins_in_the_moment_it_is_there() -> None:
+    """In the middle of a round it starts from its own beginning, and time goes on."""
+    clip = Clip(tracks=(track(Kind.VIDEO, 0, 40, 80),), period_ns=120 * MS)
+    other = Clip(tracks=(track(Kind.VIDEO, 0, 20),), period_ns=40 * MS)
+    shown = [clip]
+    deliveries = loop(lambda: shown[0])
+    assert [told(next(deliveries))[1:3] for _ in range(2)] == [(0, 0), (1, 40)]
+    shown[0] = other
+    assert [told(next(deliveries))[1:3] for _ in range(3)] == [(0, 80), (1, 100), (0, 120)]
+
+
+def test_a_clip_takes_over_the_sound_of_another() -> None:
+    """Repeated where it is too short, cut where it is too long, absent where there is none."""
+    own = Clip(tracks=(track(Kind.VIDEO, 0, 40, 80), track(Kind.AUDIO, 0, 64)), period_ns=120 * MS)
+    other = Clip(tracks=(track(Kind.VIDEO, 0), track(Kind.AUDIO, 0, 30)), period_ns=50 * MS)
+    mixed = own.with_sound_of(other)
+    assert mixed.tracks[0] == own.tracks[0]
+    assert [unit.pts_ns // MS for unit in mixed.tracks[1].units] == [0, 30, 50, 80, 100]
+    silent = Clip(tracks=(track(Kind.VIDEO, 0),), period_ns=50 * MS)
+    assert own.with_sound_of(silent).tracks == (own.tracks[0],)

@@ -1,0 +1,317 @@
+"""The thread that owns a camera's process: does what is due, and writes the record."""
+
+import itertools
+import os
+import queue
+import select
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import TypeVar
+
+from stream_manager.errors import OutsideError, StreamManagerError, UsageError
+from stream_manager.lab.agenda import Agenda, Begin, End
+from stream_manager.lab.board import Board
+from stream_manager.lab.camera_faults import CAMERA_FAULTS, ENCODED, PROCESS
+from stream_manager.lab.camera_plan import Plan
+from stream_manager.lab.camera_process import CameraProcess
+from stream_manager.lab.faults import Order, parse
+from stream_manager.lab.record import (
+    ErrorFact,
+    Fact,
+    FaultFact,
+    MediaFact,
+    Phase,
+    ReadyFact,
+    SessionFact,
+    instant,
+    now,
+)
+
+Result = TypeVar("Result")
+
+SYNC_TIMEOUT_S = 10.0
+FROZEN = "freeze"
+DEAD = ("die", "reboot")
+BY_SIGNAL = frozenset(kind.name for kind in PROCESS)
+
+
+class Keeper:
+    """One camera from its start to its stop, over the deaths of its process.
+
+    `write_down` gets every fact, in the keeper's thread.
+    """
+
+    def __init__(
+        self, plan: Plan, orders: Sequence[Order], write_down: Callable[[Fact], None]
+    ) -> None:
+        self._write_down = write_down
+        self._agenda = Agenda()
+        self._board = Board.create(len(plan.mounts))
+        self._plan = replace(plan, board=self._board.descriptor)
+        self._viewers: dict[int, SessionFact] = {}  # who plays just now, by number
+        self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
+        self._next_viewer = 1
+        self._tracks: Mapping[str, str] = {}
+        self._first_orders: list[Order] = list(orders)  # their times count from when it is ready
+        self._early: list[Order] = []  # those of them that were on before anybody could see it
+        self._back: list[str] = []  # deaths that end when the camera is ready
+        self._ready: list[Future[None]] = []
+        self._syncs: dict[int, Future[None]] = {}
+        self._numbers = itertools.count()
+        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._woken, self._waker = os.pipe()
+        self._failed: UsageError | OutsideError | None = None
+        self._process = CameraProcess(self._plan)
+        self._start()
+        self._thread = threading.Thread(target=self._run, name="camera-keeper", daemon=True)
+        self._thread.start()
+
+    @property
+    def pid(self) -> int:
+        """The camera's process, or the one that waits to take a dead one's place."""
+        return self._process.pid
+
+    def order(self, line: str) -> None:
+        """Take an order; return when what is due at once is done."""
+        synced = self._ask(lambda: self._order(line)).result()
+        with suppress(TimeoutError):
+            synced.result(SYNC_TIMEOUT_S)
+
+    def wait_until_ready(self, timeout_s: float) -> None:
+        """Return when the camera accepts connections. Raises what keeps it from that."""
+        ready = self._ask(self._when_ready).result()
+        try:
+            ready.result(timeout_s)
+        except TimeoutError as error:
+            raise OutsideError(f"the camera was not ready within {timeout_s:g} s") from error
+
+    def stop(self) -> None:
+        """End the camera and everything of it."""
+        self._calls.put(None)
+        os.write(self._waker, b"\0")
+        self._thread.join()
+        for descriptor in (self._woken, self._waker):
+            os.close(descriptor)
+        self._board.close()
+
+    def _ask(self, do: Callable[[], Result]) -> Future[Result]:
+        """Let the keeper's thread do something."""
+        asked: Future[Result] = Future()
+
+        def answer() -> None:
+            try:
+                asked.set_result(do())
+            except StreamManagerError as error:
+                asked.set_exception(error)
+
+        self._calls.put(answer)
+        os.write(self._waker, b"\0")
+        return asked
+
+    def _run(self) -> None:
+        while True:
+            self._wait()
+            if self._failed is None:
+                self._read()
+                if self._process.over:
+                    self._lose()
+            while not self._calls.empty():
+                call = self._calls.get()
+                if call is None:
+                    if self._failed is None:
+                        self._end_process(now())
+                    return
+                call()
+            self._advance()
+
+    def _wait(self) -> None:
+        """Return when somebody asks, the camera tells, or something is due."""
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if self._failed is None:
+            poll.register(self._process, select.POLLIN)
+        due_s = None if self._failed else self._agenda.next_at_s()
+        wait_ms = None if due_s is None else max(0.0, (due_s - time.monotonic()) * 1000)
+        if any(descriptor == self._woken for descriptor, _ in poll.poll(wait_ms)):
+            os.read(self._woken, 1024)
+
+    def _start(self) -> None:
+        for order in self._first_orders:
+            if order.name in BY_SIGNAL:
+                continue
+            if order.after_s == 0:
+                self._early.append(order)
+                self._process.tell(f"begin {order.line}")
+            elif order.name in ENCODED:
+                self._process.tell(f"prepare {order.line}")
+        self._process.tell("listen")
+
+    def _order(self, line: str) -> Future[None]:
+        self._check_alive()
+        ordered = parse(line, CAMERA_FAULTS)
+        if isinstance(ordered, Order):
+            self._check_possible(ordered)
+        self._agenda.take(ordered, time.monotonic())
+        if isinstance(ordered, Order) and ordered.name in ENCODED and ordered.after_s:
+            self._process.tell(f"prepare {ordered.line}")
+        self._advance()
+        synced: Future[None] = Future()
+        if self._process.ready and not self._process.frozen:
+            number = next(self._numbers)
+            self._syncs[number] = synced
+            self._process.tell(f"sync {number}")
+        else:
+            synced.set_result(None)
+        return synced
+
+    def _check_alive(self) -> None:
+        if self._failed is not None:
+            raise OutsideError(f"the camera has ended: {self._failed}") from self._failed
+
+    def _check_possible(self, order: Order) -> None:
+        if order.name == "lose-audio" and self._tracks and "audio" not in self._tracks:
+            raise UsageError("lose-audio: this camera sends no sound")
+        if order.name == "no-keyframe" and self._tracks.get("video") == "mjpeg":
+            raise UsageError("no-keyframe: every picture of MJPEG is a keyframe")
+
+    def _when_ready(self) -> Future[None]:
+        self._check_failed()
+        ready: Future[None] = Future()
+        if self._process.ready:
+            ready.set_result(None)
+        else:
+            self._ready.append(ready)
+        return ready
+
+    def _check_failed(self) -> None:
+        if self._failed is not None:
+            raise self._failed
+
+    def _advance(self) -> None:
+        if self._failed is None:
+            for step in self._agenda.due(time.monotonic()):
+                match step:
+                    case Begin(order=order):
+                        self._begin(order)
+                    case End(order=order):
+                        self._end(order.name)
+
+    def _begin(self, order: Order) -> None:
+        if order in self._early:
+            self._early.remove(order)
+        elif order.name == FROZEN:
+            self._freeze()
+        elif order.name in DEAD:
+            self._die(order.name)
+        else:
+            self._process.tell(f"begin {order.line}")
+
+    def _end(self, name: str) -> None:
+        if name == FROZEN:
+            self._note(name, Phase.ENDED)
+            self._process.thaw()
+        elif name in DEAD:
+            self._back.append(name)
+            if not any(order.name in DEAD for order in self._agenda.on):
+                self._process.tell("listen")
+        else:
+            self._process.tell(f"end {name}")
+
+    def _freeze(self) -> None:
+        at = now()
+        self._process.freeze()
+        self._read()
+        self._board.count_freeze()
+        self._tell_last_pictures()
+        self._write_down(FaultFact(at=at, name=FROZEN, phase=Phase.BEGAN))
+
+    def _die(self, name: str) -> None:
+        at = now()
+        self._end_process(at)
+        self._write_down(FaultFact(at=at, name=name, phase=Phase.BEGAN))
+        # The next one makes itself ready meanwhile, so that it is there in the moment it should.
+        self._process = CameraProcess(replace(self._plan, first_viewer=self._next_viewer))
+        for order in self._agenda.on:
+            if order.name not in BY_SIGNAL:
+                self._process.tell(f"still {order.line}")
+
+    def _end_process(self, at: datetime) -> None:
+        """Kill it, and tell what it had no time to tell."""
+        self._process.kill()
+        self._read()
+        self._tell_last_pictures()
+        for began in self._viewers.values():
+            self._write_down(replace(began, at=at, phase=Phase.ENDED))
+        self._viewers.clear()
+        self._process.close()
+        self._release()
+
+    def _tell_last_pictures(self) -> None:
+        for first in self._showing.values():
+            mount = self._plan.mounts.index(first.mount)
+            last = max(first.at, instant(self._board.last_picture_ns(mount)))
+            self._write_down(replace(first, at=last, phase=Phase.LAST))
+        self._showing.clear()
+
+    def _read(self) -> None:
+        for told in self._process.read():
+            if isinstance(told, int):
+                self._syncs.pop(told).set_result(None)
+            else:
+                self._see(told)
+
+    def _see(self, fact: Fact) -> None:
+        match fact:
+            case ReadyFact():
+                self._process.ready = True
+                self._plan = replace(self._plan, port=fact.port)
+                self._tracks = fact.tracks
+            case SessionFact(phase=Phase.BEGAN):
+                self._viewers[fact.viewer] = fact
+                self._next_viewer = fact.viewer + 1
+            case SessionFact():
+                self._viewers.pop(fact.viewer, None)
+            case MediaFact(phase=Phase.FIRST):
+                self._showing[fact.viewer] = fact
+            case MediaFact():
+                self._showing.pop(fact.viewer, None)
+        self._write_down(fact)
+        if isinstance(fact, ReadyFact):
+            self._welcome(fact.at)
+
+    def _welcome(self, at: datetime) -> None:
+        """Go on where it only mattered that the camera is there."""
+        for name in self._back:
+            self._write_down(FaultFact(at=at, name=name, phase=Phase.ENDED))
+        self._back.clear()
+        orders, self._first_orders = self._first_orders, []
+        for order in orders:
+            self._agenda.take(order, time.monotonic())
+        for ready in self._ready:
+            ready.set_result(None)
+        self._ready.clear()
+
+    def _lose(self) -> None:
+        """Face it that the camera has ended by itself."""
+        self._failed = self._process.failure()
+        if self._process.ready:
+            self._write_down(ErrorFact(at=now(), name=None, text=str(self._failed)))
+        self._process.close()
+        for ready in self._ready:
+            ready.set_exception(self._failed)
+        self._ready.clear()
+        self._release()
+
+    def _release(self) -> None:
+        """Let nobody wait for an answer that will not come."""
+        for synced in self._syncs.values():
+            synced.set_result(None)
+        self._syncs.clear()
+
+    def _note(self, name: str, phase: Phase) -> None:
+        self._write_down(FaultFact(at=now(), name=name, phase=phase))

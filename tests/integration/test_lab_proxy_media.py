@@ -11,7 +11,9 @@ import pytest
 from tests.integration.test_lab_camera import numbers
 
 from stream_manager.lab.camera import Camera
-from stream_manager.lab.proxy import Fact, Proxy
+from stream_manager.lab.network.facts import ConnectionFact, MediaFact
+from stream_manager.lab.proxy import Proxy
+from stream_manager.lab.record import FaultFact, Phase
 
 pytestmark = pytest.mark.media
 
@@ -29,15 +31,15 @@ def udp() -> socket.socket:
     return it
 
 
-def media_facts(proxy: Proxy) -> list[Fact]:
+def media_facts(proxy: Proxy) -> list[MediaFact]:
     """Return what the record tells of media."""
-    return [fact for fact in proxy.record if fact.what == "media"]
+    return [fact for fact in proxy.record if isinstance(fact, MediaFact)]
 
 
 def is_over(proxy: Proxy) -> bool:
     """Tell whether the proxy's newest fact is the end of a connection."""
     newest = proxy.record[-1]
-    return (newest.what, newest.details.get("phase")) == ("connection", "ended")
+    return isinstance(newest, ConnectionFact) and newest.phase is Phase.ENDED
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -168,12 +170,12 @@ def test_datagrams_of_strangers_do_not_pass(session: Session, proxy: Proxy) -> N
 def test_loss_takes_about_its_share(session: Session, proxy: Proxy) -> None:
     """Of many datagrams that part is missing, and what comes has no new order."""
     session.set_up(proxy)
-    proxy.do("loss share=30%")
+    proxy.order("loss share=30%")
     sent = [b"%d" % number for number in range(1000)]
     for start in range(0, len(sent), 50):  # so that no socket's buffer overflows
         session.send(*sent[start : start + 50])
-        proxy.do("loss share=30%")
-    proxy.do("heal")
+        proxy.order("loss share=30%")
+    proxy.order("heal")
     session.send(b"last")
     received = session.received(b"last")
     assert 500 < len(received) < 900
@@ -185,15 +187,15 @@ def test_a_cut_loses_datagrams_for_good(session: Session, proxy: Proxy) -> None:
     session.set_up(proxy)
     session.send(b"before")
     assert session.rtp.recv(100) == b"before"
-    proxy.do("cut")
+    proxy.order("cut")
     session.send(b"during")
     assert not select.select([session.rtp], [], [], SILENCE_S)[0]
-    proxy.do("heal")
+    proxy.order("heal")
     session.send(b"after")
     assert session.rtp.recv(100) == b"after"
     session.hang_up(proxy)
     first, last, again, end = media_facts(proxy)
-    assert [it.details["phase"] for it in (first, last, again, end)] == ["first", "last"] * 2
+    assert [it.phase for it in (first, last, again, end)] == [Phase.FIRST, Phase.LAST] * 2
     assert first.at == last.at
     assert (again.at - last.at).total_seconds() >= SILENCE_S
 
@@ -203,29 +205,29 @@ def test_media_that_nobody_awaits_any_more_is_not_told_of(session: Session, prox
     session.set_up(proxy)
     session.send(b"before")
     assert session.rtp.recv(100) == b"before"
-    proxy.do("cut")
+    proxy.order("cut")
     session.viewer.close()
-    proxy.do("heal")
+    proxy.order("heal")
     assert session.server.recv(1) == b""
     session.send(b"after")
     assert session.rtp.recv(100) == b"after"
     session.hang_up(proxy)
-    assert [fact.details["phase"] for fact in media_facts(proxy)] == ["first", "last"]
+    assert [fact.phase for fact in media_facts(proxy)] == [Phase.FIRST, Phase.LAST]
 
 
 def test_latency_and_rate_hold_datagrams_back(session: Session, proxy: Proxy) -> None:
     """They arrive that much later, and of a flood over a slow link the most never."""
     session.set_up(proxy)
-    proxy.do("latency by=300ms")
+    proxy.order("latency by=300ms")
     began_s = time.monotonic()
     session.send(b"far")
     assert session.rtp.recv(100) == b"far"
     assert time.monotonic() - began_s >= 0.3
-    proxy.do("heal")
-    proxy.do("rate limit=80kbit/s")
+    proxy.order("heal")
+    proxy.order("rate limit=80kbit/s")
     session.send(*[bytes(1000)] * 50)
     assert not select.select([session.server], [], [], 1.0)[0]  # the queue is empty by then
-    proxy.do("heal")
+    proxy.order("heal")
     session.send(b"last")
     assert 0 < len(session.received(b"last")) < 10
 
@@ -233,7 +235,7 @@ def test_latency_and_rate_hold_datagrams_back(session: Session, proxy: Proxy) ->
 def test_jitter_mixes_datagrams(session: Session, proxy: Proxy) -> None:
     """Unlike a connection's bytes they overtake each other, and none is lost."""
     session.set_up(proxy)
-    proxy.do("jitter up-to=100ms")
+    proxy.order("jitter up-to=100ms")
     sent = [b"%d" % number for number in range(50)]
     session.send(*sent)
     received = [session.rtp.recv(100) for _ in sent]
@@ -256,7 +258,7 @@ def test_a_player_misses_nothing_on_a_perfect_network(network: Proxy, transport:
     assert numbers(network.url("cam"), 60, transport=transport) == list(range(60))
     wait_for(lambda: is_over(network))
     first, last = media_facts(network)
-    assert (first.details["phase"], last.details["phase"]) == ("first", "last")
+    assert (first.phase, last.phase) == (Phase.FIRST, Phase.LAST)
     assert (last.at - first.at).total_seconds() > 2.0  # 60 pictures, 25 a second
 
 
@@ -267,7 +269,7 @@ def test_rtspsrc_plays_through_the_network(
 ) -> None:
     """The product's own client gets its pictures, over a network that is good enough for that."""
     if fault is not None:
-        network.do(fault)
+        network.order(fault)
     command = f"gst-launch-1.0 -q rtspsrc location={network.url('cam')} protocols={transport}"
     sink = "latency=200 ! rtph264depay ! h264parse ! identity eos-after=50 ! fakesink sync=false"
     done = subprocess.run(f"{command} {sink}".split(), timeout=DEADLINE_S, check=False)
@@ -277,7 +279,7 @@ def test_rtspsrc_plays_through_the_network(
 
 def test_media_over_udp_really_is_on_the_network(network: Proxy) -> None:
     """When all datagrams are lost RTSP works and no media arrives, as the record says."""
-    network.do("loss share=100%")
+    network.order("loss share=100%")
     url = network.url("cam")
     command = ["ffmpeg", "-v", "error", "-rtsp_transport", "udp", "-i", url, "-f", "null", "-"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as player:
@@ -299,10 +301,10 @@ def test_a_short_cut_costs_a_viewer_over_tcp_no_picture(network: Proxy) -> None:
     viewer.start()
     try:
         wait_for(lambda: media_facts(network))
-        network.do("cut for=500ms")
+        network.order("cut for=500ms")
     finally:
         viewer.join()
     assert shown == list(range(60))
     first, last, again, _ = media_facts(network)
-    began, ended = (fact.at for fact in network.record if fact.what == "fault")
+    began, ended = (fact.at for fact in network.record if isinstance(fact, FaultFact))
     assert first.at <= last.at <= began < ended <= again.at

@@ -54,11 +54,11 @@ def _thaw_camera(target: Target) -> None:
 
 
 def _cut_network(target: Target) -> None:
-    target.network.do("cut")
+    target.network.order("cut")
 
 
 def _mend_network(target: Target) -> None:
-    target.network.do("heal")
+    target.network.order("heal")
 
 
 # The one stream whose camera is reached over the simulated network.
@@ -92,11 +92,11 @@ SCENARIOS = (
     ),
     Scenario(
         title="drop the network",
-        told=f"nothing passes between {BEHIND_THE_NETWORK}'s camera and the manager for 5 s",
+        told=f"nothing passes between {BEHIND_THE_NETWORK}'s camera and the manager for 6 s",
         stream=BEHIND_THE_NETWORK,
         bound_s=30.0,
         begin=_cut_network,
-        lasts_s=5.0,  # longer than one attempt to connect, so that the journal names the network
+        lasts_s=6.0,  # longer than one attempt to connect, so that the journal names the network
         end=_mend_network,
     ),
 )

@@ -1,52 +1,59 @@
 """A simulated network: the handle that starts it, disturbs it, and makes sure that it never stays.
 
 The network is a process of its own (see `network`) between viewers and the server that they watch.
-People start the same with `stream-manager lab proxy`.
 """
 
-import json
 import queue
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import IO, Any, Self
+from collections.abc import Callable, Sequence
+from typing import IO, Self
 
+from stream_manager.clock import SystemClock
 from stream_manager.errors import OutsideError, UsageError
-from stream_manager.lab.network.places import LOOPBACK, written
+from stream_manager.lab.faults import parse
+from stream_manager.lab.network.facts import KINDS, AnswerFact, Fact, ReadyFact
+from stream_manager.lab.network.faults import NETWORK_FAULTS
+from stream_manager.lab.network.places import LOOPBACK, place, written
+from stream_manager.lab.record import ErrorFact, read
 
 ANSWER_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 5.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
-    """One line of the proxy's record: when, what, and the rest of the line as it came."""
-
-    at: datetime
-    what: str
-    details: Mapping[str, Any]
-
-
 class Proxy:
     """A network in front of the server at `to`, in a process that this object owns.
 
-    to: "HOST:PORT". `port` 0 takes a free one. Use it as a context manager; a killed owner's proxy
-    ends too.
+    to: "HOST:PORT". `port` 0 takes a free one. `faults` are ordered at the start, as `order` does
+    later. `on_fact` gets every fact of the record as it comes, in another thread, and must not call
+    this object. Use it as a context manager; a killed owner's proxy ends too.
     """
 
-    def __init__(self, *, to: str, bind: str = LOOPBACK, port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        to: str,
+        bind: str = LOOPBACK,
+        port: int = 0,
+        faults: Sequence[str] = (),
+        on_fact: Callable[[Fact], None] | None = None,
+    ) -> None:
+        """Raises UsageError for a place or a fault that there can't be."""
         self.port = port
+        self.record: list[Fact] = []
         self._bind = bind
-        self._to = to
+        self._to = written(place("--to", to))
+        self._faults = faults
+        for line in faults:
+            parse(line, NETWORK_FAULTS)
+        self._on_fact = on_fact
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: IO[bytes] | None = None
         self._reader: threading.Thread | None = None
-        self._facts: list[Fact] = []
-        self._answers: queue.SimpleQueue[Fact | None] = queue.SimpleQueue()
+        self._ordering = threading.Lock()
+        self._answers: queue.SimpleQueue[ReadyFact | AnswerFact | None] = queue.SimpleQueue()
 
     def __enter__(self) -> Self:
         self.start()
@@ -59,11 +66,6 @@ class Proxy:
     def pid(self) -> int:
         """The process of the running proxy."""
         return self._running().pid
-
-    @property
-    def record(self) -> tuple[Fact, ...]:
-        """What the proxy has told so far, without the answers to `do`."""
-        return tuple(self._facts)
 
     def url(self, path: str) -> str:
         """Return the RTSP URL under which viewers reach what the target serves as `path`."""
@@ -90,23 +92,28 @@ class Proxy:
         assert self._process.stdout is not None
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
         self._reader.start()
-        self.port = self._next_answer().details["port"]
+        ready = self._next_answer()
+        assert isinstance(ready, ReadyFact)
+        self.port = ready.port
+        for line in self._faults:
+            self.order(line)
 
-    def do(self, line: str) -> None:
-        """Have a fault begin or end, like "cut for=3s" or "heal". Returns when it is done.
+    def order(self, line: str) -> None:
+        """Cause or heal a fault, like "cut for=3s" or "heal". Returns when that is done.
 
-        Raises UsageError if the line can't be obeyed.
+        Raises UsageError, and changes nothing, for a line that orders nothing possible.
         """
         process = self._running()
         assert process.stdin is not None
-        try:
-            process.stdin.write(f"{line}\n".encode())
-            process.stdin.flush()
-        except OSError as error:
-            raise self._failure() from error
-        answer = self._next_answer()
-        if not answer.details["ok"]:
-            raise UsageError(answer.details["error"])
+        with self._ordering:
+            try:
+                process.stdin.write(f"{line}\n".encode())
+                process.stdin.flush()
+            except OSError as error:
+                raise self._failure() from error
+            answer = self._next_answer()
+        if isinstance(answer, AnswerFact) and answer.error is not None:
+            raise UsageError(answer.error)
 
     def stop(self) -> None:
         """End it: all connections are closed. Does nothing if it does not run."""
@@ -126,17 +133,27 @@ class Proxy:
             pipe.close()
 
     def _read(self, stdout: IO[bytes]) -> None:
+        ready = False
         for line in stdout:
-            details = json.loads(line)
-            at, what = datetime.fromisoformat(details.pop("at")), details.pop("what")
-            fact = Fact(at=at, what=what, details=details)
-            if what != "answer":
-                self._facts.append(fact)
-            if what in ("answer", "ready"):
+            fact = read(line, KINDS)
+            if not isinstance(fact, AnswerFact):
+                self._write_down(fact)
+            if isinstance(fact, ReadyFact | AnswerFact):
                 self._answers.put(fact)
+                ready = True
         self._answers.put(None)
+        if ready and self._process is not None:  # nobody has stopped it
+            gone = ErrorFact(
+                at=SystemClock().wall(), name=None, text="the proxy has ended by itself"
+            )
+            self._write_down(gone)
 
-    def _next_answer(self) -> Fact:
+    def _write_down(self, fact: Fact) -> None:
+        self.record.append(fact)
+        if self._on_fact is not None:
+            self._on_fact(fact)
+
+    def _next_answer(self) -> ReadyFact | AnswerFact:
         try:
             answer = self._answers.get(timeout=ANSWER_TIMEOUT_S)
         except queue.Empty as error:

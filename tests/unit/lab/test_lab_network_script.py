@@ -1,17 +1,18 @@
 import asyncio
-import io
-import json
 from collections.abc import Iterable
+from datetime import timedelta
 
 import pytest
 from tests.unit.fake_clock import FakeClock
 
+from stream_manager.clock import SystemClock
 from stream_manager.errors import UsageError
 from stream_manager.lab.faults import Order
-from stream_manager.lab.network.control import answer
+from stream_manager.lab.network.facts import ConnectionFact, Fact, MediaFact
 from stream_manager.lab.network.places import place, written
-from stream_manager.lab.network.record import Record, Witness
 from stream_manager.lab.network.script import Script
+from stream_manager.lab.network.witness import Witness
+from stream_manager.lab.record import FaultFact, Phase
 
 DEADLINE_S = 10.0
 
@@ -20,11 +21,10 @@ class Staged:
     """A script whose effects and whose record are kept."""
 
     def __init__(self) -> None:
-        self.out = io.StringIO()
+        self.facts: list[FaultFact] = []
         self._changed = asyncio.Event()
         self.present: list[str] = []
-        record = Record(FakeClock(), self.out, lost=lambda: None)
-        self.script = Script(record, self._change)
+        self.script = Script(SystemClock(), self.facts.append, self._change)
 
     def _change(self, orders: Iterable[Order]) -> None:
         self.present = [order.name for order in orders]
@@ -39,8 +39,7 @@ class Staged:
 
     def told(self) -> list[tuple[str, str]]:
         """Return name and phase of each fault in the record."""
-        facts = map(json.loads, self.out.getvalue().splitlines())
-        return [(fact["name"], fact["phase"]) for fact in facts]
+        return [(fact.name, fact.phase.value) for fact in self.facts]
 
 
 def test_faults_begin_and_are_healed() -> None:
@@ -103,25 +102,25 @@ def test_new_values_take_the_place_of_the_old_ones_and_their_end() -> None:
 
 
 def test_a_wrong_line_changes_nothing() -> None:
-    """The answer says what was wrong, and the faults stay as they were."""
+    """It is refused, and the faults stay as they were."""
 
     async def play() -> None:
         stage = Staged()
         stage.script.obey("cut")
-        assert answer("heal cut", stage.script.obey) == {"line": "heal cut", "ok": True}
-        for line in ("cut by=3", "heal cut"):
-            refused = answer(line, stage.script.obey)
-            assert refused["ok"] is False
-            assert line.split()[1] in str(refused["error"])
-        assert stage.present == []
+        for line in ("cut by=3", "heal loss", "flood"):
+            with pytest.raises(UsageError):
+                stage.script.obey(line)
+        assert stage.present == ["cut"]
+        assert stage.told() == [("cut", "began")]
 
     asyncio.run(play())
 
 
 def test_media_that_goes_on_after_a_cut_is_told_anew() -> None:
     """Of each stretch of media the first and the last instant are told, whenever that is known."""
-    clock, out = FakeClock(), io.StringIO()
-    witness = Witness(Record(clock, out, lost=lambda: None), 7, "127.0.0.1:5")
+    clock = FakeClock()
+    facts: list[Fact] = []
+    witness = Witness(clock, facts.append, 7, "127.0.0.1:5")
     for now_s in (1000.0, 1001.0, 1002.0):
         clock.now_s = now_s
         witness.media()
@@ -129,28 +128,23 @@ def test_media_that_goes_on_after_a_cut_is_told_anew() -> None:
     witness.media_ceased()
     clock.now_s = 1008.0
     witness.media()
+    witness.met(ConnectionRefusedError(111, "Connect call failed"))
     witness.ended()
-    facts = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert [(it["at"][17:], it["what"], it["phase"]) for it in facts] == [
-        ("00.000Z", "media", "first"),
-        ("02.000Z", "media", "last"),
-        ("08.000Z", "media", "first"),
-        ("08.000Z", "media", "last"),
-        ("08.000Z", "connection", "ended"),
+    began, *media, ended = facts
+    assert isinstance(began, ConnectionFact)
+    assert isinstance(ended, ConnectionFact)
+    assert (began.phase, began.why) == (Phase.BEGAN, None)
+    assert (ended.phase, ended.why) == (Phase.ENDED, "Connection refused")
+    assert {fact.viewer for fact in (began, ended)} == {7}
+    assert media == [
+        MediaFact(at=began.at + timedelta(seconds=after_s), viewer=7, phase=phase)
+        for after_s, phase in (
+            (0.0, Phase.FIRST),
+            (2.0, Phase.LAST),
+            (8.0, Phase.FIRST),
+            (8.0, Phase.LAST),
+        )
     ]
-    assert {it["id"] for it in facts} == {7}
-
-
-def test_a_record_that_nobody_reads_is_told_of() -> None:
-    """A proxy whose owner is gone is not to stay."""
-
-    class Closed(io.StringIO):
-        def write(self, _: str) -> int:
-            raise BrokenPipeError
-
-    lost: list[bool] = []
-    Record(FakeClock(), Closed(), lost=lambda: lost.append(True)).tell("ready", {})
-    assert lost
 
 
 @pytest.mark.parametrize(

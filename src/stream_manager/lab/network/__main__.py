@@ -10,14 +10,14 @@ from stream_manager.lab.network.server import serve
 
 
 def main() -> int:
-    """Be a network until stdin ends; return the exit status."""
+    """Be a network; return the exit status."""
     parser = argparse.ArgumentParser(prog="proxy")
     parser.add_argument("--listen", required=True)
     parser.add_argument("--to", required=True)
     options = parser.parse_args()
     try:
         listen, target = place("--listen", options.listen), place("--to", options.to)
-        asyncio.run(serve(listen=listen, target=target, faults=(), control=None, owned=True))
+        asyncio.run(serve(listen=listen, target=target))
     except UsageError as error:
         sys.stderr.write(f"proxy: {error}\n")
         return 2

@@ -10,7 +10,7 @@ from stream_manager.lab.network.gateway import Gateway
 from stream_manager.lab.network.lane import Lane, Reset
 from stream_manager.lab.network.link import Link
 from stream_manager.lab.network.listener import RECEIVE_BUFFER_BYTES
-from stream_manager.lab.network.record import Witness
+from stream_manager.lab.network.witness import Witness
 
 AT_ONCE = struct.pack("ii", 1, 0)  # struct linger: closing resets
 
@@ -24,17 +24,15 @@ async def carry(
     in the end.
     """
     with closing(viewer):
-        witness.began()
         try:
             await link.answers()
-            try:
-                there = await _connect(*target)
-            except OSError as error:
-                witness.refused(error)
-                _reset(viewer)
-                return
-            with closing(there):
+            with closing(await _connect(*target)) as there:
                 await _carry(viewer, there, link, witness)
+        except* Reset:
+            _reset(viewer)
+        except* OSError as errors:  # it can't be reached, or there are no ports for its media
+            witness.met(_first(errors))
+            _reset(viewer)
         finally:
             witness.ended()
 
@@ -73,12 +71,9 @@ async def _carry(
             async with asyncio.TaskGroup() as lanes:
                 lanes.create_task(to_target.run(to_viewer))
                 lanes.create_task(to_viewer.run(to_target))
-        except* Reset:
-            _reset(viewer)
+        except BaseExceptionGroup:
             _reset(target)
-        except* OSError as errors:  # no ports for its media
-            witness.failed(errors)
-            _reset(viewer)
+            raise
 
 
 async def _connect(host: str, port: int) -> socket.socket:
@@ -101,6 +96,11 @@ async def _connect(host: str, port: int) -> socket.socket:
             return target
     assert last_error is not None
     raise last_error
+
+
+def _first(errors: BaseExceptionGroup[OSError]) -> OSError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _reset(it: socket.socket) -> None:

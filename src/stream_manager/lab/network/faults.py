@@ -37,7 +37,7 @@ def _duration_option(name: str, means: str) -> Option:
     return Option(name=name, means=f"{means}, like 200ms", read=duration_s)
 
 
-KINDS = (
+NETWORK_FAULTS = (
     FaultKind(
         name="latency",
         does="everything takes that much longer, each way",

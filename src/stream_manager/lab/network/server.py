@@ -4,73 +4,73 @@ import asyncio
 import os
 import signal
 import socket
-import sys
-from collections.abc import Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import count
-from pathlib import Path
+from types import TracebackType
 from typing import Self
 
 from stream_manager.clock import SystemClock, chance
-from stream_manager.lab.faults import Order, parse
+from stream_manager.errors import UsageError
+from stream_manager.lab.faults import Order
 from stream_manager.lab.network.connection import carry
-from stream_manager.lab.network.control import answer, control_socket, read_stdin
 from stream_manager.lab.network.datagrams import Address
-from stream_manager.lab.network.faults import KINDS, conditions
+from stream_manager.lab.network.facts import AnswerFact, Fact, ReadyFact
+from stream_manager.lab.network.faults import conditions
 from stream_manager.lab.network.link import Link
 from stream_manager.lab.network.listener import Listener
+from stream_manager.lab.network.orders import read_stdin
 from stream_manager.lab.network.places import Place, written
-from stream_manager.lab.network.record import Record, Witness
 from stream_manager.lab.network.script import Script
+from stream_manager.lab.network.witness import Witness
+from stream_manager.lab.record import to_json
+
+STDOUT = 1
 
 
-async def serve(
-    *, listen: Place, target: Place, faults: Sequence[str], control: Path | None, owned: bool
-) -> None:
-    """Carry connections until a signal ends it, writing the record to stdout.
+async def serve(*, listen: Place, target: Place) -> None:
+    """Carry connections until stdin or a signal ends it.
 
-    faults: lines to obey from the beginning. control: where to make a socket that takes more.
-    owned: whether the end of stdin ends it too, as it does when an owner dies.
-
-    Raises UsageError for a fault that there is none of, a port or a path that is taken.
+    Lines on stdin are orders, each with an answer among the facts on stdout. Raises UsageError for
+    a port that is taken.
     """
-    for line in faults:
-        parse(line, KINDS)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     clock = SystemClock()
+    async with Relay(listen, target, Link(clock, chance), _tell) as relay:
+        script = Script(clock, _tell, relay.change)
 
-    def unread() -> None:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left goes nowhere
-        stop.set()
+        def obey(line: str) -> None:
+            error = None
+            try:
+                script.obey(line)
+            except UsageError as refused:
+                error = str(refused)
+            _tell(AnswerFact(at=clock.wall(), error=error))
 
-    record = Record(clock, sys.stdout, lost=unread)
-    async with AsyncExitStack() as stack:
-        relay = await stack.enter_async_context(Relay(listen, target, Link(clock, chance), record))
-        script = Script(record, relay.change)
-        if control is not None:
-            await stack.enter_async_context(control_socket(control, script.obey))
         host, port = relay.address
-        record.tell("ready", {"host": host, "port": port})
-        for line in faults:
-            script.obey(line)
-        read_stdin(
-            lambda line: record.tell("answer", answer(line, script.obey)),
-            stop.set if owned else lambda: None,
-        )
+        _tell(ReadyFact(at=clock.wall(), host=host, port=port))
+        read_stdin(obey, stop.set)
         await stop.wait()
+
+
+def _tell(fact: Fact | AnswerFact) -> None:
+    with suppress(BrokenPipeError):  # the owner is gone, so that stdin ends too
+        os.write(STDOUT, f"{to_json(fact)}\n".encode())
 
 
 class Relay:
     """Takes viewers in and carries them over the link. An asynchronous context manager."""
 
-    def __init__(self, listen: Place, target: Place, link: Link, record: Record) -> None:
+    def __init__(
+        self, listen: Place, target: Place, link: Link, tell: Callable[[Fact], None]
+    ) -> None:
         self._listen = listen
         self._target = target
         self._link = link
-        self._record = record
+        self._tell = tell
         self._numbers = count(1)
         self._connections: dict[asyncio.Task[None], Witness] = {}
         self._tasks = asyncio.TaskGroup()
@@ -81,11 +81,16 @@ class Relay:
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(self, *failure: object) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._listener.close()
         for task in self._connections:
             task.cancel()
-        await self._tasks.__aexit__(None, None, None)
+        await self._tasks.__aexit__(kind, error, trace)
 
     @property
     def address(self) -> Place:
@@ -110,7 +115,8 @@ class Relay:
                 task.cancel()
 
     def _welcome(self, viewer: socket.socket, address: Address) -> None:
-        witness = Witness(self._record, next(self._numbers), written((address[0], address[1])))
+        place = written((address[0], address[1]))
+        witness = Witness(self._link.clock, self._tell, next(self._numbers), place)
         task = self._tasks.create_task(
             carry(viewer, target=self._target, link=self._link, witness=witness)
         )

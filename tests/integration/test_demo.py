@@ -19,7 +19,12 @@ from stream_manager.lab.demo_scenarios import SCENARIOS
 pytestmark = pytest.mark.media
 
 COMMAND = str(Path(sys.executable).with_name("stream-manager"))
-FAULTS = [("kill a worker", "crash"), ("reboot a camera", "network"), ("freeze a camera", "stall")]
+FAULTS = [
+    ("kill a worker", "crash"),
+    ("reboot a camera", "network"),
+    ("freeze a camera", "stall"),
+    ("drop the network", "stall"),  # as long as nobody has tried to connect
+]
 ENDS_WITHIN_S = 20.0
 STARTS_WITHIN_S = 60.0
 PLAYS_WITHIN_S = 180.0
@@ -80,6 +85,9 @@ def test_demo_breaks_and_heals_everything_it_promises(tmp_path: Path) -> None:
     reboot = told["faults"][1]
     assert reboot["outage_s"] >= 3.0
     assert reboot["delays_s"] == sorted(reboot["delays_s"])
+    drop = told["faults"][3]
+    assert drop["causes"] == ["stall", "network"]
+    assert drop["outage_s"] >= 6.0
     for recording in told["recordings"]:
         assert recording["files"] >= 2
         assert recording["frames"] > 0

@@ -38,11 +38,13 @@ class Lines:
         now = self._clock.wall()
         if beat is Beat.FAULT:
             self._console.print()
-        text = Text.assemble((f"{at(now, now)}  ", "dim"), (plain(line), _STYLES[beat]))
-        self._console.print(text, soft_wrap=True)
+        self._print(Text(at(now, now), style="dim"), Text(plain(line), style=_STYLES[beat]))
 
     def show(self, status: Json) -> None:
         """Lines stay where they are: a status that changes has no place among them."""
+
+    def _print(self, when: Text, said: Text) -> None:
+        self._console.print(Text.assemble(when, "  ", said), soft_wrap=True)
 
 
 class Screen(Lines):
@@ -63,6 +65,13 @@ class Screen(Lines):
         """Draw the table anew."""
         table = draw(status, now=self._clock.wall(), width=self._console.width)
         self._live.update(Group(Text(), *table))
+
+    def _print(self, when: Text, said: Text) -> None:
+        line = Table.grid(padding=(0, 2, 0, 0))  # what is long goes on below its beginning
+        line.add_column(no_wrap=True)
+        line.add_column(overflow="fold")
+        line.add_row(when, said)
+        self._console.print(line)
 
 
 def conclusion(verdict: Verdict) -> Iterator[RenderableType]:
@@ -99,7 +108,7 @@ def _faults(outcomes: tuple[Outcome, ...]) -> Table:
             it.scenario.stream,
             "never" if found is None else f"{found.after_s:.2f} s",
             Text(f"{it.outage_s:.2f} s", style=_STYLES[Beat.HEALED if it.healed else Beat.LOST]),
-            "-" if found is None else found.cause,
+            ", then ".join(it.causes) or "-",
             it.decided,
         )
     return table

@@ -3,15 +3,12 @@
 import typer
 
 from stream_manager.cli.lab_camera import camera
+from stream_manager.cli.lab_proxy import proxy
 
 lab = typer.Typer(
-    help="Simulated trouble: cameras that fail on order.",
+    help="Simulated trouble: cameras and networks that fail on order.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-lab.command()(camera)
-
-
-@lab.callback()
-def _lab() -> None:
-    pass  # with one command alone typer would drop its name
+for command in (camera, proxy):
+    lab.command()(command)

@@ -14,9 +14,10 @@ from stream_manager.lab.camera import Camera
 from stream_manager.lab.demo_manager import Manager
 from stream_manager.lab.demo_recordings import play_back
 from stream_manager.lab.demo_results import CONFIG, LOG, RECORDINGS, Verdict
-from stream_manager.lab.demo_scenarios import SCENARIOS
+from stream_manager.lab.demo_scenarios import BEHIND_THE_NETWORK, SCENARIOS
 from stream_manager.lab.demo_scene import POLL_S, Scene
 from stream_manager.lab.demo_story import Audience, Beat
+from stream_manager.lab.proxy import Proxy
 
 UP_WITHIN_S = 30.0
 FOOTAGE = "shared/media/bigbuckbunny.mp4"
@@ -42,14 +43,18 @@ async def play(
     UsageError for a clip that can't be read, and OutsideError if a camera or the manager fails.
     """
     async with AsyncExitStack() as stack:
-        cameras = {id_: stack.enter_context(Camera(id_, clip=clip)) for id_ in STREAMS}
         sent = "a generated picture" if clip is None else clip.name
         audience.tell(
-            Beat.STEP, f"{len(cameras)} cameras send {sent} over RTSP: {', '.join(cameras)}"
+            Beat.STEP, f"{len(STREAMS)} cameras send {sent} over RTSP: {', '.join(STREAMS)}"
         )
+        cameras = {id_: stack.enter_context(Camera(id_, clip=clip)) for id_ in STREAMS}
+        networked = cameras[BEHIND_THE_NETWORK]
+        network = stack.enter_context(Proxy(to=f"127.0.0.1:{networked.port}"))
+        urls = {id_: cameras[id_].url(id_) for id_ in STREAMS}
+        urls[BEHIND_THE_NETWORK] = network.url(BEHIND_THE_NETWORK)
         folder = _make_folder(clock)
         config = folder / CONFIG
-        config.write_text(_configuration({id_: cameras[id_].url(id_) for id_ in cameras}))
+        config.write_text(_configuration(urls))
         manager = await stack.enter_async_context(Manager(program, folder))
         audience.tell(Beat.STEP, f"a manager records them: stream-manager run {config}")
         scene = Scene(manager, audience, clock)
@@ -58,7 +63,7 @@ async def play(
         outcomes = []
         for scenario in SCENARIOS:
             await scene.watch(watch_s)
-            outcomes.append(await scene.play(scenario, cameras[scenario.stream]))
+            outcomes.append(await scene.play(scenario, cameras[scenario.stream], network))
         await scene.watch(watch_s)
         await manager.stop()
     audience.tell(Beat.STEP, "the manager was stopped by SIGTERM; every recording is played back")

@@ -31,6 +31,8 @@ class Detection:
 class Outcome:
     """What the manager made of one scenario, in its own figures.
 
+    causes: what it was taken for, each once, in order: who only misses media can't know why, until
+        an attempt to get it back fails.
     delays_s: how long each of its attempts waited, in order.
     outage_s: from the last good media to the first that verified, as `status` tells it; up to the
         bound where the stream did not heal.
@@ -40,6 +42,7 @@ class Outcome:
     scenario: Scenario
     healed: bool
     detection: Detection | None
+    causes: tuple[str, ...]
     delays_s: tuple[float, ...]
     outage_s: float
     others_lost_s: Mapping[str, float]
@@ -59,6 +62,7 @@ class Outcome:
             scenario=scenario,
             healed=healed,
             detection=_detection(faults[0], began_at) if faults else None,
+            causes=tuple(dict.fromkeys(it["cause"] for it in faults)),
             delays_s=tuple(it["saw"]["delay_s"] for it in faults if "delay_s" in it["saw"]),
             outage_s=lost_s[scenario.stream],
             others_lost_s={
@@ -92,6 +96,7 @@ class Outcome:
             "healed": self.healed,
             "detected_after_s": None if found is None else round(found.after_s, 3),
             "cause": None if found is None else found.cause,
+            "causes": list(self.causes),
             "code": None if found is None else found.code,
             "class": None if found is None else found.fault_class,
             "rule": None if found is None else found.rule,

@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from stream_manager.lab.camera import Camera
+from stream_manager.lab.proxy import Proxy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What a fault can be done to: one stream's camera, and the process that records it."""
+    """What a fault can be done to: a stream's camera, the network, the process that records it."""
 
     camera: Camera
+    network: Proxy
     worker_pid: int
 
 
@@ -51,8 +53,19 @@ def _thaw_camera(target: Target) -> None:
     target.camera.thaw()
 
 
-# The bounds leave room for a busy machine; usual are 1.3 s, 8 s and 3.5 s, of which verification
-# takes one.
+def _cut_network(target: Target) -> None:
+    target.network.order("cut")
+
+
+def _mend_network(target: Target) -> None:
+    target.network.order("heal")
+
+
+# The one stream whose camera is reached over the simulated network.
+BEHIND_THE_NETWORK = "front-door"
+
+# The bounds leave room for a busy machine; usual are 1.3 s, 8 s, 3.5 s and 8 s, of which
+# verification takes one.
 SCENARIOS = (
     Scenario(
         title="kill a worker",
@@ -76,5 +89,14 @@ SCENARIOS = (
         begin=_freeze_camera,
         lasts_s=2.0,
         end=_thaw_camera,
+    ),
+    Scenario(
+        title="drop the network",
+        told=f"nothing passes between {BEHIND_THE_NETWORK}'s camera and the manager for 6 s",
+        stream=BEHIND_THE_NETWORK,
+        bound_s=30.0,
+        begin=_cut_network,
+        lasts_s=6.0,  # longer than one attempt to connect, so that the journal names the network
+        end=_mend_network,
     ),
 )

@@ -9,6 +9,7 @@ from stream_manager.lab.demo_manager import Manager
 from stream_manager.lab.demo_results import Json, Outcome, attempts
 from stream_manager.lab.demo_scenarios import Scenario, Target
 from stream_manager.lab.demo_story import Audience, Beat
+from stream_manager.lab.proxy import Proxy
 
 POLL_S = 0.1
 
@@ -37,14 +38,14 @@ class Scene:
             await self.look()
             await self._clock.sleep(POLL_S)
 
-    async def play(self, scenario: Scenario, camera: Camera) -> Outcome:
+    async def play(self, scenario: Scenario, camera: Camera, network: Proxy) -> Outcome:
         """Make the fault, undo it when its time has come, and tell what the manager made of it.
 
         Returns once the stream is verified again, or at the scenario's bound.
         """
         await self._news()  # what came before is not this fault's doing
         before = await self._streams()
-        target = Target(camera=camera, worker_pid=before[scenario.stream]["pid"])
+        target = Target(camera=camera, network=network, worker_pid=before[scenario.stream]["pid"])
         self._audience.tell(Beat.FAULT, f"{scenario.title}: {scenario.told}")
         began_at, began_s = self._clock.wall(), self._clock.monotonic_s()
         scenario.begin(target)

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import Enum
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Told = TypeVar("Told")
 
 
 class Phase(Enum):
@@ -90,22 +95,25 @@ def now() -> datetime:
     return instant(time.time_ns())
 
 
-def to_json(fact: Fact) -> str:
+def to_json(fact: "DataclassInstance") -> str:
     """Return the fact as one line of JSON."""
-    at = fact.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    told = {field.name: getattr(fact, field.name) for field in fields(fact)}
+    at = told.pop("at").isoformat(timespec="milliseconds").replace("+00:00", "Z")
     rest = {
-        field.name: value.value if isinstance(value, Phase) else value
-        for field in fields(fact)
-        if field.name != "at"
-        for value in (getattr(fact, field.name),)
+        name: value.value if isinstance(value, Phase) else value for name, value in told.items()
     }
-    return json.dumps({"at": at, "what": fact.what, **rest})
+    return json.dumps({"at": at, "what": type(fact).what, **rest})  # type: ignore[attr-defined]
 
 
 def from_json(line: str | bytes) -> Fact:
-    """Return the fact of a line that `to_json` made."""
+    """Return the camera's fact of a line that `to_json` made."""
+    return read(line, KINDS)
+
+
+def read(line: str | bytes, kinds: Mapping[str, type[Told]]) -> Told:
+    """Return the fact of a line that `to_json` made of one of these kinds."""
     told = json.loads(line)
-    kind = KINDS[told.pop("what")]
+    kind = kinds[told.pop("what")]
     told["at"] = datetime.fromisoformat(told["at"])
     if "phase" in told:
         told["phase"] = Phase(told["phase"])

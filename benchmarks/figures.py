@@ -56,12 +56,25 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Cells in rows, of which the first has the titles; numbers stand in the columns `right`."""
+
+    rows: tuple[tuple[str, ...], ...]
+    right: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What one module measured. `notes` say under which conditions."""
+    """What one module measured. `notes` say under which conditions; `table` goes into detail.
+
+    plot: the name of a picture beside the documentation's page, with what it shows.
+    """
 
     title: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
+    table: Table | None = None
+    plot: tuple[str, str] | None = None
 
 
 def figure_in_ms(

@@ -16,6 +16,13 @@ def ffmpeg(url: str, file: Path) -> list[str]:
     return [*quiet, "-rtsp_transport", "tcp", "-i", url, "-c", "copy", "-f", "mpegts", str(file)]
 
 
+def patient_ffmpeg(url: str, file: Path) -> list[str]:
+    """Return the usual command with the usual patience: it ends after 10 s without data."""
+    plain = ffmpeg(url, file)
+    place = plain.index("-i")
+    return [*plain[:place], "-timeout", "10000000", *plain[place:]]
+
+
 def gst_launch(url: str, file: Path) -> list[str]:
     """Return a GStreamer pipeline with our jitter buffer, which writes each packet at once."""
     source = ["rtspsrc", f"location={url}", "protocols=tcp", "latency=200"]

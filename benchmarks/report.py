@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from benchmarks.figures import Figure, Subject
+from benchmarks.figures import Figure, Subject, Table
 
 HEADER = ("figure", "n", "median", "p99", "unit", "target", "met")
 RIGHT = frozenset({"n", "median", "p99"})
@@ -10,26 +10,46 @@ RIGHT = frozenset({"n", "median", "p99"})
 
 def as_text(subject: Subject) -> str:
     """Return a subject as aligned columns."""
-    rows = [HEADER, *map(_cells, subject.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
-    lines = [f"\n{subject.title}"]
-    for row in rows:
-        cells = (
-            cell.rjust(width) if title in RIGHT else cell.ljust(width)
-            for title, cell, width in zip(HEADER, row, widths, strict=True)
-        )
-        lines.append("  " + "  ".join(cells).rstrip())
+    lines = [f"\n{subject.title}", *_aligned(_figures(subject))]
     lines += [f"  {note}" for note in _notes(subject)]
+    if subject.table is not None:
+        lines += ["", *_aligned(subject.table)]
     return "\n".join(lines)
 
 
 def as_markdown(subject: Subject, *, conditions: Iterable[str]) -> str:
-    """Return a subject as a heading, its table, its notes and what it was measured under."""
-    lines = [f"## {subject.title}", "", _row(HEADER)]
-    lines.append(_row("---:" if title in RIGHT else "---" for title in HEADER))
-    lines += [_row(_cells(figure)) for figure in subject.figures]
+    """Return a subject as a heading, its tables, its notes and what it was measured under."""
+    lines = [f"## {subject.title}", "", *_rows(_figures(subject))]
     lines += ["", *(f"- {line}" for line in (*_notes(subject), *conditions))]
+    if subject.plot is not None:
+        name, shows = subject.plot
+        lines += ["", f"![{shows}]({name})"]
+    if subject.table is not None:
+        lines += ["", *_rows(subject.table)]
     return "\n".join(lines) + "\n"
+
+
+def _figures(subject: Subject) -> Table:
+    return Table(rows=(HEADER, *map(_cells, subject.figures)), right=RIGHT)
+
+
+def _aligned(table: Table) -> list[str]:
+    titles = table.rows[0]
+    widths = [max(len(row[column]) for row in table.rows) for column in range(len(titles))]
+    lines = []
+    for row in table.rows:
+        cells = (
+            cell.rjust(width) if title in table.right else cell.ljust(width)
+            for title, cell, width in zip(titles, row, widths, strict=True)
+        )
+        lines.append("  " + "  ".join(cells).rstrip())
+    return lines
+
+
+def _rows(table: Table) -> list[str]:
+    titles, *rows = table.rows
+    borders = ("---:" if title in table.right else "---" for title in titles)
+    return [_row(titles), _row(borders), *map(_row, rows)]
 
 
 def inserted(document: str, name: str, part: str) -> str:

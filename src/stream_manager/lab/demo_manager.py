@@ -92,6 +92,15 @@ class Manager:
             return []
         return entries
 
+    async def last_seq(self) -> int:
+        """Return the number of the newest journal entry, 0 while nobody answers."""
+        try:
+            newest: list[Json] = await self._get("journal", limit=1)
+        except httpx.TransportError:
+            self._check()
+            return 0
+        return int(newest[-1]["seq"]) if newest else 0
+
     async def _get(self, path: str, **query: int) -> Any:  # noqa: ANN401 - JSON
         answer = await self._http.get(path, params=query)
         if not answer.is_success:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from stream_manager.store.segments import Mark, Segment, SegmentState
 
 # Less than this between two files that were not cut from one flow is how exactly times are known.
-LEAST = timedelta(milliseconds=100)
+LEAST = timedelta(milliseconds=50)
 # A fault may be seen a moment before the last pictures on their way have reached the file.
 FORESEEN = timedelta(seconds=2)
 

@@ -163,5 +163,5 @@ def test_files_that_overlap_leave_no_gap() -> None:
 
 
 def test_an_instant_between_two_runs_is_no_gap() -> None:
-    """Less than a tenth of a second is how exactly times are known."""
-    assert gaps([segment(0, 30), segment(30.09, None, epoch=2)], []) == []
+    """Less than a twentieth of a second is how exactly times are known."""
+    assert gaps([segment(0, 30), segment(30.04, None, epoch=2)], []) == []

@@ -1,0 +1,251 @@
+"""Plays trials on cameras that one real manager records, each over a network of its own."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from stream_manager.clock import Clock
+from stream_manager.errors import OutsideError
+from stream_manager.lab.camera import Camera
+from stream_manager.lab.demo_manager import Manager
+from stream_manager.lab.demo_results import CONFIG, LOG, RECORDINGS
+from stream_manager.lab.network.facts import MediaFact as PacketFact
+from stream_manager.lab.proxy import Proxy
+from stream_manager.lab.record import FaultFact, Phase
+from stream_manager.lab.record import MediaFact as PictureFact
+from stream_manager.lab.trial_results import Json, Result, Wire, wire_of
+from stream_manager.lab.trials import Transport, Trial
+from stream_manager.recordings import Gap, find_gaps
+from stream_manager.store import read_index, read_marks, read_segments
+
+UP_WITHIN_S = 90.0
+HEALED_WITHIN_S = 60.0
+# A stall is told by a track's rhythm, which takes a while to learn.
+LEARNED_S = 3.0
+# How long a stream is watched after a fault that has broken nothing.
+WATCHED_S = 2.0
+POLL_S = 0.1
+MOUNT = "cam"
+USER, PASSWORD = "viewer", "s3cret"
+# One camera in five is recorded over UDP, one in four asks for the password in plain text.
+UDP_EVERY, BASIC_EVERY = 5, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One camera, the network before it, and the stream that is recorded over it."""
+
+    stream: str
+    camera: Camera
+    network: Proxy
+    transport: Transport
+
+    def begin(self, trial: Trial, worker_pid: int) -> None:
+        """Cause the fault."""
+        for line in trial.orders:
+            place, colon, order = line.partition(": ")
+            if not colon:
+                place, order = trial.at, line
+            match place:
+                case "worker":
+                    os.kill(worker_pid, signal.Signals[order])
+                case "camera":
+                    self.camera.order(order)
+                case _:
+                    self.network.order(order)
+
+    def heal(self) -> None:
+        """End what is not over by itself."""
+        self.camera.order("heal")
+        self.network.order("heal")
+
+    def began_at(self, trial: Trial, ordered_at: datetime) -> datetime:
+        """Return when the fault really began, by the record of where it was made."""
+        record = self.network.record if trial.at == "network" else self.camera.record
+        facts = (it for it in record if isinstance(it, FaultFact) and it.at >= ordered_at)
+        return min((it.at for it in facts if it.phase is Phase.BEGAN), default=ordered_at)
+
+    def wire(self, trial: Trial, began_at: datetime, until: datetime) -> Wire:
+        """Return when media ceased and began, by the record of where the fault was made."""
+        record = self.network.record if trial.at == "network" else self.camera.record
+        kinds = (PictureFact, PacketFact)
+        media = [(it.at, it.phase) for it in record if isinstance(it, kinds)]
+        return wire_of(trial, media, began_at=began_at, until=until)
+
+
+class Campaign:
+    """A manager in `folder` that records `cameras` cameras. An asynchronous context manager.
+
+    program: the `stream-manager` command. clip: what the cameras send. recovery: the lines of the
+    [recovery] table. Nothing of it runs afterwards.
+    """
+
+    def __init__(
+        self,
+        program: Path,
+        folder: Path,
+        *,
+        cameras: int,
+        clip: Path,
+        recovery: str,
+        clock: Clock,
+    ) -> None:
+        self._folder = folder
+        self._count = cameras
+        self._clip = clip
+        self._recovery = recovery
+        self._clock = clock
+        self._manager = Manager(program, folder)
+        self._stack = AsyncExitStack()
+        self.stages: list[Stage] = []
+
+    async def __aenter__(self) -> Self:
+        """Start all; raises OutsideError if a camera, a network or the manager fails."""
+        try:
+            for number in range(self._count):
+                self.stages.append(await asyncio.to_thread(self._stage, number))
+            (self._folder / CONFIG).write_text(self._configuration())
+            await self._stack.enter_async_context(self._manager)
+            for stage in self.stages:
+                await self._wait(stage, _is_calm, UP_WITHIN_S)
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def play(self, trials: Sequence[Trial], *, at_once: int) -> AsyncIterator[Result]:
+        """Yield the result of each trial as it comes; `at_once` are played at a time.
+
+        The stage that was longest at rest is taken. Raises UsageError for a trial that none fits.
+        """
+        waiting, free = list(trials), list(self.stages)
+        playing: dict[asyncio.Task[Result], Stage] = {}
+        try:
+            while waiting or playing:
+                for trial in list(waiting):
+                    stage = next((it for it in free if it.transport == trial.transport), None)
+                    if stage is not None and len(playing) < at_once:
+                        waiting.remove(trial)
+                        free.remove(stage)
+                        playing[asyncio.create_task(self._play(trial, stage))] = stage
+                done, _ = await asyncio.wait(playing, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    free.append(playing.pop(task))
+                    yield task.result()
+        finally:
+            for task in playing:
+                task.cancel()
+
+    async def _play(self, trial: Trial, stage: Stage) -> Result:
+        before = await self._wait(stage, _is_calm, HEALED_WITHIN_S)
+        after = await self._manager.last_seq()
+        ordered_at = self._clock.wall()
+        await asyncio.to_thread(stage.begin, trial, before["pid"])
+        began_at = stage.began_at(trial, ordered_at)
+        await self._clock.sleep(trial.lasts_s)
+        over_at = self._clock.wall()
+        await asyncio.to_thread(stage.heal)
+        await self._clock.sleep(0.0 if trial.breaks else WATCHED_S)
+
+        def is_over(now: Json) -> bool:
+            lost_s: float = now["outage_s_total"] - before["outage_s_total"]
+            return _is_healthy(now) and (lost_s > 0 or not trial.breaks)
+
+        try:
+            now = await self._wait(stage, is_over, HEALED_WITHIN_S)
+        except OutsideError:
+            healed, now = False, await self._stream(stage)
+        else:
+            healed = True
+        entries = await self._manager.journal(after=after)
+        return Result(
+            trial=trial,
+            began_at=began_at,
+            over_at=over_at,
+            faults=tuple(it for it in entries if it["stream"] == stage.stream and it["cause"]),
+            gaps=await self._gaps(stage.stream, began_at),
+            wire=stage.wire(trial, began_at, self._clock.wall()),
+            outage_s=now["outage_s_total"] - before["outage_s_total"],
+            healed=healed,
+        )
+
+    async def _gaps(self, stream: str, since: datetime) -> tuple[Gap, ...]:
+        """Return the gaps since a fault, when all files but the present one are measured."""
+        state_dir = self._folder / "state"
+        deadline_s = self._clock.monotonic_s() + UP_WITHIN_S
+        while True:
+            segments = read_index(state_dir, lambda it: read_segments(it, stream=stream))
+            settled = sum(it.ended_at is None for it in segments) <= 1
+            if settled or self._clock.monotonic_s() > deadline_s:
+                break
+            await self._clock.sleep(POLL_S)
+        marks = read_index(state_dir, lambda it: read_marks(it, stream))
+        return tuple(
+            gap
+            for gap in find_gaps(stream, segments, marks)
+            if gap.ended_at is None or gap.ended_at > since
+        )
+
+    async def _wait(self, stage: Stage, fits: Callable[[Json], bool], within_s: float) -> Json:
+        deadline_s = self._clock.monotonic_s() + within_s
+        while not fits(now := await self._stream(stage)):
+            if self._clock.monotonic_s() > deadline_s:
+                log = self._folder / LOG
+                raise OutsideError(f"{stage.stream} is not as it should be; {log} tells why: {now}")
+            await self._clock.sleep(POLL_S)
+        return now
+
+    async def _stream(self, stage: Stage) -> Json:
+        status = await self._manager.status()
+        streams = [] if status is None else status["streams"]
+        return next((it for it in streams if it["id"] == stage.stream), {"health": None})
+
+    def _stage(self, number: int) -> Stage:
+        camera = self._stack.enter_context(
+            Camera(
+                MOUNT,
+                clip=self._clip,
+                user=USER,
+                password=PASSWORD,
+                auth="digest" if number % BASIC_EVERY else "basic",
+            )
+        )
+        network = self._stack.enter_context(Proxy(to=f"127.0.0.1:{camera.port}"))
+        return Stage(
+            stream=f"stage-{number}",
+            camera=camera,
+            network=network,
+            transport="udp" if number % UDP_EVERY == UDP_EVERY - 1 else "tcp",
+        )
+
+    def _configuration(self) -> str:
+        parts = [
+            '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\n',
+            f"[recovery]\n{self._recovery}\n",
+            f'[[volumes]]\nid = "main"\npath = "./{RECORDINGS}"\n',
+            *(
+                f'[[streams]]\nid = "{it.stream}"\ntransport = "{it.transport}"\n'
+                f'source = "rtsp://{USER}:{PASSWORD}@127.0.0.1:{it.network.port}/{MOUNT}"\n'
+                'record = { volumes = ["main"] }\n'
+                for it in self.stages
+            ),
+        ]
+        return "\n".join(parts)
+
+
+def _is_healthy(stream: Json) -> bool:
+    return bool(stream["health"] == "healthy")
+
+
+def _is_calm(stream: Json) -> bool:
+    """Tell whether its history is forgiven and its rhythm learned."""
+    return _is_healthy(stream) and stream["attempt"] == 0 and stream["uptime_s"] > LEARNED_S

@@ -17,7 +17,7 @@ lint: setup
 demo: setup
 	@$(BIN)/stream-manager demo
 
-# The figures of docs/benchmarks.md; takes half an hour.
+# The figures of docs/benchmarks.md; takes an hour.
 bench: setup
 	$(BIN)/python -m benchmarks --write
 

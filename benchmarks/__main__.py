@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import capacity, freeze, heal, machine, reboot, report, segments, start
+from benchmarks import capacity, faults, freeze, heal, machine, reboot, report, segments, start
 from benchmarks.figures import Subject
 
 SUBJECTS = {
@@ -16,6 +16,7 @@ SUBJECTS = {
     "heal": heal.measure,
     "freeze": freeze.measure,
     "reboot": reboot.measure,
+    "faults": faults.measure,
     "capacity": capacity.measure,
     "segments": segments.measure,
 }

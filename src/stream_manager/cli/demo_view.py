@@ -89,6 +89,7 @@ def conclusion(verdict: Verdict) -> Iterator[RenderableType]:
     yield Text(f"recordings   {folder / RECORDINGS}")
     yield Text(f"log          {folder / LOG}")
     yield Text(f"journal      stream-manager journal --config {config}")
+    yield Text(f"gaps         stream-manager segments gaps --config {config}")
     for flaw in verdict.flaws:
         yield Text(plain(flaw), style=_STYLES[Beat.LOST])
 

@@ -31,7 +31,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 # Beside the layers: it may use all of them, and only a command of its own may use it.
 BESIDE = "lab"
-SHOWS_THE_LAB = ("cli.demo", "cli.demo_view", "cli.lab_camera", "cli.lab_proxy")
+SHOWS_THE_LAB = (
+    *("cli.demo", "cli.demo_view"),
+    *("cli.lab_camera", "cli.lab_console", "cli.lab_proxy"),
+)
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 IMPURE = frozenset(

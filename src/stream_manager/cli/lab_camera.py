@@ -1,6 +1,5 @@
 """`stream-manager lab camera`: a simulated RTSP camera that has every fault on order."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -8,23 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_manager.errors import OutsideError, UsageError
+from stream_manager.cli.lab_console import ControlOption, FaultOption, run, show_faults
+from stream_manager.errors import UsageError
 
 if TYPE_CHECKING:
     from stream_manager.lab.picture import Picture
-    from stream_manager.lab.record import Fact
-
-
-STDOUT = 1
 
 
 def _show_faults(*, wanted: bool) -> None:
     if wanted:
         from stream_manager.lab.camera_faults import CAMERA_FAULTS
-        from stream_manager.lab.faults import usage
 
-        typer.echo("\n".join(usage(CAMERA_FAULTS)))
-        raise typer.Exit
+        show_faults(CAMERA_FAULTS)
 
 
 def camera(  # noqa: PLR0913 - each is an option of the command
@@ -46,13 +40,8 @@ def camera(  # noqa: PLR0913 - each is an option of the command
         str | None, typer.Option(metavar="NAME", help="The variable that holds the password.")
     ] = None,
     auth: Annotated[str, typer.Option(metavar="basic|digest", help="How it asks.")] = "digest",
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(metavar="ORDER", help="A fault from the start; may be repeated."),
-    ] = None,
-    control: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Take orders on this Unix socket too.")
-    ] = None,
+    fault: FaultOption = None,
+    control: ControlOption = None,
     _faults: Annotated[
         bool,
         typer.Option(
@@ -68,46 +57,22 @@ def camera(  # noqa: PLR0913 - each is an option of the command
     """
     from stream_manager.lab.camera import Camera
     from stream_manager.lab.camera_plan import auth_of
-    from stream_manager.lab.console import Console
-    from stream_manager.lab.record import ErrorFact, to_json
 
-    lost: list[str] = []
-
-    def say(line: str) -> None:
-        try:
-            os.write(STDOUT, f"{line}\n".encode())  # in one call, from whatever thread
-        except BrokenPipeError:
-            console.end()  # nobody is left who wants to know
-
-    def tell(fact: "Fact") -> None:
-        say(to_json(fact))
-        if isinstance(fact, ErrorFact) and fact.name is None:
-            lost.append(fact.text)
-            console.end()
-
-    running = Camera(
-        *(mount or ("cam",)),
-        clip=clip,
-        picture=_picture(size, fps, gop),
-        user=user,
-        password=_password(user, password_env),
-        auth=auth_of(auth),
-        bind=bind,
-        port=port,
-        faults=fault or (),
-        on_fact=tell,
-    )
-    console = Console(
-        running.order,
-        complain=lambda line, error: say(
-            json.dumps({"what": "refused", "line": line, "error": error})
+    run(
+        lambda tell: Camera(
+            *(mount or ("cam",)),
+            clip=clip,
+            picture=_picture(size, fps, gop),
+            user=user,
+            password=_password(user, password_env),
+            auth=auth_of(auth),
+            bind=bind,
+            port=port,
+            faults=fault or (),
+            on_fact=tell,
         ),
-        control=control,
+        control,
     )
-    with running:
-        console.run()
-    if lost:
-        raise OutsideError(lost[0])
 
 
 def _picture(size: str, fps: int, gop: int) -> "Picture":

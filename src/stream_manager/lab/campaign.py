@@ -25,6 +25,7 @@ from stream_manager.recordings import Gap, find_gaps
 from stream_manager.store import read_index, read_marks, read_segments
 
 UP_WITHIN_S = 90.0
+CALM_WITHIN_S = 180.0
 HEALED_WITHIN_S = 60.0
 # A stall is told by a track's rhythm, which takes a while to learn.
 LEARNED_S = 3.0
@@ -146,7 +147,7 @@ class Campaign:
                 task.cancel()
 
     async def _play(self, trial: Trial, stage: Stage) -> Result:
-        before = await self._wait(stage, _is_calm, HEALED_WITHIN_S)
+        before = await self._wait(stage, _is_calm, CALM_WITHIN_S)
         after = await self._manager.last_seq()
         ordered_at = self._clock.wall()
         await asyncio.to_thread(stage.begin, trial, before["pid"])

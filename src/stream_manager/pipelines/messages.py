@@ -199,10 +199,14 @@ class RecordedTrack(Struct, frozen=True, kw_only=True):
 
 
 class Hole(Struct, frozen=True, kw_only=True):
-    """Pictures that are missing inside a file, from when to when in UTC seconds."""
+    """Pictures that are missing inside a file, from when to when in UTC seconds.
+
+    cause: "stall" of the source, or "storage" that took them too slowly.
+    """
 
     began_at: float
     ended_at: float
+    cause: str = "stall"
 
 
 class SegmentOpened(Struct, frozen=True, kw_only=True, tag=True):

@@ -114,8 +114,8 @@ def segment_to_json(segment: Segment, volumes: Mapping[str, Path]) -> Json:
         "volume": segment.volume,
         "path": str(volumes.get(segment.volume, Path()) / segment.path),
         "holes": [
-            {"began_at": to_text(began), "ended_at": to_text(ended)}
-            for began, ended in segment.holes
+            {"began_at": to_text(began), "ended_at": to_text(ended), "cause": cause}
+            for began, ended, cause in segment.holes
         ],
     }
 

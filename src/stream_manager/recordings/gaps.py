@@ -8,13 +8,15 @@ from stream_manager.store.segments import Mark, Segment, SegmentState
 
 # Less than this between two files that were not cut from one flow is how exactly times are known.
 LEAST = timedelta(milliseconds=50)
+# ... and this, where one of them was found: nobody told that it goes on, and when it ended.
+LEAST_FOUND = timedelta(milliseconds=500)
 # A fault may be seen a moment before the last pictures on their way have reached the file.
 FORESEEN = timedelta(seconds=2)
 
 STARTING = "starting"
 UNKNOWN = "unknown"  # no mark speaks of it
-# A hole in a file: media stopped, and came again before that counted as a stall.
-HOLE_CAUSE, HOLE_CODE = "stall", "no-restart"
+FILE_MISSING = "file-missing"  # it was recorded, and the file is gone
+HOLE_CODE = "no-restart"  # a hole in a file: it passed before anything had to be restarted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +37,18 @@ class Gap:
 def find_gaps(stream: str, segments: Sequence[Segment], marks: Sequence[Mark]) -> list[Gap]:
     """Return the gaps of one stream, of which these are all segments and marks, in order of time.
 
-    Its time begins with the first of them; its last gap lasts, unless a segment is open.
+    Its time begins with the first of them; its last gap lasts, unless a segment is open. A missing
+    file is a gap of its own beside what came before and after it.
     """
     gaps: list[Gap] = []
     furthest: Segment | None = None
     for segment in segments:
         if segment.state is not SegmentState.UNREADABLE:
             gaps += _between(stream, furthest, segment, marks)
-            gaps += _holes(segment)
+            gaps += _inside(segment)
             furthest = _further(furthest, segment)
+    if any(it.state is SegmentState.OPEN for it in segments):
+        return gaps
     return [*gaps, *_between(stream, furthest, None, marks)]
 
 
@@ -61,11 +66,16 @@ def _between(
     ended_at = None if after is None else after.began_at
     if began_at is None or _follows(before, after):
         return
-    if ended_at is not None and ended_at - began_at <= LEAST:
+    if ended_at is not None and ended_at - began_at <= _least(before, after):
         return
     since = began_at - FORESEEN if before is None else max(began_at - FORESEEN, before.began_at)
     inside = [it for it in marks if since <= it.at and (ended_at is None or it.at <= ended_at)]
     yield from _explained(stream, began_at, ended_at, inside)
+
+
+def _least(before: Segment | None, after: Segment | None) -> timedelta:
+    found = [it for it in (before, after) if it is not None and it.sequence == 0]
+    return LEAST_FOUND if found else LEAST
 
 
 def _follows(before: Segment | None, after: Segment | None) -> bool:
@@ -73,18 +83,28 @@ def _follows(before: Segment | None, after: Segment | None) -> bool:
         before is not None
         and after is not None
         and after.continues
+        and before.state in {SegmentState.WHOLE, SegmentState.OPEN}
         and before.epoch == after.epoch
         and before.sequence + 1 == after.sequence
     )
 
 
-def _holes(segment: Segment) -> Iterator[Gap]:
-    for began_at, ended_at in segment.holes:
+def _inside(segment: Segment) -> Iterator[Gap]:
+    """Yield what is missing where a file should be: all of it, or holes."""
+    if segment.state is SegmentState.MISSING:
+        yield Gap(
+            stream=segment.stream,
+            began_at=segment.began_at,
+            ended_at=segment.ended_at,
+            cause=FILE_MISSING,
+        )
+        return
+    for began_at, ended_at, cause in segment.holes:
         yield Gap(
             stream=segment.stream,
             began_at=began_at,
             ended_at=ended_at,
-            cause=HOLE_CAUSE,
+            cause=cause,
             code=HOLE_CODE,
         )
 

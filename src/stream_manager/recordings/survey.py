@@ -24,31 +24,44 @@ class Found:
 class Survey:
     """What differs between a stream's files on a volume and its index.
 
-    missing: finished segments without a file. changed: those whose file has another size.
-    unknown: files that no segment stands for.
+    missing: finished segments without a file. changed: those whose file has another size, or is
+    there again. unknown: files that no segment stands for. first_at: when the first recording
+    began that is still there, None where there is none.
     """
 
+    stream: str
     missing: tuple[Segment, ...]
     changed: tuple[Segment, ...]
     unknown: tuple[Found, ...]
+    first_at: datetime | None
 
 
 def survey(root: Path, stream: str, segments: list[Segment], *, before: datetime) -> Survey:
     """Look at every file of a stream below `root`; a file of `before` or later is not unknown yet.
 
     `segments` are all that the index has of the stream there; those that are open are let be.
+    Raises OSError where a directory can't be read: nothing is known of its files then.
     """
     found = {it.path: it for it in files(root, stream)}
     finished = [it for it in segments if it.state is not SegmentState.OPEN]
     indexed = {it.path for it in segments}
+    present = [it.began_at for it in segments if it.path in found]
+    present += [it.name.began_at for it in found.values()]
     return Survey(
-        missing=tuple(it for it in finished if it.path not in found),
+        stream=stream,
+        missing=tuple(
+            it for it in finished if it.path not in found and it.state is not SegmentState.MISSING
+        ),
         changed=tuple(
-            it for it in finished if it.path in found and found[it.path].bytes != it.bytes
+            it
+            for it in finished
+            if it.path in found
+            and (found[it.path].bytes != it.bytes or it.state is SegmentState.MISSING)
         ),
         unknown=tuple(
             it for it in found.values() if it.path not in indexed and it.name.began_at < before
         ),
+        first_at=min(present, default=None),
     )
 
 
@@ -58,14 +71,14 @@ def streams(root: Path) -> list[str]:
 
 
 def files(root: Path, stream: str) -> Iterator[Found]:
-    """Yield a stream's recordings: ROOT/STREAM/DAY/FILE. Links are not followed."""
+    """Yield a stream's recordings: ROOT/STREAM/DAY/FILE. Links are not followed. Raises OSError."""
     for day in _directories(root / stream):
-        with suppress(OSError), os.scandir(day) as entries:
+        with suppress(FileNotFoundError), os.scandir(day) as entries:
             for entry in entries:
                 name = names.parse(entry.name)
                 if name is None or name.stream != stream:
                     continue
-                with suppress(OSError):  # gone a moment ago
+                with suppress(FileNotFoundError):  # gone a moment ago
                     if entry.is_file(follow_symlinks=False):
                         yield Found(
                             path=str(Path(stream, day.name, entry.name)),
@@ -75,8 +88,6 @@ def files(root: Path, stream: str) -> Iterator[Found]:
 
 
 def _directories(parent: Path) -> list[Path]:
-    try:
-        with os.scandir(parent) as entries:
-            return [parent / it.name for it in entries if it.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(parent) as entries:
+        return [parent / it.name for it in entries if it.is_dir(follow_symlinks=False)]
+    return []

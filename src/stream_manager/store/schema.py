@@ -199,6 +199,11 @@ def read(
         return _query(path, "immutable=1", query)
 
 
+def read_live(path: Path, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    """Run `query` on the newest rows; raises sqlite3.Error where a writer's can't all be seen."""
+    return _query(path, "mode=ro", query)
+
+
 def _query(path: Path, mode: str, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
     address = f"{path.absolute().as_uri()}?{mode}"
     with closing(sqlite3.connect(address, uri=True, timeout=1.0)) as connection:

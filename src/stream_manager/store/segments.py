@@ -21,19 +21,20 @@ from stream_manager.store.rows import Key, Row, from_text, row, to_text, to_text
 from stream_manager.store.writer import StoreHealth, Writer
 
 NAME = "segments.db"
-CLOSE_AT_MOST_S = 2.0
-# Segments stay as long as their files do. A mark is written at most once between two segments.
+CLOSE_AT_MOST_S = 0.5
+# Segments stay as long as their files do, and a gap has one mark or two.
 BOUNDS = {"marks": 500_000}
 
 MIGRATIONS = (
     """
-    CREATE TABLE volumes (id TEXT PRIMARY KEY, path TEXT NOT NULL) STRICT;
+    CREATE TABLE volumes (id TEXT PRIMARY KEY, path TEXT NOT NULL, accepted INTEGER) STRICT;
     CREATE TABLE segments (volume TEXT NOT NULL, path TEXT NOT NULL, stream TEXT NOT NULL,
         began_at TEXT NOT NULL, ended_at TEXT, duration_s REAL, bytes INTEGER,
         container TEXT NOT NULL, tracks TEXT NOT NULL, epoch INTEGER NOT NULL,
         sequence INTEGER NOT NULL, continues INTEGER NOT NULL, holes TEXT NOT NULL,
         state TEXT NOT NULL, PRIMARY KEY (volume, path)) STRICT;
     CREATE INDEX segments_by_time ON segments (stream, began_at);
+    CREATE INDEX segments_open ON segments (state) WHERE state = 'open';
     CREATE TABLE marks (stream TEXT NOT NULL, at TEXT NOT NULL, cause TEXT NOT NULL,
         code TEXT NOT NULL, outage_s REAL, PRIMARY KEY (stream, at)) STRICT;
     """,
@@ -46,7 +47,17 @@ _COLUMNS = (
 _PUT = f"INSERT OR REPLACE INTO segments ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
 _READ = f"SELECT {_COLUMNS} FROM segments"  # noqa: S608 - constants
 _REMOVE = "DELETE FROM segments WHERE volume = ? AND path = ?"
-_VOLUME = "INSERT OR REPLACE INTO volumes VALUES (?, ?)"
+_ADOPT = f"INSERT OR IGNORE INTO segments ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
+_RENAME = "UPDATE OR REPLACE segments SET volume = ? WHERE volume = ?"
+_VOLUME = (
+    "INSERT INTO volumes VALUES (?, ?, NULL) ON CONFLICT (id) DO UPDATE SET path = excluded.path"
+)
+_NO_VOLUME = "DELETE FROM volumes WHERE id = ?"
+_ACCEPT = "UPDATE volumes SET accepted = ? WHERE id = ?"
+_FORGET = (
+    "DELETE FROM segments WHERE state = 'missing' AND stream = ? AND began_at < ?",
+    "DELETE FROM marks WHERE stream = ? AND at < ?",
+)
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)"
 
 
@@ -57,6 +68,7 @@ class SegmentState(Enum):
     WHOLE = "whole"  # finished
     TRUNCATED = "truncated"  # cut off: its duration is what can be played
     UNREADABLE = "unreadable"  # nothing of it can be played
+    MISSING = "missing"  # it was recorded, and the file is gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +78,8 @@ class Segment:
     duration_s: of its media, first picture to end of the last, holes included; None while open.
     bytes: its size, None while open. epoch: the recorder's; 0, like `sequence`, for a file that
     was found and not announced. continues: no picture is missing between the segment before
-    (the same epoch's, one sequence number less) and this one. holes: where pictures are missing.
+    (the same epoch's, one sequence number less) and this one. holes: where pictures are missing,
+    with the cause: "stall" of the source, or "storage" that took them too slowly.
     """
 
     stream: str
@@ -80,7 +93,7 @@ class Segment:
     epoch: int = 0
     sequence: int = 0
     continues: bool = False
-    holes: tuple[tuple[datetime, datetime], ...] = ()
+    holes: tuple[tuple[datetime, datetime, str], ...] = ()
     state: SegmentState = SegmentState.OPEN
 
     @property
@@ -100,8 +113,8 @@ class Segment:
 class Mark:
     """From `at` on nothing is recorded, because of `cause`; or, "starting", it is tried again.
 
-    cause: a Cause's value or one of "stopped", "restarted", "manager", "file-missing". code: more
-    of it. outage_s: how long the outage was that began so, None while it lasts or where it is none.
+    cause: a Cause's value or one of "stopped", "restarted", "manager". code: more of it. outage_s:
+    how long the outage was that began so, None while it lasts or where it is none.
     """
 
     stream: str
@@ -135,7 +148,6 @@ class SegmentIndex:
             database = connect()
         except (sqlite3.Error, OSError) as refused:
             error = refused
-        self.is_new = database is not None and database.fresh
         self._writer = Writer(
             self._path,
             connect=connect,
@@ -165,7 +177,7 @@ class SegmentIndex:
         return cls(state_dir, clock=clock, on_fault=on_fault, on_fresh=on_fresh)
 
     def close(self) -> None:
-        """Write what waits, at most two seconds long."""
+        """Write what waits, at most half a second long: what is lost is found again."""
         self._writer.close(CLOSE_AT_MOST_S)
 
     def health(self) -> StoreHealth:
@@ -184,8 +196,28 @@ class SegmentIndex:
         """Write a segment, or what is newly known of it."""
         self._writer.put_history({_key(segment): _row(segment)})
 
+    def adopt(self, segment: Segment) -> None:
+        """Write a segment that was found, unless it is known by now."""
+        adopted = Row(_ADOPT, _row(segment).values)
+        self._writer.put_history({("adopted", *segment.key): adopted})
+
+    def rename_volume(self, former: str, present: str) -> None:
+        """Give a volume's segments to the same directory under another id."""
+        self._writer.put_history({("renamed", former): row(_RENAME, present, former)})
+        self._writer.put_state(("volume", former), row(_NO_VOLUME, former))
+
+    def accept(self, volume: str, known: int) -> None:
+        """Note how many segments a volume has, none of which is missed."""
+        self._writer.put_history({("accepted", volume): row(_ACCEPT, known, volume)})
+
+    def forget_before(self, stream: str, at: datetime) -> None:
+        """Forget what was before the first recording that is still there: it is nobody's gap."""
+        for number, statement in enumerate(_FORGET):
+            forgotten = row(statement, stream, to_text(at))
+            self._writer.put_history({("forgotten", stream, number): forgotten})
+
     def remove(self, segment: Segment) -> None:
-        """Forget a segment whose file is gone."""
+        """Forget a segment that never held anything."""
         self._writer.put_history({_key(segment): row(_REMOVE, segment.volume, segment.path)})
 
     def mark(self, mark: Mark) -> None:
@@ -194,14 +226,9 @@ class SegmentIndex:
         values = row(_MARK, mark.stream, at, mark.cause, mark.code, mark.outage_s)
         self._writer.put_history({("marks", mark.stream, at): values})
 
-    def read(
-        self, query: Callable[[sqlite3.Connection], schema.Answer], otherwise: schema.Answer
-    ) -> schema.Answer:
-        """Ask what is on disk; `otherwise` where it can't be read. Any thread may call this."""
-        try:
-            return schema.read(self._path, query)
-        except sqlite3.Error:
-            return otherwise
+    def read(self, query: Callable[[sqlite3.Connection], schema.Answer]) -> schema.Answer:
+        """Ask what is on disk, from any thread. Raises sqlite3.Error where that can't be told."""
+        return schema.read_live(self._path, query)
 
 
 def read_index(
@@ -278,11 +305,18 @@ def read_newest_marks(connection: sqlite3.Connection) -> dict[str, Mark]:
     return {mark.stream: mark for mark in _marks(connection.execute(query))}
 
 
-def count_finished(connection: sqlite3.Connection, volume: str) -> int:
-    """Return how many finished segments a volume has."""
-    query = "SELECT count(*) FROM segments WHERE volume = ? AND state <> 'open'"
+def count_present(connection: sqlite3.Connection, volume: str) -> int:
+    """Return how many finished segments a volume should have."""
+    query = "SELECT count(*) FROM segments WHERE volume = ? AND state NOT IN ('open', 'missing')"
     (count,) = connection.execute(query, (volume,)).fetchone()
     return int(count)
+
+
+def read_accepted(connection: sqlite3.Connection, volume: str) -> int | None:
+    """Return how many there were when none was missed for the last time; None: never asked."""
+    query = "SELECT accepted FROM volumes WHERE id = ?"
+    found = connection.execute(query, (volume,)).fetchone()
+    return None if found is None or found[0] is None else int(found[0])
 
 
 def _key(segment: Segment) -> Key:
@@ -304,7 +338,7 @@ def _row(it: Segment) -> Row:
         it.epoch,
         it.sequence,
         it.continues,
-        json.dumps([[to_text(began), to_text(ended)] for began, ended in it.holes]),
+        json.dumps([[to_text(began), to_text(ended), cause] for began, ended, cause in it.holes]),
         it.state.value,
     )
 
@@ -328,7 +362,8 @@ def _segment(values: tuple[object, ...]) -> Segment:
         sequence=int(str(it["sequence"])),
         continues=bool(it["continues"]),
         holes=tuple(
-            (from_text(began), from_text(ended)) for began, ended in json.loads(str(it["holes"]))
+            (from_text(began), from_text(ended), cause)
+            for began, ended, cause in json.loads(str(it["holes"]))
         ),
         state=SegmentState(it["state"]),
     )

@@ -22,7 +22,7 @@ from stream_manager.store.schema import Database
 from stream_manager.store.state import OutageRow, State, StoredSnapshot, Totals, WorkerRow
 from stream_manager.store.writer import StoreHealth, Writer
 
-CLOSE_AT_MOST_S = 2.0
+CLOSE_AT_MOST_S = 1.0
 # How many of the newest rows of each growing table stay.
 BOUNDS = {"journal": 200_000, "outages": 100_000, "snapshots_aside": 1_000}
 # More entries than a -wal ever holds between two checkpoints.
@@ -72,7 +72,7 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Write what waits, at most two seconds long, and give the directory back."""
+        """Write what waits, at most a second long, and give the directory back."""
         self._closed = True
         self._tell_followers()
         self._writer.close(CLOSE_AT_MOST_S)

@@ -103,6 +103,10 @@ class StreamManager:
         for settings in wanted.values():
             self._add(settings)
 
+    def index_lost(self) -> None:
+        """Fill the index of recordings anew: its file was lost while we ran."""
+        self._keeper.begin_anew()
+
     async def stop(self, at_most_s: float) -> bool:
         """Stop every stream; False if some still ran after `at_most_s`."""
         self._leaving.clear()

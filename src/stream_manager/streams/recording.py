@@ -28,13 +28,13 @@ class Recording:
         self._keeper = keeper
         self._clock = clock
         self._wanted = False
-        self._commanded = False  # nothing is recorded, and that was asked for
+        self._stopped = False
         self._fault: tuple[datetime, Sighting] | None = None  # since when, and why
 
     def opened(self, fact: SegmentOpened) -> None:
         """Note a file that has begun."""
         self._keeper.opened(self._id, fact)
-        self._commanded, self._fault = False, None
+        self._fault = None
 
     def closed(self, fact: SegmentClosed) -> None:
         """Note a file that is finished."""
@@ -49,7 +49,7 @@ class Recording:
         changed, self._wanted = up is not self._wanted, up
         if not (changed and self._is_asked_for):
             return
-        self._commanded, self._fault = not up, None
+        self._stopped, self._fault = not up, None
         if up:
             self._keeper.started(self._id)
         else:
@@ -62,9 +62,9 @@ class Recording:
             return
         before, after = decision.before.last, decision.after.last
         if decision.rule == "restart-commanded" and decision.after.spec.id == self._id:
-            self._commanded, self._fault = True, None
+            self._fault = None
             self._keeper.restarted(self._id)
-        elif after is not None and after is not before and not self._commanded:
+        elif after is not None and after is not before and not self._stopped:
             self._explain(after)
 
     def repaired(self, outage: Outage | None) -> None:

@@ -33,6 +33,7 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
     where the API can't listen.
     """
     clock = SystemClock()
+    loop = asyncio.get_running_loop()
     systemd = Systemd.of(os.environ, clock=clock)
     settings = configuration.manager
     async with AsyncExitStack() as stack:
@@ -45,10 +46,15 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             on_fault=lambda text: log.warning(text, cause="storage"),
         )
         stack.callback(store.close)
+
+        def on_lost_index() -> None:
+            loop.call_soon_threadsafe(manager.index_lost)
+
         index = SegmentIndex.open(
             settings.state_dir,
             clock=clock,
             on_fault=lambda text: log.warning(text, cause="storage"),
+            on_fresh=on_lost_index,
         )
         stack.callback(index.close)
         sockets = [unix_socket(runtime)]

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from stream_manager.recordings import Gap, find_gaps
 from stream_manager.store import Mark, Segment, SegmentState
 
@@ -17,7 +19,7 @@ def segment(
     began_s: float,
     duration_s: float | None,
     *,
-    sequence: int = 0,
+    sequence: int = 9,
     epoch: int = 1,
     continues: bool = False,
     holes: tuple[tuple[float, float], ...] = (),
@@ -34,7 +36,7 @@ def segment(
         sequence=sequence,
         epoch=epoch,
         continues=continues,
-        holes=tuple((at(began), at(ended)) for began, ended in holes),
+        holes=tuple((at(began), at(ended), "stall") for began, ended in holes),
         state=SegmentState.OPEN if duration_s is None else state,
     )
 
@@ -73,11 +75,41 @@ def test_files_cut_from_one_flow_have_no_gap() -> None:
     assert gaps(files, [mark(-0.05, "starting")]) == []
 
 
-def test_a_missing_file_breaks_the_chain() -> None:
-    """What continues a file that is gone follows nothing."""
-    files = [segment(0, 60, sequence=1), segment(120, None, sequence=3, continues=True)]
-    marks = [mark(0, "starting"), mark(60, "file-missing")]
-    assert gaps(files, marks) == [gap(60, 120, "file-missing")]
+def test_a_missing_file_is_a_gap_of_its_own() -> None:
+    """Beside the outage before it, which keeps its own cause and its own length."""
+    files = [
+        segment(0, 60, sequence=1),
+        segment(100, 60, sequence=1, epoch=2, state=SegmentState.MISSING),
+        segment(160, None, sequence=2, epoch=2, continues=True),
+    ]
+    marks = [mark(0, "starting"), mark(60.1, "network", "eos", outage_s=40.0)]
+    assert gaps(files, marks) == [
+        gap(60, 100, "network", code="eos", outage_s=40.0),
+        gap(100, 160, "file-missing"),
+    ]
+
+
+@pytest.mark.parametrize(("state", "epoch"), [(SegmentState.TRUNCATED, 1), (SegmentState.WHOLE, 2)])
+def test_only_a_whole_file_of_the_same_run_is_gone_on_from(state: SegmentState, epoch: int) -> None:
+    """One that was cut off, and one of another run, end where they end."""
+    files = [
+        segment(0, 18, sequence=1, epoch=epoch, state=state),
+        segment(60, None, sequence=2, continues=True),
+    ]
+    assert gaps(files, []) == [gap(18, 60, "unknown")]
+
+
+def test_files_that_were_found_are_less_exact() -> None:
+    """Nobody told that one goes on from the other, and a name tells milliseconds alone."""
+    files = [segment(0, 60, sequence=0), segment(60.3, None, sequence=0)]
+    assert gaps(files, []) == []
+
+
+def test_a_cause_after_the_gap_explains_nothing() -> None:
+    """What happened once it was recorded again concerns the next gap."""
+    marks = [mark(0, "starting"), mark(45, "network", "eos")]
+    found = gaps([segment(0, 30), segment(40, 5, epoch=2), segment(50, None, epoch=3)], marks)
+    assert [it.cause for it in found] == ["unknown", "network"]
 
 
 def test_a_gap_has_the_cause_that_began_it_and_its_outage() -> None:
@@ -160,6 +192,7 @@ def test_files_that_overlap_leave_no_gap() -> None:
     """What reaches further counts, as after a clock was set back."""
     files = [segment(0, 60), segment(20, 10, epoch=2), segment(60, None, epoch=3)]
     assert gaps(files, [mark(0, "starting")]) == []
+    assert gaps([segment(0, None), segment(20, 10, epoch=2)], []) == []
 
 
 def test_an_instant_between_two_runs_is_no_gap() -> None:

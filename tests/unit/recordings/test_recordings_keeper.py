@@ -1,6 +1,9 @@
 """The index, kept true by what workers say and by what is on the disks; files are made up."""
 
 import asyncio
+import errno
+import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -68,12 +71,12 @@ class World:
         marks = read_index(self.state_dir, lambda it: read_marks(it, "cam"))
         return find_gaps("cam", self.segments(), marks)
 
-    def file(self, began_at: datetime, *, size: int = 1000) -> Path:
+    def file(self, began_at: datetime, *, size: int = 940) -> Path:
         """Put a file on the volume."""
         stamp = f"{began_at:%Y-%m-%dT%H-%M-%S}.{began_at.microsecond // 1000:03}Z"
         path = self.volume / "cam" / f"{began_at:%Y-%m-%d}" / f"cam_{stamp}.ts"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"G" * size)
+        path.write_bytes((b"G" + bytes(187)) * (size // 188))  # as MPEG-TS looks
         return path
 
     async def _measure(self, paths: Sequence[Path]) -> AsyncIterator[Measurement]:
@@ -107,7 +110,7 @@ def opened(path: Path, at: datetime, *, sequence: int = 1, epoch: int = 1) -> Se
 
 
 def closed(
-    path: Path, *, sequence: int = 1, epoch: int = 1, size: int = 1000, hole: Hole | None = None
+    path: Path, *, sequence: int = 1, epoch: int = 1, size: int = 940, hole: Hole | None = None
 ) -> SegmentClosed:
     """Return what a worker says of a file of a minute that is finished."""
     return SegmentClosed(
@@ -144,12 +147,12 @@ def test_a_file_is_in_the_index_from_its_first_picture_on(world: World) -> None:
             path=str(path.relative_to(world.volume)),
             began_at=OLD,
             duration_s=60.0,
-            bytes=1000,
+            bytes=940,
             container="ts",
             tracks=(VIDEO,),
             epoch=1,
             sequence=1,
-            holes=((OLD + timedelta(seconds=5), OLD + timedelta(seconds=6)),),
+            holes=((OLD + timedelta(seconds=5), OLD + timedelta(seconds=6), "stall"),),
             state=SegmentState.WHOLE,
         )
     ]
@@ -192,6 +195,7 @@ def test_what_a_crash_cut_off_is_measured(world: World) -> None:
 def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     """It was killed, and its workers with it; the gap since is told to be its absence."""
     path = world.file(OLD)
+    path.write_bytes(path.read_bytes()[:-1])  # cut off within a packet
     world.durations_s = {path.name: 20.0}
 
     async def killed(keeper: IndexKeeper) -> None:
@@ -208,6 +212,21 @@ def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     assert world.states() == {path.name: SegmentState.TRUNCATED}
     last = world.gaps()[-1]
     assert (last.began_at, last.cause) == (OLD + timedelta(seconds=20), "manager")
+
+
+def test_what_a_worker_finished_without_its_manager_is_whole(world: World) -> None:
+    """It ended its file in order when it saw that nobody was there any more."""
+    path = world.file(OLD)
+
+    async def killed(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, OLD))
+
+    async def after(keeper: IndexKeeper) -> None:
+        await keeper.settle()
+
+    world.play(killed)
+    world.play(after)
+    assert world.states() == {path.name: SegmentState.WHOLE}
 
 
 def test_a_manager_that_ended_in_order_is_no_mystery(world: World) -> None:
@@ -234,13 +253,28 @@ def test_a_fault_that_tells_more_takes_the_place_of_the_first(world: World) -> N
         keeper.started("cam")
         keeper.failed("cam", at, "network", "eos")
         keeper.failed("cam", at, "auth", "gst-resource-error:15")
+        keeper.failed("cam", at + timedelta(seconds=5), "stall", "stall")
         keeper.repaired("cam", 30.0)
         keeper.repaired("cam", 99.0)  # of an outage that began with no fault here
 
     world.play(script)
     marks = read_index(world.state_dir, lambda it: read_marks(it, "cam"))
     told = [(mark.cause, mark.outage_s) for mark in marks]
-    assert told == [("starting", None), ("auth", 30.0)]
+    assert told == [("starting", None), ("auth", 30.0), ("stall", 30.0)]
+
+
+def test_a_restart_that_brings_nothing_is_explained_by_what_it_met(world: World) -> None:
+    """The command explains the moment that it took, and not the hours after it."""
+    path = world.file(OLD)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, BEGINNING - timedelta(seconds=60)))
+        keeper.closed("cam", closed(path))
+        keeper.restarted("cam")
+        keeper.failed("cam", BEGINNING + timedelta(seconds=1), "network", "ECONNREFUSED")
+
+    world.play(script)
+    assert [gap.cause for gap in world.gaps()] == ["restarted", "network"]
 
 
 def test_files_that_nobody_announced_are_adopted(world: World) -> None:
@@ -256,7 +290,7 @@ def test_files_that_nobody_announced_are_adopted(world: World) -> None:
     world.play(script)
     (segment,) = world.segments()
     assert segment.began_at == OLD
-    assert (segment.duration_s, segment.bytes, segment.tracks) == (10.0, 1000, (VIDEO,))
+    assert (segment.duration_s, segment.bytes, segment.tracks) == (10.0, 940, (VIDEO,))
     assert segment.state is SegmentState.WHOLE
     assert world.measured == [path.name]
 
@@ -299,12 +333,143 @@ def test_a_deleted_file_becomes_a_gap(world: World) -> None:
     async def script(keeper: IndexKeeper) -> None:
         await keeper.reconcile()
 
+    before = world.segments()
     world.play(script)
-    assert sorted(world.states()) == [files[0].name, files[2].name]
+    missing = replace(before[1], state=SegmentState.MISSING)
+    assert world.segments() == [before[0], missing, before[2]]
     found = world.gaps()[0]
     assert found.cause == "file-missing"
     assert found.began_at == OLD + timedelta(minutes=1)
     assert found.ended_at == OLD + timedelta(minutes=2)
+
+
+def test_a_file_that_is_there_again_is_no_gap(world: World) -> None:
+    """Its directory was away for a while: what it holds is measured again."""
+    files = record(world, 3)
+    away = files[1].rename(files[1].with_suffix(".away"))
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    away.rename(files[1])
+    world.play(script)
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+    assert world.segments()[1].sequence == 2
+
+
+def test_what_was_before_the_first_file_is_forgotten(world: World) -> None:
+    """Old recordings were deleted on purpose: they and their marks are nobody's gap any more."""
+    files = record(world, 5)
+    for path in files[:2]:
+        path.unlink()
+
+    async def script(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(script)
+    assert sorted(world.states()) == [path.name for path in files[2:]]
+    assert all(gap.began_at >= OLD + timedelta(minutes=5) for gap in world.gaps())
+
+
+def test_a_directory_that_can_not_be_read_deletes_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk with errors tells nothing of its files: the index stays, and it is tried again."""
+    record(world, 3)
+    before = world.segments()
+
+    def broken(_path: object) -> object:
+        raise OSError(errno.EIO, "Input/output error")
+
+    async def script(keeper: IndexKeeper) -> None:
+        monkeypatch.setattr(os, "scandir", broken)
+        assert not await keeper.reconcile()
+
+    world.play(script)
+    assert world.segments() == before
+
+
+def test_an_index_that_can_not_be_read_is_not_overwritten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing known and nothing told are two things: what was found would lose its numbers."""
+    record(world, 3)
+    before = world.segments()
+
+    async def script(keeper: IndexKeeper) -> None:
+        def broken(*_: object, **__: object) -> object:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr("stream_manager.recordings.keeper.read_segments", broken)
+        assert not await keeper.reconcile()
+
+    world.play(script)
+    monkeypatch.undo()
+    assert world.segments() == before
+    assert world.measured == []
+
+
+def test_a_volume_may_get_another_name(world: World) -> None:
+    """Its files are the same: they are known once, under the new one, and so is what follows."""
+    files = record(world, 2)
+    new = world.file(BEGINNING)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.configure({"other": world.volume})
+        keeper.opened("cam", opened(new, BEGINNING, sequence=3))
+        await keeper.reconcile()
+
+    world.play(script)
+    assert [(it.volume, Path(it.path).name) for it in world.segments()] == [
+        ("other", path.name) for path in (*files, new)
+    ]
+
+
+def test_a_volume_may_move_while_files_are_finished(world: World) -> None:
+    """A worker still closes what it began where the volume was before."""
+    path = world.file(OLD)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(path, OLD))
+        keeper.configure({"main": world.volume.parent / "elsewhere"})
+        keeper.closed("cam", closed(path))
+
+    world.play(script)
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_new_recordings_do_not_make_up_for_a_lost_disk(world: World) -> None:
+    """Files that came since on the bare mount point change nothing: the old ones stay known."""
+    files = record(world, 3)
+
+    async def survey(keeper: IndexKeeper) -> None:
+        await keeper.reconcile()
+
+    world.play(survey)
+    for path in files:
+        path.unlink()
+    later = [world.file(OLD + timedelta(minutes=10 + number)) for number in range(9)]
+    world.play(survey)
+    world.play(survey)
+    assert sorted(world.states()) == [path.name for path in (*files, *later)]
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_an_index_lost_while_running_is_filled_again(world: World) -> None:
+    """What is being written stands in it again at once, the rest by the next survey."""
+    files = record(world, 2)
+    new = world.file(BEGINNING)
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.opened("cam", opened(new, BEGINNING, sequence=3))
+        keeper.begin_anew()
+        await keeper.reconcile()
+
+    for path in world.state_dir.iterdir():
+        path.unlink()
+    world.play(script)
+    assert sorted(world.states()) == [path.name for path in (*files, new)]
 
 
 def test_the_loss_of_most_files_at_once_is_refused(world: World) -> None:

@@ -1,6 +1,7 @@
 """What was recorded and what was not: the index kept true, and asked.
 
-Read gaps (what is missing, and why), measuring and survey (what the disks say), then keeper.
+Read gaps (what is missing, and why), places, measuring and survey (what the disks say), audit
+(index and disks compared), keeper (what is told); then, for readers, catalogue, verify, export.
 """
 
 from stream_manager.recordings.gaps import Gap, find_gaps

@@ -16,7 +16,8 @@ FORESEEN = timedelta(seconds=2)
 STARTING = "starting"
 UNKNOWN = "unknown"  # no mark speaks of it
 FILE_MISSING = "file-missing"  # it was recorded, and the file is gone
-HOLE_CODE = "no-restart"  # a hole in a file: it passed before anything had to be restarted
+# Media paused, and went on before anything had to be restarted.
+STALL, NO_RESTART = "stall", "no-restart"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +69,9 @@ def _between(
         return
     if ended_at is not None and ended_at - began_at <= _least(before, after):
         return
+    if _resumes(before, after):
+        yield _pause(stream, began_at, ended_at)
+        return
     since = began_at - FORESEEN if before is None else max(began_at - FORESEEN, before.began_at)
     inside = [it for it in marks if since <= it.at and (ended_at is None or it.at <= ended_at)]
     yield from _explained(stream, began_at, ended_at, inside)
@@ -89,6 +93,21 @@ def _follows(before: Segment | None, after: Segment | None) -> bool:
     )
 
 
+def _resumes(before: Segment | None, after: Segment | None) -> bool:
+    """Tell whether the same recorder went on by itself: nothing was restarted in between."""
+    return (
+        before is not None
+        and after is not None
+        and before.epoch == after.epoch > 0
+        and before.sequence + 1 == after.sequence
+        and before.state is SegmentState.WHOLE
+    )
+
+
+def _pause(stream: str, began_at: datetime, ended_at: datetime | None, cause: str = STALL) -> Gap:
+    return Gap(stream=stream, began_at=began_at, ended_at=ended_at, cause=cause, code=NO_RESTART)
+
+
 def _inside(segment: Segment) -> Iterator[Gap]:
     """Yield what is missing where a file should be: all of it, or holes."""
     if segment.state is SegmentState.MISSING:
@@ -100,13 +119,7 @@ def _inside(segment: Segment) -> Iterator[Gap]:
         )
         return
     for began_at, ended_at, cause in segment.holes:
-        yield Gap(
-            stream=segment.stream,
-            began_at=began_at,
-            ended_at=ended_at,
-            cause=cause,
-            code=HOLE_CODE,
-        )
+        yield _pause(segment.stream, began_at, ended_at, cause)
 
 
 def _explained(

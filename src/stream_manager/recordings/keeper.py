@@ -1,45 +1,34 @@
-"""Keeps the index of recordings true: what workers say, what was decided, what is on the disks.
+"""Keeps the index of recordings: what workers say of files, what was decided about streams.
 
 A file is announced when it begins and when it ends. One whose worker ended without a word is
-measured; so is one that nobody announced.
+measured (`audit`); so is one that nobody announced.
 """
 
-import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 import structlog
 
 from stream_manager.clock import Clock
-from stream_manager.errors import InvariantError
 from stream_manager.pipelines import names
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import Hole, SegmentClosed, SegmentOpened
+from stream_manager.recordings.audit import Audit
 from stream_manager.recordings.gaps import STARTING
 from stream_manager.recordings.measuring import measure
-from stream_manager.recordings.structure import defect
-from stream_manager.recordings.survey import Found, Survey, streams, survey
+from stream_manager.recordings.places import Places
+from stream_manager.recordings.survey import Found
 from stream_manager.store.segments import (
     Mark,
     Segment,
     SegmentIndex,
     SegmentState,
-    count_present,
-    read_accepted,
     read_newest_marks,
-    read_recorded_streams,
-    read_segments,
     read_volumes,
 )
-
-Answer = TypeVar("Answer")
 
 # Causes of gaps beside those of faults.
 STOPPED = "stopped"  # nobody wanted it
@@ -48,21 +37,11 @@ UNATTENDED = "manager"  # no manager ran
 # Of two marks at one instant one would be lost.
 NEXT = timedelta(milliseconds=1)
 
-SURVEY_EVERY_S = 3600.0
-SURVEY_AGAIN_S = 60.0  # where the index or a directory could not be read
-# A recovery comes first: what crashed is measured when the crash is over.
-SETTLE_AFTER_S = 1.0
-# The announcement of a file that is younger than this may still be on its way.
-ANNOUNCED_WITHIN = timedelta(seconds=60)
-# So many are measured, or written, before something more urgent gets its turn.
-BATCH = 100
-ROWS_AT_ONCE = 1000
-
 log = structlog.get_logger()
 
 
 class IndexKeeper:
-    """Writes into `index`. Used on one event loop; `run()` spans its life.
+    """Writes into `index`. Used on one event loop; `audit.run()` spans its life.
 
     measured: yields what files hold, in their order.
     """
@@ -76,53 +55,40 @@ class IndexKeeper:
     ) -> None:
         self._index = index
         self._clock = clock
-        self._measured = measured
-        self._volumes: dict[str, Path] = {}
-        self._former: dict[Path, str] = {}  # files may still be finished where a volume was
         self._open: dict[tuple[str, str], Segment] = {}
-        self._cut_off: dict[tuple[str, str], Segment] = {}
-        self._crashed: set[tuple[str, str]] = set()  # of those: whose worker was seen to end
-        self._found: dict[tuple[str, str], Segment] = {}
         self._faults: dict[str, list[Mark]] = {}  # those whose outage lasts
-        self._wake = asyncio.Event()
-        self._began_at = clock.wall()
-        self._survey_due_s = clock.monotonic_s()
+        newest: dict[str, Mark] = {}
+        volumes: dict[str, Path] = {}
         try:
-            newest = index.read(read_newest_marks)
-            self._former = {path: id_ for id_, path in index.read(read_volumes).items()}
-        except sqlite3.Error:
-            newest = {}
+            newest, volumes = index.read(read_newest_marks), index.read(read_volumes)
+        except sqlite3.Error as error:
+            log.warning("the index of recordings can't be read yet", error=str(error))
         # A manager that ended by itself has marked all its streams as stopped.
         self._unattended = {name for name, mark in newest.items() if mark.cause != STOPPED}
+        self._places = Places(volumes)
+        self.audit = Audit(
+            index, self._places, clock=clock, being_written=self._open.keys, measured=measured
+        )
 
     def configure(self, volumes: Mapping[str, Path]) -> None:
         """Know where the volumes are, and look at their files anew."""
-        self._former |= {path: id_ for id_, path in self._volumes.items()}
-        self._volumes = dict(volumes)
+        for former, present in self._places.configure(volumes).items():
+            self._index.rename_volume(former, present)
         for id_, path in volumes.items():
-            former = self._former.get(path, id_)
-            if former != id_ and former not in volumes:
-                self._index.rename_volume(former, id_)
-            self._former[path] = id_
             self._index.know_volume(id_, path)
-        self.look_anew()
+        self.audit.look_anew()
 
     def begin_anew(self) -> None:
         """Fill an index that was lost while we ran."""
         for segment in self._open.values():
             self._index.put(segment)
-        self.look_anew()
-
-    def look_anew(self) -> None:
-        """Compare files and index soon, whether or not that is due."""
-        self._survey_due_s = self._clock.monotonic_s()
-        self._wake.set()
+        self.audit.look_anew()
 
     # --- what workers say -------------------------------------------------------------------------
 
     def opened(self, stream: str, fact: SegmentOpened) -> None:
         """Note a file that has begun."""
-        volume, path = self._place(fact.path)
+        volume, path = self._places.place(fact.path)
         segment = Segment(
             stream=stream,
             volume=volume,
@@ -139,14 +105,12 @@ class IndexKeeper:
 
     def closed(self, stream: str, fact: SegmentClosed) -> None:
         """Note that a file is finished, or that nothing reached it and it was removed."""
-        key = volume, path = self._place(fact.path)
+        key = volume, path = self._places.place(fact.path)
         segment = self._open.pop(key, None)
         name = names.parse(Path(path).name)
         if segment is None and name is not None and fact.bytes:
             # Its beginning was never heard: it is measured like any file that is found.
-            found = Found(path=path, name=name, bytes=fact.bytes)
-            self._found[key] = _adopted(volume, found)
-            self._wake.set()
+            self.audit.found(volume, Found(path=path, name=name, bytes=fact.bytes))
         elif segment is None:
             log.error("a file that is not ours was announced", stream=stream, path=fact.path)
         elif fact.bytes == 0:
@@ -166,9 +130,7 @@ class IndexKeeper:
         """Note that a stream's recorder is gone: what it left open, it can't finish any more."""
         for key, segment in list(self._open.items()):
             if segment.stream == stream:
-                self._cut_off[key] = self._open.pop(key)
-                self._crashed.add(key)
-                self._wake.set()
+                self.audit.crashed(self._open.pop(key))
 
     # --- what was decided -------------------------------------------------------------------------
 
@@ -205,205 +167,7 @@ class IndexKeeper:
         self._index.mark(mark)
         return mark
 
-    # --- what is on the disks ---------------------------------------------------------------------
-
-    async def run(self, leftovers: Iterable[asyncio.Task[None]]) -> None:
-        """Measure and compare until cancelled; the `leftovers` may still be finishing files."""
-        if tasks := list(leftovers):
-            await asyncio.wait(tasks)
-        while not await self.take_over():
-            await self._clock.sleep(SETTLE_AFTER_S)
-        while True:
-            await self.settle()
-            if self._clock.monotonic_s() >= self._survey_due_s and not self._cut_off:
-                done = await self.reconcile()
-                every_s = SURVEY_EVERY_S if done else SURVEY_AGAIN_S
-                self._survey_due_s = self._clock.monotonic_s() + every_s
-            await self._something_to_do()
-
-    async def take_over(self) -> bool:
-        """Have measured, by the next settle(), what an earlier manager left open.
-
-        False where the index can't be read now.
-        """
-        await self._index.written()
-        try:
-            left_open = await self._ask(partial(read_segments, state=SegmentState.OPEN))
-        except sqlite3.Error:
-            return False
-        self._cut_off |= {it.key: it for it in left_open if it.key not in self._open}
-        return True
-
-    async def settle(self) -> None:
-        """Measure what waits for it, the cut off first, and write down what is known then."""
-        while batch := dict(islice((self._cut_off | self._found).items(), BATCH)):
-            at = {str(self._path(segment)): segment for segment in batch.values()}
-            async for measurement in self._measured([Path(path) for path in at]):
-                segment = at[measurement.path]
-                crashed = segment.key in self._crashed
-                known = await asyncio.to_thread(_known, segment, measurement, crashed=crashed)
-                self._crashed.discard(segment.key)
-                if segment.key in self._cut_off:
-                    del self._cut_off[segment.key]
-                    self._write(segment, known, self._index.put)
-                else:
-                    del self._found[segment.key]
-                    adopts = segment.state is SegmentState.OPEN
-                    self._write(segment, known, self._index.adopt if adopts else self._index.put)
-            if left := len(self._found):
-                log.info("measuring files for the index", to_do=left)
-
-    async def reconcile(self) -> bool:
-        """Bring the index in step with the files of every volume; False if not all was seen."""
-        seen = [await self._reconcile(id_, root) for id_, root in list(self._volumes.items())]
-        return all(seen)
-
-    async def _something_to_do(self) -> None:
-        self._wake.clear()
-        delay_s = self._survey_due_s - self._clock.monotonic_s()
-        if not (self._cut_off or self._found) and delay_s > 0:
-            woken = asyncio.ensure_future(self._wake.wait())
-            timer = asyncio.ensure_future(self._clock.sleep(delay_s))
-            try:
-                await asyncio.wait((woken, timer), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                woken.cancel()
-                timer.cancel()
-        await self._clock.sleep(SETTLE_AFTER_S)
-
-    def _write(
-        self, segment: Segment, known: Segment | None, put: Callable[[Segment], None]
-    ) -> None:
-        if known is None:
-            self._index.remove(segment)
-            return
-        put(known)
-        if known.state is SegmentState.UNREADABLE:
-            log.warning("a recording can't be played", path=str(self._path(known)))
-
-    async def _reconcile(self, volume: str, root: Path) -> bool:
-        if not await self._index.written():
-            return False  # what is not on disk yet would be taken for unknown
-        try:
-            known = await self._ask(partial(count_present, volume=volume))
-            accepted = await self._ask(partial(read_accepted, volume=volume))
-            names_of_streams = set(await self._ask(read_recorded_streams))
-            names_of_streams |= set(await asyncio.to_thread(streams, root))
-            surveys = [
-                await asyncio.to_thread(self._survey, volume, root, stream)
-                for stream in sorted(names_of_streams)
-            ]
-        except (sqlite3.Error, OSError) as error:
-            log.warning("files and index can't be compared now", volume=volume, error=str(error))
-            return False
-        missing = sum(len(it.missing) for it in surveys)
-        # What came since cannot make up for a disk that is away: the last good count decides.
-        if 2 * missing > (known if accepted is None else accepted):
-            log.error(
-                "more than half of a volume's recordings are gone at once: is its disk mounted? The"
-                " index keeps them; if they were deleted on purpose, stop the manager and remove"
-                " segments.db: it is made anew from the files that are there",
-                missing=missing,
-                indexed=known,
-                volume=volume,
-                path=str(root),
-                cause="storage",
-            )
-        else:
-            for it in surveys:
-                await self._miss(it)
-            self._index.accept(volume, known - missing)
-        self._adopt(volume, surveys)
-        await self.settle()
-        return True
-
-    async def _miss(self, seen: Survey) -> None:
-        for number, segment in enumerate(seen.missing, start=1):
-            self._index.put(replace(segment, state=SegmentState.MISSING))
-            if number % ROWS_AT_ONCE == 0:
-                await self._index.written()
-        if seen.missing and seen.first_at is not None:
-            await self._index.written()
-            self._index.forget_before(seen.stream, seen.first_at)
-
-    def _adopt(self, volume: str, surveys: Sequence[Survey]) -> None:
-        for it in surveys:
-            found = [_adopted(volume, unknown) for unknown in it.unknown]
-            self._found |= {segment.key: segment for segment in (*it.changed, *found)}
-            if it.missing or it.changed or it.unknown:
-                log.warning(
-                    "files and index differ",
-                    volume=volume,
-                    stream=it.stream,
-                    missing=len(it.missing),
-                    changed=len(it.changed),
-                    not_indexed=len(it.unknown),
-                )
-
-    def _survey(self, volume: str, root: Path, stream: str) -> Survey:
-        segments = self._index.read(partial(read_segments, volume=volume, stream=stream))
-        # What is older than we are was never announced to us, and nobody writes it any more.
-        before = max(self._began_at, self._clock.wall() - ANNOUNCED_WITHIN)
-        return survey(root, stream, segments, before=before)
-
-    async def _ask(self, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        return await asyncio.to_thread(self._index.read, query)
-
-    def _path(self, segment: Segment) -> Path:
-        roots = {id_: path for path, id_ in self._former.items()} | self._volumes
-        return roots[segment.volume] / segment.path
-
-    def _place(self, path: str) -> tuple[str, str]:
-        """Return the volume of a file, the innermost, and its path there."""
-        roots = [root for root in self._former if Path(path).is_relative_to(root)]
-        if not roots:
-            raise InvariantError(f"{path} is on no volume that was ever configured")
-        root = max(roots, key=lambda it: len(it.parts))
-        return self._former[root], str(Path(path).relative_to(root))
-
 
 def _hole(hole: Hole) -> tuple[datetime, datetime, str]:
     began_at, ended_at = (datetime.fromtimestamp(it, UTC) for it in (hole.began_at, hole.ended_at))
     return began_at, ended_at, hole.cause
-
-
-def _adopted(volume: str, found: Found) -> Segment:
-    return Segment(
-        stream=found.name.stream,
-        volume=volume,
-        path=found.path,
-        began_at=found.name.began_at,
-        container=found.name.container,
-    )
-
-
-def _known(segment: Segment, measurement: Measurement, *, crashed: bool) -> Segment | None:
-    """Return what is known of a file now; None: nothing ever reached it. Asks the disk.
-
-    A worker that lost its manager finishes its file; one that `crashed` did not. A cut between two
-    packets of MPEG-TS can't be seen in the file.
-    """
-    path = Path(measurement.path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            size = os.fstat(descriptor).st_size
-            flaw = defect(segment.container, descriptor, size, cut_off=False) if size else None
-        finally:
-            os.close(descriptor)
-        if size == 0:
-            path.unlink()  # made by a worker that ended before the first picture came
-            return None
-    except OSError:  # it may be there again when its disk is
-        return replace(segment, state=SegmentState.MISSING, duration_s=0.0, bytes=0)
-    whole = flaw is None and measurement.whole and not crashed
-    state = SegmentState.WHOLE if whole else SegmentState.TRUNCATED
-    ended_at = segment.began_at + timedelta(seconds=measurement.duration_s)
-    return replace(
-        segment,
-        duration_s=measurement.duration_s,
-        bytes=size,
-        tracks=measurement.tracks or segment.tracks,
-        holes=tuple(hole for hole in segment.holes if hole[1] <= ended_at),
-        state=SegmentState.UNREADABLE if measurement.error else state,
-    )

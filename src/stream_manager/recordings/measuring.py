@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from stream_manager.pipelines.measurement import Measurement
 COMMAND = (sys.executable, "-m", "stream_manager.pipelines.measure")
 # One file takes milliseconds; a large one on a slow disk may take its time.
 ANSWER_WITHIN_S = 90.0
+GONE_WITHIN_S = 5.0
 LINE_LIMIT_BYTES = 1 << 20
 
 _decode = msgspec.json.Decoder(Measurement).decode
@@ -40,7 +42,8 @@ async def measure(paths: Sequence[Path]) -> AsyncIterator[Measurement]:
         finally:
             if process.returncode is None:
                 process.kill()
-                await process.wait()
+                with suppress(TimeoutError):  # one that a hung disk holds ends when the disk does
+                    await asyncio.wait_for(process.wait(), GONE_WITHIN_S)
 
 
 async def _answer(process: asyncio.subprocess.Process, path: Path) -> Measurement | None:

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from stream_manager.errors import OutsideError
+from stream_manager.recordings.audit import ANNOUNCED_WITHIN
 from stream_manager.recordings.catalogue import Catalogue, located, read_catalogue
-from stream_manager.recordings.keeper import ANNOUNCED_WITHIN
 from stream_manager.recordings.structure import defect
 from stream_manager.recordings.survey import Found, files, streams
 from stream_manager.recordings.times import Range

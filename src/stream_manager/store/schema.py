@@ -80,10 +80,12 @@ def open_database(
     wall: Callable[[], datetime],
     on_fault: Callable[[str], None],
     migrations: Sequence[str] = MIGRATIONS,
+    lost: str = "and history and operators' stops up to now are in the old one alone",
 ) -> Database:
     """Open, check and migrate the database at `path`; create it (0600) if missing.
 
-    A broken one is moved aside under a dated name, said through `on_fault`, and replaced. Raises
+    A broken one is moved aside under a dated name and replaced; `on_fault` is told, and what is
+    `lost` by it. Raises
     NewerSchema, and sqlite3.Error or OSError where the disk is at fault and a retry may help.
     """
     try:
@@ -94,7 +96,7 @@ def open_database(
         aside = _set_aside(path, wall())
         on_fault(
             f"the database {path} was broken ({error}) and is kept as {aside.name};"
-            " a new one begins, and what it held up to now is in the old one alone"
+            f" a new one begins, {lost}"
         )
     return _open(path, wall, migrations)
 

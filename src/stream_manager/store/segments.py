@@ -141,7 +141,11 @@ class SegmentIndex:
 
         def connect() -> schema.Database:
             return schema.open_database(
-                self._path, wall=clock.wall, on_fault=on_fault, migrations=MIGRATIONS
+                self._path,
+                wall=clock.wall,
+                on_fault=on_fault,
+                migrations=MIGRATIONS,
+                lost="filled from the recordings; the causes of gaps are in the old one alone",
             )
 
         try:

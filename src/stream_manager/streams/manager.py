@@ -184,7 +184,7 @@ class StreamManager:
         leftovers = list(self._leftovers.values())
         while True:
             try:
-                await self._keeper.run(leftovers)
+                await self._keeper.audit.run(leftovers)
             except Exception:
                 log.exception("the index of recordings is not kept for a while")
                 await self._clock.sleep(KEEP_AGAIN_AFTER_S)

@@ -198,3 +198,9 @@ def test_files_that_overlap_leave_no_gap() -> None:
 def test_an_instant_between_two_runs_is_no_gap() -> None:
     """Less than a twentieth of a second is how exactly times are known."""
     assert gaps([segment(0, 30), segment(30.04, None, epoch=2)], []) == []
+
+
+def test_a_pause_that_ended_by_itself_is_a_short_stall() -> None:
+    """The same recorder begins another file after it, and nothing was decided in between."""
+    files = [segment(0, 30, sequence=1), segment(31.5, None, sequence=2)]
+    assert gaps(files, [mark(0, "starting")]) == [gap(30, 31.5, "stall", code="no-restart")]

@@ -53,7 +53,7 @@ class World:
             with closing(index):
                 keeper = IndexKeeper(index, clock=self.clock, measured=self._measure)
                 keeper.configure({"main": self.volume})
-                await keeper.take_over()
+                await keeper.audit.take_over()
                 await script(keeper)
 
         asyncio.run(life())
@@ -181,7 +181,7 @@ def test_what_a_crash_cut_off_is_measured(world: World) -> None:
         for number, path in enumerate(files, start=1):
             keeper.opened("cam", opened(path, OLD, sequence=number))
         keeper.ended("cam")
-        await keeper.settle()
+        await keeper.audit.settle()
 
     world.play(script)
     assert world.states() == {
@@ -204,7 +204,7 @@ def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
 
     async def after(keeper: IndexKeeper) -> None:
         keeper.started("cam")
-        await keeper.settle()
+        await keeper.audit.settle()
 
     world.play(killed)
     world.clock.now_s += 300.0
@@ -222,7 +222,7 @@ def test_what_a_worker_finished_without_its_manager_is_whole(world: World) -> No
         keeper.opened("cam", opened(path, OLD))
 
     async def after(keeper: IndexKeeper) -> None:
-        await keeper.settle()
+        await keeper.audit.settle()
 
     world.play(killed)
     world.play(after)
@@ -285,7 +285,7 @@ def test_files_that_nobody_announced_are_adopted(world: World) -> None:
     (path.parent / "cam_2026-01-31T11-30-00.000Z.ts").symlink_to(path)
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     (segment,) = world.segments()
@@ -301,10 +301,10 @@ def test_a_file_that_has_just_begun_is_waited_for(world: World) -> None:
 
     async def script(keeper: IndexKeeper) -> None:
         world.clock.now_s += 2.0
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
         assert world.measured == []
         world.clock.now_s += 60.0
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     assert len(world.segments()) == 1
@@ -331,7 +331,7 @@ def test_a_deleted_file_becomes_a_gap(world: World) -> None:
     files[1].unlink()
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     before = world.segments()
     world.play(script)
@@ -349,7 +349,7 @@ def test_a_file_that_is_there_again_is_no_gap(world: World) -> None:
     away = files[1].rename(files[1].with_suffix(".away"))
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     away.rename(files[1])
@@ -365,7 +365,7 @@ def test_what_was_before_the_first_file_is_forgotten(world: World) -> None:
         path.unlink()
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     assert sorted(world.states()) == [path.name for path in files[2:]]
@@ -384,7 +384,7 @@ def test_a_directory_that_can_not_be_read_deletes_nothing(
 
     async def script(keeper: IndexKeeper) -> None:
         monkeypatch.setattr(os, "scandir", broken)
-        assert not await keeper.reconcile()
+        assert not await keeper.audit.reconcile()
 
     world.play(script)
     assert world.segments() == before
@@ -401,8 +401,8 @@ def test_an_index_that_can_not_be_read_is_not_overwritten(
         def broken(*_: object, **__: object) -> object:
             raise sqlite3.OperationalError("disk I/O error")
 
-        monkeypatch.setattr("stream_manager.recordings.keeper.read_segments", broken)
-        assert not await keeper.reconcile()
+        monkeypatch.setattr("stream_manager.recordings.audit.read_segments", broken)
+        assert not await keeper.audit.reconcile()
 
     world.play(script)
     monkeypatch.undo()
@@ -418,7 +418,7 @@ def test_a_volume_may_get_another_name(world: World) -> None:
     async def script(keeper: IndexKeeper) -> None:
         keeper.configure({"other": world.volume})
         keeper.opened("cam", opened(new, BEGINNING, sequence=3))
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     assert [(it.volume, Path(it.path).name) for it in world.segments()] == [
@@ -444,7 +444,7 @@ def test_new_recordings_do_not_make_up_for_a_lost_disk(world: World) -> None:
     files = record(world, 3)
 
     async def survey(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(survey)
     for path in files:
@@ -464,7 +464,7 @@ def test_an_index_lost_while_running_is_filled_again(world: World) -> None:
     async def script(keeper: IndexKeeper) -> None:
         keeper.opened("cam", opened(new, BEGINNING, sequence=3))
         keeper.begin_anew()
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     for path in world.state_dir.iterdir():
         path.unlink()
@@ -480,7 +480,7 @@ def test_the_loss_of_most_files_at_once_is_refused(world: World) -> None:
     files[1].unlink()
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     assert world.segments() == before
@@ -493,7 +493,7 @@ def test_a_file_of_another_size_is_measured_again(world: World) -> None:
     world.durations_s = {files[1].name: 18.0}
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     changed = world.segments()[1]
@@ -513,7 +513,7 @@ def test_an_index_that_is_lost_is_made_anew_from_the_files(world: World, harm: s
         database.write_bytes(b"no database at all" * 1000)
 
     async def script(keeper: IndexKeeper) -> None:
-        await keeper.reconcile()
+        await keeper.audit.reconcile()
 
     world.play(script)
     assert sorted(world.states()) == [path.name for path in files]
@@ -527,7 +527,7 @@ def test_a_file_whose_beginning_was_never_heard_is_measured(world: World) -> Non
 
     async def script(keeper: IndexKeeper) -> None:
         keeper.closed("cam", closed(path))
-        await keeper.settle()
+        await keeper.audit.settle()
 
     world.play(script)
     assert world.segments()[0].duration_s == 10.0

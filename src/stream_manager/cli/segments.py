@@ -67,7 +67,12 @@ def list_gaps(
     Times are local; TIME may end in Z or an offset like +02:00.
     """
     from stream_manager.cli.segments_view import gap_lines
-    from stream_manager.recordings.catalogue import gap_to_json, read_catalogue, read_gaps
+    from stream_manager.recordings.catalogue import (
+        covered,
+        gap_to_json,
+        read_catalogue,
+        read_gaps,
+    )
 
     state_dir, (within, now) = _state_dir(config, url), _range(since, until)
     gaps = read_gaps(state_dir, stream, within, now=now)
@@ -77,8 +82,10 @@ def list_gaps(
         typer.echo("\n".join(gap_lines(gaps, now)))
     if gaps:
         return
-    if read_catalogue(state_dir, stream, within).segments:
-        typer.echo("no gaps: every second of it is recorded", err=as_json)
+    catalogue = read_catalogue(state_dir, stream, within)
+    if catalogue.segments:
+        for name in catalogue.streams:
+            typer.echo(covered(state_dir, name, within, now=now), err=as_json)
     else:
         _tell_of_nothing(state_dir, stream, as_json=as_json)
 

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from stream_manager.errors import OutsideError, UsageError
-from stream_manager.recordings.gaps import Gap, find_gaps
+from stream_manager.recordings.gaps import FORESEEN, Gap, find_gaps
 from stream_manager.recordings.times import Range
 from stream_manager.store.rows import to_text, to_text_or_none
 from stream_manager.store.segments import (
+    Mark,
     Segment,
+    read_context,
+    read_extent,
     read_index,
     read_marks,
     read_recorded_streams,
     read_segments,
+    read_segments_begun,
     read_volumes,
 )
 
@@ -53,30 +57,43 @@ def read_catalogue(state_dir: Path, stream: str | None, within: Range) -> Catalo
 def read_gaps(state_dir: Path, stream: str | None, within: Range, *, now: datetime) -> list[Gap]:
     """Read the gaps of a range, clipped to it; one that lasts has no end. Raises as above."""
 
-    def query(connection: sqlite3.Connection) -> list[Gap]:
+    def query(connection: sqlite3.Connection) -> list[tuple[str, list[Segment], list[Mark]]]:
         connection.execute("BEGIN")  # segments and marks of one moment
         return [
-            clipped
-            for name in _streams(connection, stream)
-            for gap in find_gaps(
-                name, read_segments(connection, stream=name), read_marks(connection, name)
-            )
-            if (clipped := _clipped(gap, within, now)) is not None
+            (name, *_history(connection, name, within)) for name in _streams(connection, stream)
         ]
 
-    return read_index(state_dir, query)
+    return [
+        clipped
+        for name, segments, marks in read_index(state_dir, query)
+        for gap in find_gaps(name, segments, marks)
+        if (clipped := _clipped(gap, within, now)) is not None
+    ]
 
 
 def extent(state_dir: Path, stream: str | None) -> str:
     """Return a sentence that says when the recordings of a stream, or of all, begin and end."""
-    segments = read_catalogue(state_dir, stream, Range()).segments
+    found = read_index(state_dir, lambda connection: read_extent(connection, stream))
     whose = "recordings" if stream is None else f"recordings of {stream}"
-    if not segments:
+    if found is None:
         return f"there are no {whose}"
-    ends = [it.ended_at for it in segments]
-    known = [it for it in ends if it is not None]
-    end = "go on" if len(known) < len(ends) else f"end at {_local(max(known))}"
-    return f"{whose} begin at {_local(min(it.began_at for it in segments))} and {end}"
+    began_at, ended_at = found
+    end = "go on" if ended_at is None else f"end at {_local(ended_at)}"
+    return f"{whose} begin at {_local(began_at)} and {end}"
+
+
+def covered(state_dir: Path, stream: str, within: Range, *, now: datetime) -> str:
+    """Return a sentence that says what of a range without gaps is recorded of a stream."""
+    found = read_index(state_dir, lambda connection: read_extent(connection, stream))
+    if found is not None:
+        began_at = max(found[0], within.since or found[0])
+        ended_at = min(within.until or now, found[1] or now)
+        if began_at < ended_at:
+            said = f"every second from {_local(began_at)} to {_local(ended_at)} is recorded"
+            is_all = within.since in {None, began_at} and within.until in {None, ended_at}
+            rest = "" if is_all else f"; {extent(state_dir, stream)}"
+            return f"no gaps of {stream}: {said}{rest}"
+    return f"nothing of {stream} is recorded in this range; {extent(state_dir, stream)}"
 
 
 def located(volumes: Mapping[str, Path], segment: Segment) -> Path:
@@ -133,6 +150,18 @@ def gap_to_json(gap: Gap) -> Json:
         "code": gap.code,
         "outage_s": gap.outage_s,
     }
+
+
+def _history(
+    connection: sqlite3.Connection, stream: str, within: Range
+) -> tuple[list[Segment], list[Mark]]:
+    """Return as much of a stream as tells the gaps of a range, and not all of its past."""
+    first, last = read_context(connection, stream, since=within.since, until=within.until)
+    marked = None if first is None else first - FORESEEN
+    return (
+        read_segments_begun(connection, stream, first=first, last=last),
+        read_marks(connection, stream, first=marked, last=last),
+    )
 
 
 def _streams(connection: sqlite3.Connection, stream: str | None) -> tuple[str, ...]:

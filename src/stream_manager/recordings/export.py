@@ -41,6 +41,7 @@ from stream_manager.store.segments import Segment
 
 CHUNK_BYTES = 1 << 20
 FULL = {errno.ENOSPC, errno.EDQUOT}
+LINKLESS = {errno.EPERM, errno.ENOTSUP}  # what a file system says that has no hard links
 FILE_MODE = 0o600
 
 
@@ -133,9 +134,8 @@ def run(export: Export, *, on_bytes: Callable[[int], None]) -> Json:
         written.write_text(json.dumps(manifest, indent=2) + "\n")
         for path in (export.partial, written):
             _sync(path)
-        export.partial.rename(export.file)
-        undo.callback(export.file.unlink, missing_ok=True)
-        written.rename(export.manifest)
+        _publish(export.partial, export.file, undo)
+        _publish(written, export.manifest, undo)
         undo.pop_all()
     return manifest
 
@@ -193,6 +193,26 @@ def _create(path: Path, undo: ExitStack) -> None:
             f"{path} is there: another export runs, or one was killed; then remove it"
         ) from error
     undo.callback(path.unlink, missing_ok=True)
+
+
+def _publish(written: Path, path: Path, undo: ExitStack) -> None:
+    """Give a file its name, unless another file has got that in the meantime."""
+    try:
+        try:
+            os.link(written, path)
+        except OSError as error:
+            if error.errno not in LINKLESS:
+                raise
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+            undo.callback(path.unlink, missing_ok=True)
+            written.replace(path)
+        else:
+            undo.callback(path.unlink, missing_ok=True)
+            written.unlink()
+    except FileExistsError as error:
+        raise OutsideError(
+            f"{path} has appeared during the export, and is not overwritten: name another FILE"
+        ) from error
 
 
 def _sync(path: Path) -> None:

@@ -17,6 +17,7 @@ from stream_manager.store.segments import Segment, SegmentState, read_index, rea
 
 # A file's name tells its beginning less exactly than the index does.
 NAMED_WITHIN = timedelta(seconds=1)
+MISSING = "missing"  # the state of a segment whose file is known to be gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +73,14 @@ def inspect(state_dir: Path, stream: str | None, within: Range, *, now: datetime
 def problem(segment: Segment, volumes: Mapping[str, Path]) -> str | None:
     """Say what is wrong with a segment's file, or return None.
 
-    One that is known to be cut off or unreadable need only be as it was when that was found.
+    One that is known to be cut off or unreadable need only be as it was when that was found, and
+    one that is known to be missing must not be there.
     """
     try:
         path = located(volumes, segment)
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return "it is missing"
+        return None if segment.state.value == MISSING else "it is missing"
     except OSError as error:
         return f"it can't be opened: {error.strerror}"
     except OutsideError as error:
@@ -95,25 +97,25 @@ def _problem(segment: Segment, fd: int) -> str | None:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         return "it is no file"
+    if segment.state.value == MISSING:
+        return "it was missing, and is there again"
     if segment.state is SegmentState.OPEN:
         return None
     if found.st_size != segment.bytes:
         return f"it has {found.st_size} bytes, and had {segment.bytes}"
     if segment.state is SegmentState.UNREADABLE:
         return None
-    # Of a file that was found, and not announced, nobody knows whether it was finished.
-    cut_off = segment.state is SegmentState.TRUNCATED or segment.sequence == 0
+    cut_off = segment.state is SegmentState.TRUNCATED
     return defect(segment.container, fd, found.st_size, cut_off=cut_off)
 
 
 def _lost(catalogue: Catalogue) -> dict[str, str]:
     lost = {}
     for id_, root in catalogue.volumes.items():
-        names = {it.stream for it in catalogue.segments if it.volume == id_}
-        if names and not any(_is_directory(root / name) for name in names):
-            count = sum(it.volume == id_ for it in catalogue.segments)
+        here = [it for it in catalogue.segments if it.volume == id_ and it.state.value != MISSING]
+        if here and not any(_is_directory(root / name) for name in {it.stream for it in here}):
             lost[id_] = (
-                f"volume {id_}: none of its {count} files is at {root}; is its disk mounted?"
+                f"volume {id_}: none of its {len(here)} files is at {root}; is its disk mounted?"
             )
     return lost
 

@@ -46,6 +46,18 @@ _COLUMNS = (
 )
 _PUT = f"INSERT OR REPLACE INTO segments ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
 _READ = f"SELECT {_COLUMNS} FROM segments"  # noqa: S608 - constants
+_CONTEXT = """
+    WITH playable AS (
+        SELECT began_at, ended_at FROM segments WHERE stream = :stream AND state <> 'unreadable'
+    )
+    SELECT
+        coalesce(
+            (SELECT min(began_at) FROM playable
+                WHERE began_at < :since AND (ended_at IS NULL OR ended_at > :since)),
+            (SELECT began_at FROM playable WHERE began_at < :since ORDER BY ended_at DESC LIMIT 1)
+        ),
+        (SELECT min(began_at) FROM playable WHERE began_at >= :until)
+"""
 _REMOVE = "DELETE FROM segments WHERE volume = ? AND path = ?"
 _ADOPT = f"INSERT OR IGNORE INTO segments ({_COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
 _RENAME = "UPDATE OR REPLACE segments SET volume = ? WHERE volume = ?"
@@ -297,10 +309,55 @@ def read_segments(
     return [_segment(values) for values in found]
 
 
-def read_marks(connection: sqlite3.Connection, stream: str) -> list[Mark]:
-    """Return a stream's marks, oldest first."""
-    query = "SELECT stream, at, cause, code, outage_s FROM marks WHERE stream = ? ORDER BY at"
-    return list(_marks(connection.execute(query, (stream,))))
+def read_context(
+    connection: sqlite3.Connection, stream: str, *, since: datetime | None, until: datetime | None
+) -> tuple[datetime | None, datetime | None]:
+    """Return when the first and the last segment began that tell what is missing in [since, until).
+
+    The first one overlaps `since`, or reached furthest before it; the last one begins at or after
+    `until`. None where all in that direction are needed.
+    """
+    times = {"stream": stream, "since": to_text_or_none(since), "until": to_text_or_none(until)}
+    first, last = connection.execute(_CONTEXT, times).fetchone()
+    return first and from_text(first), last and from_text(last)
+
+
+def read_segments_begun(
+    connection: sqlite3.Connection, stream: str, *, first: datetime | None, last: datetime | None
+) -> list[Segment]:
+    """Return a stream's segments that began from `first` to `last`, both included, in order."""
+    found = connection.execute(
+        f"{_READ} WHERE stream = ? AND began_at BETWEEN ? AND ? ORDER BY began_at",
+        (stream, *_between(first, last)),
+    )
+    return [_segment(values) for values in found]
+
+
+def read_marks(
+    connection: sqlite3.Connection,
+    stream: str,
+    *,
+    first: datetime | None = None,
+    last: datetime | None = None,
+) -> list[Mark]:
+    """Return a stream's marks from `first` to `last`, both included, oldest first."""
+    query = (
+        "SELECT stream, at, cause, code, outage_s FROM marks"
+        " WHERE stream = ? AND at BETWEEN ? AND ? ORDER BY at"
+    )
+    return list(_marks(connection.execute(query, (stream, *_between(first, last)))))
+
+
+def read_extent(
+    connection: sqlite3.Connection, stream: str | None
+) -> tuple[datetime, datetime | None] | None:
+    """Return when the recordings of a stream, or of all, begin and end; no end: they go on."""
+    query = (
+        "SELECT min(began_at), iif(sum(state = 'open'), NULL, max(ended_at)) FROM segments"
+        " WHERE state NOT IN ('unreadable', 'missing') AND (:stream IS NULL OR stream = :stream)"
+    )
+    began_at, ended_at = connection.execute(query, {"stream": stream}).fetchone()
+    return began_at and (from_text(began_at), ended_at and from_text(ended_at))
 
 
 def read_newest_marks(connection: sqlite3.Connection) -> dict[str, Mark]:
@@ -321,6 +378,10 @@ def read_accepted(connection: sqlite3.Connection, volume: str) -> int | None:
     query = "SELECT accepted FROM volumes WHERE id = ?"
     found = connection.execute(query, (volume,)).fetchone()
     return None if found is None or found[0] is None else int(found[0])
+
+
+def _between(first: datetime | None, last: datetime | None) -> tuple[str, str]:
+    return to_text_or_none(first) or "", to_text_or_none(last) or "~"  # "~" sorts after all times
 
 
 def _key(segment: Segment) -> Key:

@@ -16,6 +16,7 @@ from stream_manager.store import Mark, SegmentState
 
 Cli = Callable[..., tuple[int, str, str]]
 Json = dict[str, Any]
+OPEN: Json = {"state": SegmentState.OPEN, "duration_s": None, "bytes": None}
 
 
 @pytest.fixture
@@ -122,7 +123,8 @@ def test_a_range_without_gaps_is_told_from_one_without_recordings(
     assert ask("gaps", "--from", "2026-01-31T12:00:01Z", "--to", "2026-01-31T12:00:09Z") == (
         0,
         [],
-        "no gaps: every second of it is recorded\n",
+        "no gaps of front-door: every second from 2026-01-31 13:00:01 to 2026-01-31 13:00:09 is"
+        " recorded\n",
     )
     nothing = (
         "nothing is recorded in this range; recordings of front-door begin at"
@@ -131,6 +133,35 @@ def test_a_range_without_gaps_is_told_from_one_without_recordings(
     for what in ("gaps", "list"):
         answer = ask(what, "front-door", "--from", "2025-01-01", "--to", "2025-01-02")
         assert answer == (0, [], nothing)
+
+
+def test_without_gaps_it_is_told_what_of_the_range_is_recorded(
+    cli: Cli, library: Library, ask: Callable[..., tuple[int, Any, str]]
+) -> None:
+    """Before the first recording, and in the future, nothing is; nor of a stream that came later."""
+    began = "recordings of front-door begin at 2026-01-31 13:00:00 and"
+    _, _, err = ask("gaps", "--from", "2026-01-31T11:00Z", "--to", "2026-01-31T12:00:09Z")
+    assert err == (
+        "no gaps of front-door: every second from 2026-01-31 13:00:00 to 2026-01-31 13:00:09 is"
+        f" recorded; {began} end at 2026-01-31 13:01:10\n"
+    )
+    library.hold(segment(70, continues=True, epoch=2, **OPEN), segment(0, stream="yard", **OPEN))
+    library.hold(segment(300, stream="attic", **OPEN))
+    where = ("--config", str(library.config))
+    times = ("--from", "2026-01-31T12:01:05Z", "--to", "2026-01-31T12:01:09Z")
+    _, out, _ = cli("segments", "gaps", *times, *where)
+    assert out.splitlines() == [
+        "nothing of attic is recorded in this range; recordings of attic begin at"
+        " 2026-01-31 13:05:00 and go on",
+        *(
+            f"no gaps of {name}: every second from 2026-01-31 13:01:05 to 2026-01-31 13:01:09 is"
+            " recorded"
+            for name in ("front-door", "yard")
+        ),
+    ]
+    _, out, _ = cli("segments", "gaps", "yard", "--from", "1min", "--to", "2100-01-01", *where)
+    assert "2100" not in out
+    assert out.endswith("; recordings of yard begin at 2026-01-31 13:00:00 and go on\n")
 
 
 def test_an_unknown_stream_is_misuse(ask: Callable[..., tuple[int, Any, str]]) -> None:
@@ -146,15 +177,14 @@ def test_verify_finds_nothing_wrong(cli: Cli, library: Library) -> None:
     library.hold(
         segment(70, state=SegmentState.TRUNCATED, bytes=len(TS) - 8),
         segment(80, state=SegmentState.UNREADABLE, bytes=len(TS) - 8, duration_s=0.0),
-        segment(90, sequence=0, bytes=len(TS) - 8),
         data=TS[:-8],
     )
-    library.hold(segment(100, state=SegmentState.OPEN, duration_s=None, bytes=None))
+    library.hold(segment(100, **OPEN))
     code, out, err = cli("segments", "verify", "--config", str(library.config))
     assert (code, err) == (0, "")
     assert out == (
-        "7 files verified (1 open, 1 truncated, 1 unreadable, 4 whole):"
-        " 7 as indexed, 0 wrong; 0 not indexed\n"
+        "6 files verified (1 open, 1 truncated, 1 unreadable, 3 whole):"
+        " 6 as indexed, 0 wrong; 0 not indexed\n"
     )
 
 
@@ -176,6 +206,23 @@ def test_verify_names_each_file_that_is_wrong(
     problems = {Path(it["path"]): it["problem"] for it in found["wrong"]}
     said = ["missing", "has 1879 bytes, and had 1880", "does not begin", "by a link", "is no file"]
     assert all(text in problems[path] for path, text in zip(paths, said, strict=True))
+
+
+def test_a_file_that_was_found_is_judged_by_its_state(
+    ask: Callable[..., tuple[int, Any, str]], library: Library
+) -> None:
+    """Nobody announced it: if it counts as whole its end must be that of a whole file."""
+    library.hold(
+        segment(70, sequence=0, epoch=0, bytes=len(TS) - 8),
+        segment(80, sequence=0, epoch=0, bytes=len(TS) - 8, state=SegmentState.TRUNCATED),
+        data=TS[:-8],
+    )
+    library.hold(segment(90, sequence=0, epoch=0))
+    code, found, _ = ask("verify")
+    assert (code, [it["problem"] for it in found["wrong"]]) == (
+        1,
+        [f"its {len(TS) - 8} bytes are not whole packets of 188"],
+    )
 
 
 def test_verify_opens_nothing_outside_the_volume(

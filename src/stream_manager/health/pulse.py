@@ -27,6 +27,8 @@ class Pulse:
     expected: names of the tracks of the last verified run; with those present they are what this
         run must bring. rhythms: what earlier runs learned, by track.
     stall_after_s: a fixed limit of silence; None: learned.
+
+    first_media_s: when anything came first; first_picture_s: the first keyframe, which is of use.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Pulse:
         self.first_picture_s: float | None = None
         self.last_media_s: float | None = None
         self.proven = False
-        self._decodable = False
+        self._pictures_since_s: float | None = None
         self.missing: frozenset[str] = frozenset()
 
     def allowed_s(self, track: str) -> float:
@@ -83,13 +85,9 @@ class Pulse:
         firsts = [it.first_s for it in heard.values() if it.first_s is not None]
         if firsts and self.first_media_s is None:
             self.first_media_s = min(firsts)
-        pictures = [it.first_s for it in heard.values() if it.name in self._video]
-        if self.first_picture_s is None:
-            known = [first_s for first_s in pictures if first_s is not None]
-            self.first_picture_s = min(known, default=None)
-        self._decodable = self._decodable or any(
-            it.keyframes for it in heard.values() if it.name in self._video
-        )
+        video = [it for it in heard.values() if it.name in self._video]
+        self._pictures_since_s = _first(self._pictures_since_s, (it.first_s for it in video))
+        self.first_picture_s = _first(self.first_picture_s, (it.key_s for it in video))
         lasts = [it.last_s for it in heard.values() if it.name in self._video and it.last_s]
         self.last_media_s = max(lasts, default=self.last_media_s)
         silences = {
@@ -113,9 +111,9 @@ class Pulse:
 
     def undecodable_for_s(self, at_s: float) -> float:
         """Return for how long pictures have come without a keyframe, and so without a use."""
-        if self.first_picture_s is None or self._decodable:
+        if self._pictures_since_s is None or self.first_picture_s is not None:
             return 0.0
-        return at_s - self.first_picture_s
+        return at_s - self._pictures_since_s
 
     @property
     def promised(self) -> frozenset[str]:
@@ -162,7 +160,7 @@ class Pulse:
 
     def _verified(self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall]) -> bool:
         due = self._promised - self.missing
-        return self._decodable and all(
+        return self.first_picture_s is not None and all(
             (it := heard.get(name)) is not None
             and name not in silences
             and it.first_s is not None
@@ -187,3 +185,10 @@ class Pulse:
         outputs_flow = output_last_s is not None and at_s - output_last_s <= worst.allowed_s
         others_flow = any(it.last_s and name not in silences for name, it in heard.items())
         return None if outputs_flow and not others_flow else worst
+
+
+def _first(known: float | None, instants: Iterable[float | None]) -> float | None:
+    """Return `known`, or the earliest instant where nothing was known before."""
+    if known is not None:
+        return known
+    return min((it for it in instants if it is not None), default=None)

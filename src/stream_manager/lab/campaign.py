@@ -29,7 +29,7 @@ CALM_WITHIN_S = 180.0
 HEALED_WITHIN_S = 60.0
 # A stall is told by a track's rhythm, which takes a while to learn.
 LEARNED_S = 3.0
-# How long a stream is watched after a fault that has broken nothing.
+# How long a stream is watched after a fault: its end may be another disturbance.
 WATCHED_S = 2.0
 POLL_S = 0.1
 MOUNT = "cam"
@@ -155,7 +155,7 @@ class Campaign:
         await self._clock.sleep(trial.lasts_s)
         over_at = self._clock.wall()
         await asyncio.to_thread(stage.heal)
-        await self._clock.sleep(0.0 if trial.breaks else WATCHED_S)
+        await self._clock.sleep(WATCHED_S)
 
         def is_over(now: Json) -> bool:
             lost_s: float = now["outage_s_total"] - before["outage_s_total"]

@@ -90,7 +90,7 @@ TRIALS = (
     _trial("timestamps leap ahead", "camera", "jump by=10s", lasts_s=2.0),
     _trial("timestamps leap back", "camera", "jump by=-10s", lasts_s=2.0),
     _trial("no keyframe", "camera", "no-keyframe", lasts_s=4.0),
-    _trial("no keyframe at a start", "camera", "no-keyframe", "drop", causes="media", lasts_s=8.0),
+    _trial("no keyframe at a start", "camera", "no-keyframe", "drop", causes="media", lasts_s=14.0),
     _trial("another resolution", "camera", "resolution size=640x360", lasts_s=4.0),
     _trial("another resolution, new session", "camera", "resolution size=640x360 how=session", causes="network", lasts_s=4.0),
     _trial("another codec", "camera", "codec name=h265", causes="network", lasts_s=4.0),

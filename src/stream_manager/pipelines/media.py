@@ -17,9 +17,9 @@ class TrackMeter:
         """Count for the track called `name`."""
         self.name = name
         self.frames = 0
-        self._keyframes = 0
         self._bytes = 0
         self._first_s: float | None = None
+        self._key_s: float | None = None
         self._last_s: float | None = None
         self._gaps = _Gaps()
 
@@ -43,7 +43,8 @@ class TrackMeter:
         self.frames += 1
         if buffer is not None:
             self._bytes += buffer.get_size()
-            self._keyframes += not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT)
+            if self._key_s is None and not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+                self._key_s = now_s
         return Gst.PadProbeReturn.OK
 
     def read(self) -> TrackProgress:
@@ -52,9 +53,9 @@ class TrackMeter:
         return TrackProgress(
             name=self.name,
             frames=self.frames,
-            keyframes=self._keyframes,
             bytes=self._bytes,
             first_s=self._first_s,
+            key_s=self._key_s,
             last_s=self._last_s,
             gap_max_s=gaps.max_s,
             gap_mean_s=gaps.mean_s,
@@ -99,9 +100,9 @@ class PolledMeter:
         return TrackProgress(
             name=self.name,
             frames=frames,
-            keyframes=frames,
             bytes=size,
             first_s=self._first_s,
+            key_s=self._first_s,
             last_s=self._last_s,
             gap_max_s=gap_s,
             gap_mean_s=gap_s / new if new else 0.0,

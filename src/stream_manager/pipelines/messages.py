@@ -150,14 +150,14 @@ class PartGone(Struct, frozen=True, kw_only=True, tag=True):
 class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
     """What a track has brought in this epoch; gaps are between arrivals, since the last report.
 
-    `keyframes`: how many of its frames can be decoded without the ones before.
+    `key_s` is when its first keyframe arrived, which can be decoded without what came before.
     """
 
     name: str
     frames: int
-    keyframes: int
     bytes: int
     first_s: float | None
+    key_s: float | None
     last_s: float | None
     gap_max_s: float
     gap_mean_s: float

@@ -24,6 +24,7 @@ class Arrivals:
     frames: int = 0
     first_s: float | None = None
     last_s: float | None = None
+    key_s: float | None = None
     key_after: int = 0  # so many frames come before the first keyframe
     _next_s: float | None = field(default=None, init=False)
 
@@ -37,14 +38,16 @@ class Arrivals:
             self.first_s = arrived_s if self.first_s is None else self.first_s
             self.last_s = arrived_s
             self.frames += 1
+            if self.frames == self.key_after + 1:
+                self.key_s = arrived_s
         mean_s = sum(gaps) / len(gaps) if gaps else 0.0
         variance = sum((gap - mean_s) ** 2 for gap in gaps) / len(gaps) if gaps else 0.0
         return TrackProgress(
             name=self.name,
             frames=self.frames,
-            keyframes=max(0, self.frames - self.key_after),
             bytes=1000 * self.frames,
             first_s=self.first_s,
+            key_s=self.key_s,
             last_s=self.last_s,
             gap_max_s=max(gaps, default=0.0),
             gap_mean_s=mean_s,
@@ -341,6 +344,7 @@ def test_pictures_without_a_keyframe_prove_nothing() -> None:
     assert play(pulse, [camera], since_s=8.0, until_s=12.0) is None
     assert is_proven(pulse)
     assert pulse.undecodable_for_s(12.0) == 0.0
+    assert first_picture_s(pulse) == pytest.approx(10.0)
 
 
 def test_sound_that_comes_first_is_no_picture() -> None:

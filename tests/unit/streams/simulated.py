@@ -218,9 +218,9 @@ class Simulation:
         return TrackProgress(
             name=name,
             frames=frames,
-            keyframes=frames if self.keyframes else 0,
             bytes=1000 * frames,
             first_s=self._first.get(name),
+            key_s=self._first.get(name) if self.keyframes else None,
             last_s=self._last.get(name),
             gap_max_s=gap_s,
             gap_mean_s=gap_s,

@@ -16,9 +16,9 @@ def report(at_s: float, frames: int, *, epoch: int = 1, audio: int = 0) -> Progr
             TrackProgress(
                 name=name,
                 frames=count,
-                keyframes=count,
                 bytes=count * size,
                 first_s=0.0 if count else None,
+                key_s=0.0 if count else None,
                 last_s=at_s if count else None,
                 gap_max_s=0.0,
                 gap_mean_s=0.0,

@@ -58,9 +58,9 @@ def proven_pulse(clock: FakeClock) -> Pulse:
             TrackProgress(
                 name=name,
                 frames=frames,
-                keyframes=1,
                 bytes=frames,
                 first_s=clock.now_s - 2.0,
+                key_s=clock.now_s - 2.0,
                 last_s=clock.now_s,
                 gap_max_s=0.05,
                 gap_mean_s=0.04,

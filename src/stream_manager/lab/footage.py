@@ -11,7 +11,7 @@ MADE_WITHIN_S = 120.0
 
 
 def make_clip(path: Path) -> Path:
-    """Encode a moving test picture (H.264 720p25, a keyframe every 0.4 s) and a tone (AAC).
+    """Encode a moving test picture (H.264 720p25, a keyframe every 0.2 s) and a tone (AAC).
 
     Raises OutsideError where ffmpeg is missing or fails.
     """
@@ -24,7 +24,7 @@ def make_clip(path: Path) -> Path:
         *("-f", "lavfi", "-i", f"sine=frequency=440:sample_rate=48000:duration={SECONDS}"),
         *("-c:v", "libx264", "-preset", "superfast", "-tune", "zerolatency"),
         *("-b:v", "1500k", "-maxrate", "1500k", "-bufsize", "750k"),
-        *("-g", "10", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path)),
+        *("-g", "5", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac", str(path)),
     ]
     try:
         subprocess.run(command, check=True, timeout=MADE_WITHIN_S)  # noqa: S603 - no word of a user

@@ -196,8 +196,8 @@ class SegmentWriter:
             self._cut_wanted = self._cut_wanted or ahead_ns > JUMP_NS
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
             self._cut(feed, continues=whole)
-        if self._failed or feed.segment is None:
-            return self._give_up(feed)
+        if feed.segment is None:
+            return Gst.PadProbeReturn.DROP
         if feed.segment is present and not whole:
             present.miss(ahead_ns, cause)
         feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
@@ -220,6 +220,7 @@ class SegmentWriter:
         except OSError as error:
             self.fail()
             self._on_error(error)
+            self._leave(leader)
             return
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
         segment.open(self._pipeline, feeds, self._on_finished)

@@ -1,5 +1,6 @@
 """One track on its way to the files of a recording."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gi.repository import Gst
@@ -8,12 +9,16 @@ from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
 LENGTH_MAX_NS = 10_000_000_000  # a pause is not a picture's length
+HOLE_S = 0.5  # buffers that did not come for this long are missing ones
+HOLE_STEPS = 5.0  # ... unless the camera usually takes its time
 USUAL_WEIGHT = 0.05  # of the newest time between buffers in what is usual
 
 
 @dataclass(slots=True, kw_only=True)
 class Feed:
     """A track and where it stands; `pad` is its last before a muxer.
+
+    `crowded` tells whether the queue on its way is so full that it drops.
 
     `segment` is its place in the chain. Its own streaming thread alone moves it, or
     another that holds the pad blocked; the leader's thread places it while it stands nowhere.
@@ -24,6 +29,7 @@ class Feed:
 
     track: SourceTrack
     pad: Gst.Pad
+    crowded: Callable[[], bool]
     time: Gst.Segment = field(default_factory=Gst.Segment)
     segment: Segment | None = None
     inside: bool = False
@@ -55,10 +61,10 @@ class Feed:
         self.at_ns = at_ns
         return at_ns
 
-    def arrive(self, now_s: float) -> tuple[float, float]:
-        """Note that a buffer came; return for how long none had, and how long that usually is."""
+    def arrive(self, now_s: float) -> bool:
+        """Note that a buffer came; tell whether none had for so long that some must be missing."""
         waited_s = now_s - self.arrived_s if self.arrived_s else 0.0
         usual_s = self.usual_s
         self.arrived_s = now_s
         self.usual_s += USUAL_WEIGHT * (waited_s - usual_s)
-        return waited_s, usual_s
+        return waited_s > HOLE_S and waited_s > HOLE_STEPS * usual_s

@@ -201,12 +201,13 @@ class RecordedTrack(Struct, frozen=True, kw_only=True):
 class Hole(Struct, frozen=True, kw_only=True):
     """Pictures that are missing inside a file, from when to when in UTC seconds.
 
-    cause: "stall" of the source, or "storage" that took them too slowly.
+    `cause`: "stall", none came; or "storage", the disk was too slow to take them.
+    Holes within one second of one cause are told as one, as long as they are together.
     """
 
     began_at: float
     ended_at: float
-    cause: str = "stall"
+    cause: str
 
 
 class SegmentOpened(Struct, frozen=True, kw_only=True, tag=True):
@@ -227,6 +228,8 @@ class SegmentOpened(Struct, frozen=True, kw_only=True, tag=True):
 
 class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
     """A file is finished and synced; of one that nothing reached `bytes` is 0, and it is removed.
+
+    Nothing is told of a file whose muxer did not finish it: after PartGone it is as it was left.
 
     `duration_s` reaches from its first picture to the end of its last, holes included; times that
     were only leapt over by the timestamps are not counted.

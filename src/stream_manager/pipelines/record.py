@@ -82,7 +82,6 @@ class Recorder:
             segment_s=spec.segment_s,
             sequence=sequence,
             create=self._create,
-            wall_of=self._wall_of,
             on_error=self._on_create_error,
             on_opened=self._on_opened,
             on_finished=self._on_finished,
@@ -182,7 +181,7 @@ class Recorder:
         tap.proxysrc.link(form)
         pad = form.get_static_pad("src")
         assert pad is not None
-        self._writer.add(track, pad)
+        self._writer.add(track, pad, tap.crowded)
 
     def _create(
         self, sequence: int, begin_ns: int, *, after_jump: bool, continues: bool
@@ -244,8 +243,11 @@ class Recorder:
         if reading is not None:
             self._flows = False
             self._writer.fail()
-            segments = self._writer.open_segments
-            path = next((str(s.path) for s in segments if s.owns(message.src)), self._path)
+            path = self._path
+            for segment in self._writer.open_segments:
+                if segment.owns(message.src):
+                    segment.broken = True
+                    path = str(segment.path)
             self._fail(reading.origin, reading.code, f"{path}: {reading.text}")
         return GLib.SOURCE_CONTINUE
 
@@ -274,7 +276,7 @@ class Recorder:
         if failure is not None:
             code = errno.errorcode.get(failure.errno or 0, "OSError")
             self._fail("fsync", code, f"{segment.path}: {failure.strerror}")
-        else:
+        elif segment.finished or not size:
             self._report(
                 SegmentClosed(
                     part=PART,

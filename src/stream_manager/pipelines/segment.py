@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Self
 from gi.repository import Gst
 
 from stream_manager.pipelines import containers, names
+from stream_manager.pipelines.messages import Hole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from stream_manager.pipelines.containers import Muxed
     from stream_manager.pipelines.feed import Feed
-    from stream_manager.pipelines.messages import Hole, RecordedTrack
+    from stream_manager.pipelines.messages import RecordedTrack
 
+HOLES_MAX = 200  # what one packet to the manager holds with ease
+HOLES_TOGETHER_S = 1.0  # holes of one cause within this time are told as one
 _STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT)
 
 
@@ -28,7 +31,8 @@ class Segment:
 
     `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds.
     `continues`: no picture is missing before it. `holes`: where pictures are missing inside it.
-    `skipped_ns`: what timestamps leapt over without a picture missing.
+    `skipped_ns`: what timestamps leapt over without a picture missing. `broken`: an element of
+    its bin has failed.
     `following` is the segment after this one, once it is there: each track walks along this
     chain at its own pace, so that tracks share no lock. `after_jump`: timestamps went back
     just before, so running times of this segment and its forerunner can't be compared.
@@ -57,6 +61,8 @@ class Segment:
         self.tracks: tuple[RecordedTrack, ...] = ()
         self.holes: tuple[Hole, ...] = ()
         self.skipped_ns = 0
+        self.broken = False
+        self._ended = False
         self._fd = fd
         self._closed_bytes: int | None = None
         self._pads: dict[str, Gst.GhostPad] = {}
@@ -129,6 +135,28 @@ class Segment:
         return (self.end_ns - self.begin_ns - self.skipped_ns) / Gst.SECOND
 
     @property
+    def finished(self) -> bool:
+        """Whether the muxer has written all it had to, and the sink has taken it."""
+        return self._ended and not self.broken
+
+    def miss(self, missing_ns: int, cause: str) -> None:
+        """Note that pictures are missing at the end of what is there.
+
+        A slow disk costs a picture here and there: their lengths are added up, so that no time
+        that was recorded is told as missing.
+        """
+        began_at, missing_s = self.began_at + self.duration_s, missing_ns / Gst.SECOND
+        if self.holes:
+            last = self.holes[-1]
+            together = last.cause == cause and began_at - last.began_at < HOLES_TOGETHER_S
+            if together or len(self.holes) >= HOLES_MAX:
+                ended_at = last.ended_at + missing_s
+                merged = Hole(began_at=last.began_at, ended_at=ended_at, cause=last.cause)
+                self.holes = (*self.holes[:-1], merged)
+                return
+        self.holes += (Hole(began_at=began_at, ended_at=began_at + missing_s, cause=cause),)
+
+    @property
     def written_bytes(self) -> int:
         """What write(2) has taken so far.
 
@@ -192,5 +220,6 @@ class Segment:
         event = info.get_event()
         assert event is not None
         if event.type is Gst.EventType.EOS:
+            self._ended = True
             self._on_finished(self)
         return Gst.PadProbeReturn.OK

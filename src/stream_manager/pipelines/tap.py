@@ -10,6 +10,7 @@ from stream_manager.pipelines.tracks import SourceTrack
 
 _LEAKY_DOWNSTREAM = 2
 _QUEUE_BUFFERS = 200  # 8 s of video at 25 frames/s
+_CROWDED_BUFFERS = 190  # a queue that has just dropped one and handed on one holds about 199
 
 
 class Tap:
@@ -31,7 +32,7 @@ class Tap:
         self._entry = entry
         self.proxysrc = proxysrc
         self.proxysrc.set_property("proxysink", self._sink)
-        inner = self.proxysrc.children[0]
+        self._queue = inner = self.proxysrc.children[0]
         inner.set_property("leaky", _LEAKY_DOWNSTREAM)
         inner.set_property("silent", True)
         inner.set_property("max-size-time", 0)
@@ -49,6 +50,10 @@ class Tap:
         # Not on the tee's pad: the tee asks its peers behind that pad's probes.
         self._entry.add_probe(Gst.PadProbeType.QUERY_DOWNSTREAM, _refuse_serialized)
         pad.link(self._entry)
+
+    def crowded(self) -> bool:
+        """Tell whether so much waits that the queue drops what it has held longest."""
+        return bool(self._queue.get_property("current-level-buffers") >= _CROWDED_BUFFERS)
 
     def close(self) -> None:
         """Take no more data, and end what was taken with EOS; returns before that is done."""

@@ -19,14 +19,11 @@ from typing import Protocol
 
 from gi.repository import Gst
 
-from stream_manager.pipelines.feed import Feed
-from stream_manager.pipelines.messages import Hole
+from stream_manager.pipelines.feed import HOLE_S, Feed
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
 JUMP_NS = 1_000_000_000  # a step this far from the expected time is a jump, not a stutter
-HOLE_S = 0.5  # pictures that neither came nor were stamped for this long are missing ones
-HOLE_STEPS = 5.0  # ... unless the camera usually takes its time
 LEAD_NS = 5_000_000_000  # after a jump, a follower further ahead than this has not jumped yet
 SILENT_S = 1.0  # a follower without data for this long leaves its file
 OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the present one goes on
@@ -46,7 +43,7 @@ class SegmentWriter:
     """Writes the tracks of one playing pipeline into one file after another.
 
     `create` makes a segment's file; its OSError goes to `on_error`, after which everything is
-    dropped. `wall_of` gives the UTC seconds of a running time. `on_opened` gets each segment when
+    dropped. `on_opened` gets each segment when
     its tracks are known; `on_finished` gets each finished one, to be closed and then given to
     `closed`. `on_drained` says that every track has ended and every
     segment is closed. All are called in streaming threads, `closed` in whichever calls it.
@@ -59,7 +56,6 @@ class SegmentWriter:
         segment_s: float,
         sequence: int,
         create: Create,
-        wall_of: Callable[[int], float],
         on_error: Callable[[OSError], None],
         on_opened: Callable[[Segment], None],
         on_finished: Callable[[Segment], None],
@@ -69,7 +65,6 @@ class SegmentWriter:
         self._segment_ns = int(segment_s * Gst.SECOND)
         self._sequence = sequence
         self._create = create
-        self._wall_of = wall_of
         self._on_error = on_error
         self._on_opened = on_opened
         self._on_finished = on_finished
@@ -83,9 +78,9 @@ class SegmentWriter:
         self._failed = False
         self._holds = True
 
-    def add(self, track: SourceTrack, pad: Gst.Pad) -> None:
+    def add(self, track: SourceTrack, pad: Gst.Pad, crowded: Callable[[], bool]) -> None:
         """Take over a track at `pad`, before the pipeline plays. The first video leads."""
-        feed = Feed(track=track, pad=pad)
+        feed = Feed(track=track, pad=pad, crowded=crowded)
         if track.kind == "video" and self._leader is None:
             self._leader = feed
             on_buffer = self._on_leading_buffer
@@ -178,36 +173,33 @@ class SegmentWriter:
     ) -> Gst.PadProbeReturn:
         buffer = info.get_buffer()
         assert buffer is not None
-        before_ns = feed.at_ns
+        before_ns, length_ns = feed.at_ns, feed.length_ns
         at_ns = feed.advance(buffer)
-        waited_s, usual_s = feed.arrive(time.monotonic())
+        stalled = feed.arrive(time.monotonic())
         if self._failed:
             return self._give_up(feed)
         present = feed.segment
-        whole = present is not None
+        whole, cause, ahead_ns = present is not None, "", 0
         if present is not None:
             ahead_ns = at_ns - present.end_ns
             if at_ns < before_ns - JUMP_NS:
                 self._jumped_back = True
                 whole = False
                 self._leave(feed)
-            elif ahead_ns > HOLE_S * Gst.SECOND and waited_s > max(HOLE_S, HOLE_STEPS * usual_s):
-                whole = False
+            elif ahead_ns > length_ns // 2 and _dropped(buffer, feed):
+                whole, cause = False, "storage"
+                feed.length_ns = length_ns  # not the time up to the last picture that came
+            elif stalled and ahead_ns > HOLE_S * Gst.SECOND:
+                whole, cause = False, "stall"
             elif ahead_ns > JUMP_NS:
                 present.skipped_ns += ahead_ns
             self._cut_wanted = self._cut_wanted or ahead_ns > JUMP_NS
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
-            try:
-                self._cut(feed, continues=whole)
-            except OSError as error:
-                self.fail()
-                self._on_error(error)
-                return self._give_up(feed)
+            self._cut(feed, continues=whole)
         if feed.segment is None:
             return Gst.PadProbeReturn.DROP
         if feed.segment is present and not whole:
-            began_at, ended_at = self._wall_of(present.end_ns), self._wall_of(at_ns)
-            present.holes += (Hole(began_at=began_at, ended_at=ended_at),)
+            present.miss(ahead_ns, cause)
         feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
         return Gst.PadProbeReturn.OK
 
@@ -220,10 +212,16 @@ class SegmentWriter:
         return long_ns >= self._segment_ns and len(self._open) < OPEN_MAX
 
     def _cut(self, leader: Feed, *, continues: bool) -> None:
-        """Begin a segment at the leader's buffer, with every track that is heard."""
-        segment = self._create(
-            self._sequence, leader.at_ns, after_jump=self._jumped_back, continues=continues
-        )
+        """Begin a segment at the leader's buffer, with every track that is heard; or fail."""
+        try:
+            segment = self._create(
+                self._sequence, leader.at_ns, after_jump=self._jumped_back, continues=continues
+            )
+        except OSError as error:
+            self.fail()
+            self._on_error(error)
+            self._leave(leader)
+            return
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
         segment.open(self._pipeline, feeds, self._on_finished)
         self._on_opened(segment)
@@ -328,3 +326,11 @@ class SegmentWriter:
     def _tell_if_drained(self) -> None:
         if self.drained:
             self._on_drained()
+
+
+def _dropped(buffer: Gst.Buffer, feed: Feed) -> bool:
+    """Tell whether the queue on the way dropped what came just before, the disk being slow.
+
+    A network's losses are marked alike, but do not fill the queue.
+    """
+    return buffer.has_flags(Gst.BufferFlags.DISCONT) and feed.crowded()

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stream_manager.pipelines import names, record
-from stream_manager.pipelines.messages import PartFailed, PartGone
+from stream_manager.pipelines.messages import PartFailed, PartGone, SegmentClosed, SegmentOpened
 
 if TYPE_CHECKING:
     from tests.integration.recorder.conftest import Judge, Play, Rig
@@ -24,6 +26,8 @@ LIVE = (
     " ! x264enc speed-preset=ultrafast tune=zerolatency key-int-max=10 bitrate=20000"
     " ! h264parse ! tee name=h264"
 )
+
+_SLOW_BYTES_PER_S = 1_250_000  # half of what LIVE brings
 
 
 @pytest.fixture
@@ -44,7 +48,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_stops_the_recording_alone(
     rig: "Play", judge: "Judge", small_disk: Path, container: "Container"
 ) -> None:
-    """ENOSPC is reported once with its path; the source keeps its pace; what fitted plays."""
+    """ENOSPC is told once, with its path; what fitted plays; the file cut off is not finished."""
     made = rig(LIVE)
     made.directory = small_disk
     recorder = made.record(container=container, segment_s=0.2)
@@ -57,9 +61,11 @@ def test_a_full_disk_stops_the_recording_alone(
     assert failure.code == "ENOSPC"
     assert str(small_disk) in failure.text
     assert made.of(PartGone)
-    whole, cut_off = (judge(segment.path) for segment in made.segments())
+    [finished] = made.of(SegmentClosed)
+    whole = judge(finished.path)
     assert (whole.frames, whole.errors) == (20, "")
-    assert cut_off.frames > 0
+    [cut_off] = [it.path for it in made.of(SegmentOpened) if it.path != finished.path]
+    assert judge(cut_off).frames > 0
 
 
 def test_a_missing_root_is_not_made(rig: "Play") -> None:
@@ -94,6 +100,56 @@ def test_a_hung_write_is_left_behind(rig: "Play", monkeypatch: pytest.MonkeyPatc
     assert str(fifo) in failure.text
     os.close(reader)
     made.until(lambda: not record.abandoned)
+
+
+def test_a_slow_disk_is_told_as_holes(
+    rig: "Play", judge: "Judge", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the queue dropped is missing by name: the rest of the duration is what can be played."""
+    made = rig(LIVE.replace("key-int-max=10", "key-int-max=1"))  # each picture plays by itself
+    disk = _SlowDisk(made.directory)
+    monkeypatch.setattr(names, "create", lambda *_: disk.create())
+    recorder = made.record(container="ts", segment_s=60)
+    made.until(lambda: len(made.pushed["h264"]) > 700)
+    disk.slow = False
+    made.stop(recorder)
+    assert not made.of(PartFailed)
+    [segment] = made.of(SegmentClosed)
+    disk.pump.join(10)
+    holes = segment.holes
+    assert {hole.cause for hole in holes} == {"storage"}
+    assert len(holes) <= segment.duration_s + 1
+    missing_s = sum(hole.ended_at - hole.began_at for hole in holes)
+    assert missing_s > 0.5
+    frames = judge(str(disk.path)).frames
+    assert segment.duration_s - missing_s == pytest.approx(frames / 100, abs=0.1)
+
+
+class _SlowDisk:
+    """A pipe, read no faster than half of what comes, into a file."""
+
+    def __init__(self, directory: Path) -> None:
+        self.slow = True
+        self.path = directory / "slow.ts"
+        self._fifo = directory / "fifo"
+        os.mkfifo(self._fifo)
+        self._reader = os.open(self._fifo, os.O_RDONLY | os.O_NONBLOCK)
+        os.set_blocking(self._reader, True)
+        self.pump = threading.Thread(target=self._pump, daemon=True)
+
+    def create(self) -> tuple[Path, int]:
+        """Return the pipe's end to write to."""
+        writer = os.open(self._fifo, os.O_WRONLY)
+        self.pump.start()
+        return self._fifo, writer
+
+    def _pump(self) -> None:
+        with self.path.open("wb") as file:
+            while data := os.read(self._reader, 16384):
+                file.write(data)
+                if self.slow:
+                    time.sleep(len(data) / _SLOW_BYTES_PER_S)
+        os.close(self._reader)
 
 
 def _largest_step_s(made: "Rig") -> float:

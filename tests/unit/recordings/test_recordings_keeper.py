@@ -133,7 +133,7 @@ def test_a_file_is_in_the_index_from_its_first_picture_on(world: World) -> None:
 
     async def both(keeper: IndexKeeper) -> None:
         keeper.opened("cam", opened(path, OLD))
-        hole = Hole(began_at=OLD.timestamp() + 5, ended_at=OLD.timestamp() + 6)
+        hole = Hole(began_at=OLD.timestamp() + 5, ended_at=OLD.timestamp() + 6, cause="stall")
         keeper.closed("cam", closed(path, hole=hole))
 
     world.play(begin)

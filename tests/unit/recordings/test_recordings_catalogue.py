@@ -17,7 +17,7 @@ from stream_manager.recordings.times import Range
 from stream_manager.store import Mark, Segment, SegmentState, read_index, read_marks, read_segments
 from stream_manager.store.segments import read_context, read_segments_begun
 
-LAST_S = 100
+LAST_S = 24
 FINISHED = (SegmentState.WHOLE, SegmentState.TRUNCATED, SegmentState.UNREADABLE)
 CAUSES = ("starting", "crash", "stall", "stopped")
 
@@ -30,11 +30,11 @@ def at(at_s: float) -> datetime:
 @st.composite
 def histories(draw: st.DrawFn) -> list[Segment | Mark]:
     """Draw files that follow each other, lie apart, overlap or are open, and marks between them."""
-    begins = sorted(draw(st.sets(st.integers(0, LAST_S), max_size=12)))
-    marked = draw(st.sets(st.integers(-8, 2 * LAST_S), max_size=12))
+    begins = sorted(draw(st.sets(st.integers(0, LAST_S), min_size=2, max_size=9)))
+    marked = draw(st.sets(st.integers(-8, 2 * LAST_S), min_size=3, max_size=12))
     rows: list[Segment | Mark] = []
     for sequence, began_s in enumerate(begins):
-        length_s = draw(st.sampled_from((0.0, 1.0, 3.0, 8.0, 40.0)))
+        length_s = draw(st.sampled_from((0.0, 1.0, 3.0, 8.0, 20.0)))
         it = segment(
             began_s,
             sequence=sequence,
@@ -69,9 +69,9 @@ def names() -> Iterator[str]:
 @given(
     rows=histories(),
     edges=st.lists(
-        st.sets(st.integers(-3, LAST_S + 20), min_size=2, max_size=2), min_size=3, max_size=6
+        st.sets(st.integers(-3, LAST_S + 6), min_size=2, max_size=2), min_size=8, max_size=8
     ),
-    now_s=st.integers(LAST_S - 20, LAST_S + 30),
+    now_s=st.integers(LAST_S - 6, LAST_S + 9),
 )
 def test_the_gaps_of_a_range_are_those_of_all_time(
     library: Library,
@@ -126,3 +126,21 @@ def test_of_a_long_past_little_is_read(tmp_path: Path) -> None:
         library.state_dir, lambda it: read_marks(it, "front-door", first=first, last=last)
     )
     assert [it.at for it in marks] == [at(490), at(500), at(510)]
+
+
+def test_what_reached_furthest_before_a_range_need_not_have_begun_last(tmp_path: Path) -> None:
+    """A fault within it explains no gap after it; of files that overlap the first is read too."""
+    library = Library(tmp_path)
+    library.hold(
+        segment(0, duration_s=30.0),
+        segment(5, duration_s=2.0, epoch=2),
+        Mark(stream="front-door", at=at(8), cause="crash"),
+        segment(60, epoch=3, state=SegmentState.OPEN, duration_s=None),
+    )
+    within = Range(since=at(40), until=at(70))
+    (gap,) = read_gaps(library.state_dir, "front-door", within, now=at(80))
+    assert (gap.began_at, gap.ended_at, gap.cause) == (at(40), at(60), "unknown")
+    first, _ = read_index(
+        library.state_dir, lambda it: read_context(it, "front-door", since=at(6), until=None)
+    )
+    assert first == at(0)

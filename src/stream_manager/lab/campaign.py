@@ -26,6 +26,7 @@ from stream_manager.store import read_index, read_marks, read_segments
 
 UP_WITHIN_S = 90.0
 CALM_WITHIN_S = 180.0
+BEGUN_WITHIN_S = 60.0
 HEALED_WITHIN_S = 60.0
 # A stall is told by a track's rhythm, which takes a while to learn.
 LEARNED_S = 3.0
@@ -66,11 +67,21 @@ class Stage:
         self.camera.order("heal")
         self.network.order("heal")
 
-    def began_at(self, trial: Trial, ordered_at: datetime) -> datetime:
-        """Return when the fault really began, by the record of where it was made."""
+    def began_at(self, trial: Trial, ordered_at: datetime) -> datetime | None:
+        """Return when the fault really began, by the record of where it is made; None: not yet.
+
+        One that needs another picture begins when that is encoded.
+        """
+        if trial.at == "worker":
+            return ordered_at
         record = self.network.record if trial.at == "network" else self.camera.record
-        facts = (it for it in record if isinstance(it, FaultFact) and it.at >= ordered_at)
-        return min((it.at for it in facts if it.phase is Phase.BEGAN), default=ordered_at)
+        ordered = {order.split()[0] for order in trial.orders if ": " not in order}
+        begun = {
+            it.name: it.at
+            for it in record
+            if isinstance(it, FaultFact) and it.phase is Phase.BEGAN and it.at >= ordered_at
+        }
+        return min(begun.values()) if ordered <= begun.keys() else None
 
     def wire(self, trial: Trial, began_at: datetime, until: datetime) -> Wire:
         """Return when media ceased and began, by the record of where the fault was made."""
@@ -151,7 +162,7 @@ class Campaign:
         after = await self._manager.last_seq()
         ordered_at = self._clock.wall()
         await asyncio.to_thread(stage.begin, trial, before["pid"])
-        began_at = stage.began_at(trial, ordered_at)
+        began_at = await self._begun(trial, stage, ordered_at)
         await self._clock.sleep(trial.lasts_s)
         over_at = self._clock.wall()
         await asyncio.to_thread(stage.heal)
@@ -178,6 +189,14 @@ class Campaign:
             outage_s=now["outage_s_total"] - before["outage_s_total"],
             healed=healed,
         )
+
+    async def _begun(self, trial: Trial, stage: Stage, ordered_at: datetime) -> datetime:
+        deadline_s = self._clock.monotonic_s() + BEGUN_WITHIN_S
+        while (began_at := stage.began_at(trial, ordered_at)) is None:
+            if self._clock.monotonic_s() > deadline_s:
+                raise OutsideError(f"{trial.name}: the lab did not begin it")
+            await self._clock.sleep(POLL_S)
+        return began_at
 
     async def _gaps(self, stream: str, since: datetime) -> tuple[Gap, ...]:
         """Return the gaps since a fault, when all files but the present one are measured."""

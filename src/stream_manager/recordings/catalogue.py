@@ -64,11 +64,23 @@ def read_gaps(state_dir: Path, stream: str | None, within: Range, *, now: dateti
         ]
 
     return [
-        clipped
+        gap
         for name, segments, marks in read_index(state_dir, query)
-        for gap in find_gaps(name, segments, marks)
-        if (clipped := _clipped(gap, within, now)) is not None
+        for whole in find_gaps(name, segments, marks)
+        if (gap := clipped(whole, within, now)) is not None
     ]
+
+
+def clipped(gap: Gap, within: Range, now: datetime) -> Gap | None:
+    """Return what of a gap lies in a range, None where nothing does."""
+    began_at, ended_at = gap.began_at, gap.ended_at
+    if within.since is not None:
+        began_at = max(began_at, within.since)
+    if within.until is not None and (within.until <= now or ended_at is not None):
+        ended_at = within.until if ended_at is None else min(ended_at, within.until)
+    if began_at >= (ended_at or within.until or now):
+        return None
+    return replace(gap, began_at=began_at, ended_at=ended_at)
 
 
 def extent(state_dir: Path, stream: str | None) -> str:
@@ -172,17 +184,6 @@ def _streams(connection: sqlite3.Connection, stream: str | None) -> tuple[str, .
         known = ", ".join(there) or "none"
         raise UsageError(f'no recordings of "{stream}" are known; there are those of: {known}')
     return (stream,)
-
-
-def _clipped(gap: Gap, within: Range, now: datetime) -> Gap | None:
-    began_at, ended_at = gap.began_at, gap.ended_at
-    if within.since is not None:
-        began_at = max(began_at, within.since)
-    if within.until is not None and (within.until <= now or ended_at is not None):
-        ended_at = within.until if ended_at is None else min(ended_at, within.until)
-    if began_at >= (ended_at or within.until or now):
-        return None
-    return replace(gap, began_at=began_at, ended_at=ended_at)
 
 
 def _local(at: datetime) -> str:

@@ -160,7 +160,8 @@ class Campaign:
     async def _play(self, trial: Trial, stage: Stage) -> Result:
         before = await self._wait(stage, _is_calm, CALM_WITHIN_S)
         after = await self._manager.last_seq()
-        ordered_at = self._clock.wall()
+        now = self._clock.wall()
+        ordered_at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as records tell it
         await asyncio.to_thread(stage.begin, trial, before["pid"])
         began_at = await self._begun(trial, stage, ordered_at)
         await self._clock.sleep(trial.lasts_s)

@@ -46,9 +46,11 @@ def test_each_disagreement_is_told() -> None:
     for bad, word in (
         (replace(good, healed=False), "not healed"),
         (replace(good, faults=()), "the journal"),
-        (replace(good, gaps=(replace(good.gaps[0], cause="network"),)), "cause is network"),
-        (replace(good, outage_s=0.0), "no outage"),
-        (replace(good, gaps=()), "no gap"),
+        (replace(good, faults=(*good.faults, {"cause": "auth", "code": "401"})), "the journal"),
+        (replace(good, gaps=(replace(good.gaps[0], cause="network"),)), "cause of a gap"),
+        (replace(good, outage_s=0.0), "an outage of 0.00 s"),
+        (replace(good, outage_s=55.0), "an outage of 55.00 s"),
+        (replace(good, gaps=(), outage_s=0.9), "no gap"),
         (replace(good, wire=late), "ends +0.400 s"),
     ):
         (flaw,) = bad.flaws()
@@ -64,7 +66,8 @@ def test_what_breaks_nothing_must_leave_no_trace() -> None:
 
 def test_a_gap_that_is_none_for_the_index_is_none() -> None:
     """A picture or two between two runs are less than times are exact."""
-    result = replace(freeze(), gaps=(), wire=Wire(stopped_at=at(0), again_at=at(0.08)))
+    wire = Wire(stopped_at=at(0), again_at=at(0.08))
+    result = replace(freeze(), gaps=(), outage_s=0.2, wire=wire)
     assert result.flaws() == []
 
 

@@ -46,6 +46,8 @@ def _write(name: str, subject: Subject) -> None:
     command = shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]])
     measured = f"Measured on {datetime.now(UTC):%Y-%m-%d} by `{command}`."
     part = report.as_markdown(subject, conditions=(*machine.describe(), measured))
+    if subject.plot is not None:
+        subject.plot.draw(DOCUMENT.parent / subject.plot.name)
     DOCUMENT.write_text(report.inserted(DOCUMENT.read_text(), name, part))
 
 

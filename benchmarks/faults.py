@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import peers, plot
-from benchmarks.figures import Figure, Subject, Table, Tell, figure_in_ms
+from benchmarks.figures import Figure, Plot, Subject, Table, Tell, figure_in_ms
 from benchmarks.growth import bytes_below, wait_for_growth
 from stream_manager.clock import SystemClock
 from stream_manager.lab.camera import Camera
@@ -25,7 +25,6 @@ CAMERAS = 10
 AT_ONCE = 2
 # The defaults, but for two waits that would make this last for hours.
 RECOVERY = 'probe_every = "10s"\nstable_for = "10s"\n'
-PICTURE = "faults.svg"
 
 PEERS = (
     ("ffmpeg -c copy, restarted", peers.patient_ffmpeg),
@@ -46,8 +45,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
         results = asyncio.run(_play(folder, clip, rounds, tell))
         beside = _beside(folder, clip, 1 if quick else 3, tell)
     by_trial = {trial: [result for result in results if result.trial is trial] for trial in TRIALS}
-    document = Path(__file__).parent.parent / "docs" / PICTURE
-    plot.draw(document, [_bar(trial, played) for trial, played in by_trial.items() if trial.breaks])
+    bars = [_bar(trial, played) for trial, played in by_trial.items() if trial.breaks]
     return Subject(
         title=f"Faults: all that the lab can do, with {CAMERAS} cameras running",
         figures=(*_figures(results), *beside),
@@ -59,7 +57,11 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
             "Peers: from a fault's end until their files grow; ffmpeg ends by itself after 10 s.",
         ),
         table=_table(by_trial),
-        plot=(PICTURE, "from the fault to its detection and to media again, by kind of fault"),
+        plot=Plot(
+            name="faults.svg",
+            shows="from the fault to its detection and to media again, by kind of fault",
+            draw=lambda path: plot.draw(path, bars),
+        ),
     )
 
 

@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 Tell = Callable[[str], None]
 
@@ -64,17 +65,23 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """What one module measured. `notes` say under which conditions; `table` goes into detail.
+class Plot:
+    """A picture beside the page: its file, what it shows, and how it is drawn."""
 
-    plot: the name of a picture beside the documentation's page, with what it shows.
-    """
+    name: str
+    shows: str
+    draw: Callable[[Path], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """What one module measured. `notes` say under which conditions; `table` goes into detail."""
 
     title: str
     figures: tuple[Figure, ...]
     notes: tuple[str, ...] = ()
     table: Table | None = None
-    plot: tuple[str, str] | None = None
+    plot: Plot | None = None
 
 
 def figure_in_ms(

@@ -43,5 +43,5 @@ def draw(path: Path, bars: Sequence[Bar]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("seconds since the fault began (medians)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False)
     figure.savefig(path, format="svg", metadata={"Date": None})

@@ -22,8 +22,7 @@ def as_markdown(subject: Subject, *, conditions: Iterable[str]) -> str:
     lines = [f"## {subject.title}", "", *_rows(_figures(subject))]
     lines += ["", *(f"- {line}" for line in (*_notes(subject), *conditions))]
     if subject.plot is not None:
-        name, shows = subject.plot
-        lines += ["", f"![{shows}]({name})"]
+        lines += ["", f"![{subject.plot.shows}]({subject.plot.name})"]
     if subject.table is not None:
         lines += ["", *_rows(subject.table)]
     return "\n".join(lines) + "\n"

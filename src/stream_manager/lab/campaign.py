@@ -160,8 +160,7 @@ class Campaign:
     async def _play(self, trial: Trial, stage: Stage) -> Result:
         before = await self._wait(stage, _is_calm, CALM_WITHIN_S)
         after = await self._manager.last_seq()
-        now = self._clock.wall()
-        ordered_at = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as records tell it
+        ordered_at = _to_ms(self._clock.wall())  # as records tell it
         await asyncio.to_thread(stage.begin, trial, before["pid"])
         began_at = await self._begun(trial, stage, ordered_at)
         await self._clock.sleep(trial.lasts_s)
@@ -261,6 +260,10 @@ class Campaign:
             ),
         ]
         return "\n".join(parts)
+
+
+def _to_ms(at: datetime) -> datetime:
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def _is_healthy(stream: Json) -> bool:

@@ -10,9 +10,9 @@ from rich.filesize import decimal as size
 
 from stream_manager.cli.words import plain, seconds, stamp
 from stream_manager.recordings.gaps import Gap
-from stream_manager.recordings.verify import MISSING, Inspection
+from stream_manager.recordings.verify import Inspection
 from stream_manager.recovery import span
-from stream_manager.store.segments import Segment
+from stream_manager.store.segments import Segment, SegmentState
 
 UNKNOWN_SHOWN = 20
 
@@ -73,7 +73,7 @@ def verdict_lines(found: Inspection, wrong: Sequence[tuple[Segment, str]]) -> It
     if found.unknown:
         yield "a running manager looks at files that are not indexed once an hour, and at its start"
     states = Counter(it.state.value for it in found.present)
-    if gone := states[MISSING]:
+    if gone := states[SegmentState.MISSING.value]:
         yield f"{count(gone, 'file')} known to be gone: gaps, with the cause file-missing"
     shown = ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     right = len(found.present) - len(wrong)

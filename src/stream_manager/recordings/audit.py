@@ -19,15 +19,14 @@ from stream_manager.recordings.measuring import measure
 from stream_manager.recordings.places import Places
 from stream_manager.recordings.structure import defect
 from stream_manager.recordings.survey import Found, Survey, streams, survey
-from stream_manager.store.segments import (
-    Segment,
-    SegmentIndex,
-    SegmentState,
+from stream_manager.store.index import SegmentIndex
+from stream_manager.store.queries import (
     count_present,
     read_accepted,
     read_recorded_streams,
     read_segments,
 )
+from stream_manager.store.segments import Segment, SegmentState
 
 Answer = TypeVar("Answer")
 Key = tuple[str, str]

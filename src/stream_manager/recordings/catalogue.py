@@ -10,10 +10,7 @@ from typing import Any
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.recordings.gaps import FORESEEN, Gap, find_gaps
 from stream_manager.recordings.times import Range
-from stream_manager.store.rows import to_text, to_text_or_none
-from stream_manager.store.segments import (
-    Mark,
-    Segment,
+from stream_manager.store.queries import (
     read_context,
     read_extent,
     read_index,
@@ -23,6 +20,8 @@ from stream_manager.store.segments import (
     read_segments_begun,
     read_volumes,
 )
+from stream_manager.store.rows import to_text, to_text_or_none
+from stream_manager.store.segments import Mark, Segment
 
 Json = dict[str, Any]
 

@@ -13,7 +13,7 @@ from stream_manager.errors import OutsideError, UsageError
 from stream_manager.pipelines.containers import FITS, Muxed
 from stream_manager.recordings.gaps import Gap
 from stream_manager.recordings.times import Range
-from stream_manager.store.segments import Segment
+from stream_manager.store.segments import Segment, SegmentState
 
 # MPEG-TS counts 2 ** 33 ticks of 90 kHz, and then from zero. MP4 counts the time from one picture
 # or sound to the next in 32 bits.
@@ -21,7 +21,7 @@ TS_AT_MOST = timedelta(hours=26)
 MP4_GAP_AT_MOST = timedelta(hours=6)
 PARTS_SHOWN = 20
 # Of these there is nothing to join.
-NOTHING = frozenset({"unreadable", "missing"})
+NOTHING = frozenset({SegmentState.UNREADABLE, SegmentState.MISSING})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
 
     It may begin before `since`, for it has the last keyframe there.
     """
-    playable = [it for it in segments if it.state.value not in NOTHING]
+    playable = [it for it in segments if it.state not in NOTHING]
     while len(playable) > 1 and within.since and playable[1].began_at <= within.since:
         del playable[0]
     return playable

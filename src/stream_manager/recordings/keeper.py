@@ -21,14 +21,9 @@ from stream_manager.recordings.gaps import STARTING
 from stream_manager.recordings.measuring import measure
 from stream_manager.recordings.places import Places
 from stream_manager.recordings.survey import Found
-from stream_manager.store.segments import (
-    Mark,
-    Segment,
-    SegmentIndex,
-    SegmentState,
-    read_newest_marks,
-    read_volumes,
-)
+from stream_manager.store.index import SegmentIndex
+from stream_manager.store.queries import read_newest_marks, read_volumes
+from stream_manager.store.segments import Mark, Segment, SegmentState
 
 # Causes of gaps beside those of faults.
 STOPPED = "stopped"  # nobody wanted it

@@ -13,11 +13,11 @@ from stream_manager.recordings.catalogue import Catalogue, located, read_catalog
 from stream_manager.recordings.structure import defect
 from stream_manager.recordings.survey import Found, files, streams
 from stream_manager.recordings.times import Range
-from stream_manager.store.segments import Segment, SegmentState, read_index, read_volumes
+from stream_manager.store.queries import read_index, read_volumes
+from stream_manager.store.segments import Segment, SegmentState
 
 # A file's name tells its beginning less exactly than the index does.
 NAMED_WITHIN = timedelta(seconds=1)
-MISSING = "missing"  # the state of a segment whose file is known to be gone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +80,7 @@ def problem(segment: Segment, volumes: Mapping[str, Path]) -> str | None:
         path = located(volumes, segment)
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None if segment.state.value == MISSING else "it is missing"
+        return None if segment.state is SegmentState.MISSING else "it is missing"
     except OSError as error:
         return f"it can't be opened: {error.strerror}"
     except OutsideError as error:
@@ -97,7 +97,7 @@ def _problem(segment: Segment, fd: int) -> str | None:
     found = os.fstat(fd)
     if not stat.S_ISREG(found.st_mode):
         return "it is no file"
-    if segment.state.value == MISSING:
+    if segment.state is SegmentState.MISSING:
         return "it was missing, and is there again"
     if segment.state is SegmentState.OPEN:
         return None
@@ -112,7 +112,11 @@ def _problem(segment: Segment, fd: int) -> str | None:
 def _lost(catalogue: Catalogue) -> dict[str, str]:
     lost = {}
     for id_, root in catalogue.volumes.items():
-        here = [it for it in catalogue.segments if it.volume == id_ and it.state.value != MISSING]
+        here = [
+            it
+            for it in catalogue.segments
+            if it.volume == id_ and it.state is not SegmentState.MISSING
+        ]
         if here and not any(_is_directory(root / name) for name in {it.stream for it in here}):
             lost[id_] = (
                 f"volume {id_}: none of its {len(here)} files is at {root}; is its disk mounted?"

@@ -1,19 +1,20 @@
-"""What outlives the manager. Read lock, rows, schema, journal, state, writer, store, segments."""
+"""What outlives the manager.
 
+Read lock, rows, schema, journal, state, writer, store; of recordings, segments, index, queries.
+"""
+
+from stream_manager.store.index import SegmentIndex
 from stream_manager.store.journal import Entry, read_journal, read_streams
 from stream_manager.store.lock import AlreadyRunning, Lock, is_locked, lock_directory
-from stream_manager.store.schema import NewerSchema
-from stream_manager.store.segments import (
-    Mark,
-    Segment,
-    SegmentIndex,
-    SegmentState,
+from stream_manager.store.queries import (
     read_index,
     read_marks,
     read_recorded_streams,
     read_segments,
     read_volumes,
 )
+from stream_manager.store.schema import NewerSchema
+from stream_manager.store.segments import Mark, Segment, SegmentState
 from stream_manager.store.state import OutageRow, Totals, WorkerRow
 from stream_manager.store.store import Store
 from stream_manager.store.writer import StoreHealth

@@ -15,7 +15,7 @@ from stream_manager.recordings.catalogue import clipped, read_gaps
 from stream_manager.recordings.gaps import find_gaps
 from stream_manager.recordings.times import Range
 from stream_manager.store import Mark, Segment, SegmentState, read_index, read_marks, read_segments
-from stream_manager.store.segments import read_context, read_segments_begun
+from stream_manager.store.queries import read_context, read_segments_begun
 
 LAST_S = 24
 FINISHED = (SegmentState.WHOLE, SegmentState.TRUNCATED, SegmentState.UNREADABLE)

@@ -1,7 +1,6 @@
 """Segments whose files are known to be gone."""
 
 from datetime import timedelta
-from enum import Enum
 from pathlib import Path
 
 from tests.unit.library import NOON, TS, segment
@@ -11,15 +10,9 @@ from stream_manager.recordings.catalogue import Catalogue
 from stream_manager.recordings.joining import chosen
 from stream_manager.recordings.times import Range
 from stream_manager.recordings.verify import Inspection, problem
+from stream_manager.store import SegmentState
 
-
-class State(Enum):
-    """The state that the index gives them."""
-
-    MISSING = "missing"
-
-
-GONE = segment(10, state=State.MISSING)
+GONE = segment(10, state=SegmentState.MISSING)
 
 
 def test_a_file_that_is_known_to_be_gone_is_no_error(tmp_path: Path) -> None:

@@ -101,3 +101,14 @@ def test_what_can_not_be_is_said_with_status_2(options: list[str], said: str) ->
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_under_stdout_ends_it_with_the_reason() -> None:
+    """Without its record it does not go on: status 1 and one line that says why."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            COMMAND, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False
+        )
+    assert done.returncode == 1
+    assert "stdout: No space left on device" in done.stderr
+    assert done.stderr.count("\n") == 1

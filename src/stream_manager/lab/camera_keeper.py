@@ -57,7 +57,8 @@ class Keeper:
         self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
         self._next_viewer = 1
         self._tracks: Mapping[str, str] = {}
-        self._first_orders: list[Order] = list(orders)  # their times count from when it is ready
+        # Their times count from when it is ready. Of one fault in one moment the last order counts.
+        self._first_orders = list({(order.name, order.after_s): order for order in orders}.values())
         self._early: list[Order] = []  # those of them that were on before anybody could see it
         self._back: list[str] = []  # deaths that end when the camera is ready
         self._ready: list[Future[None]] = []

@@ -6,8 +6,10 @@ import pytest
 
 from stream_manager.errors import OutsideError
 from stream_manager.lab import camera_keeper
+from stream_manager.lab.camera_faults import CAMERA_FAULTS
 from stream_manager.lab.camera_keeper import Keeper
 from stream_manager.lab.camera_plan import Plan
+from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.picture import Picture
 from stream_manager.lab.record import Fact
 
@@ -97,3 +99,15 @@ def test_a_record_that_can_not_be_written_leaves_nobody_waiting() -> None:
         with pytest.raises(OutsideError, match="the camera was stopped"):
             keeper.order("die")
     keeper.stop()
+
+
+def test_of_a_fault_ordered_twice_at_the_start_the_last_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The camera is told of that one alone; one that is to come later is not touched."""
+    told: list[str] = []
+    monkeypatch.setattr(Silent, "tell", lambda _, line: told.append(line))
+    lines = ("stutter gap=1s", "stutter gap=2s", "stutter gap=3s after=5s")
+    orders = [order for line in lines if isinstance(order := parse(line, CAMERA_FAULTS), Order)]
+    Keeper(PLAN, orders, lambda _: None).stop()
+    assert told == ["begin stutter gap=2s", "listen"]

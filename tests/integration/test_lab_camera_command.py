@@ -87,6 +87,8 @@ def test_orders_come_by_a_socket_with_answers(tmp_path: Path) -> None:
         (["--fault", "explode"], "there is no fault 'explode'. There are: die, reboot, "),
         (["--fault", "reboot"], "reboot: say how long, as in reboot for=3s"),
         (["--clip", "absent.mp4"], "absent.mp4"),
+        (["--gop", "1", "--fault", "no-keyframe"], "no-keyframe: with gop=1 every picture"),
+        (["--fault", "codec name=mjpeg", "--fault", "no-keyframe"], "no-keyframe: every picture"),
         (["--size", "5x5"], "picture size 5x5"),
         (["--auth", "none"], "--auth none: expected basic or digest"),
         (["--user", "viewer"], "--user and --password-env belong together"),

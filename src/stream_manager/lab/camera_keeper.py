@@ -49,6 +49,10 @@ class Keeper:
     def __init__(
         self, plan: Plan, orders: Sequence[Order], write_down: Callable[[Fact], None]
     ) -> None:
+        self._plan = plan
+        self._tracks: Mapping[str, str] = {}
+        for order in orders:
+            self._check_possible(order)
         self._write_down = write_down
         self._agenda = Agenda()
         self._board = Board.create(len(plan.mounts))
@@ -56,7 +60,6 @@ class Keeper:
         self._viewers: dict[int, SessionFact] = {}  # who plays just now, by number
         self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
         self._next_viewer = 1
-        self._tracks: Mapping[str, str] = {}
         # Their times count from when it is ready. Of one fault in one moment the last order counts.
         self._first_orders = list({(order.name, order.after_s): order for order in orders}.values())
         self._early: list[Order] = []  # those of them that were on before anybody could see it
@@ -198,6 +201,10 @@ class Keeper:
             raise UsageError("lose-audio: this camera sends no sound")
         if order.name == "no-keyframe" and self._tracks.get("video") == "mjpeg":
             raise UsageError("no-keyframe: every picture of MJPEG is a keyframe")
+        if order.name == "no-keyframe" and self._plan.clip is None and self._plan.picture.gop == 1:
+            raise UsageError(
+                "no-keyframe: with gop=1 every picture is a keyframe, take a longer one"
+            )
 
     def _when_ready(self) -> Future[None]:
         self._check_failed()

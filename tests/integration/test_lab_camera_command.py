@@ -87,6 +87,8 @@ def test_orders_come_by_a_socket_with_answers(tmp_path: Path) -> None:
         (["--fault", "explode"], "there is no fault 'explode'. There are: die, reboot, "),
         (["--fault", "reboot"], "reboot: say how long, as in reboot for=3s"),
         (["--clip", "absent.mp4"], "absent.mp4"),
+        (["--gop", "1", "--fault", "no-keyframe"], "no-keyframe: with gop=1 every picture"),
+        (["--fault", "codec name=mjpeg", "--fault", "no-keyframe"], "no-keyframe: every picture"),
         (["--size", "5x5"], "picture size 5x5"),
         (["--auth", "none"], "--auth none: expected basic or digest"),
         (["--user", "viewer"], "--user and --password-env belong together"),
@@ -100,4 +102,15 @@ def test_what_can_not_be_is_said_with_status_2(options: list[str], said: str) ->
     )
     assert done.returncode == 2
     assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_under_stdout_ends_it_with_the_reason() -> None:
+    """Without its record it does not go on: status 1 and one line that says why."""
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            COMMAND, stdout=full, stderr=subprocess.PIPE, text=True, timeout=DEADLINE_S, check=False
+        )
+    assert done.returncode == 1
+    assert "stdout: No space left on device" in done.stderr
     assert done.stderr.count("\n") == 1

@@ -43,7 +43,8 @@ def show_faults(kinds: "Sequence[FaultKind]") -> None:
 def run(make: Callable[[Callable[[Any], None]], Ordered], control: Path | None) -> None:
     """Run what `make` gives, which gets whom to tell each fact, until a signal or its own end.
 
-    Raises OutsideError if it ended by itself, and as `make` and its start do.
+    Raises OutsideError if it ended by itself or can't write to stdout, and as `make` and its start
+    do.
     """
     from stream_manager.lab.console import Console
     from stream_manager.lab.record import ErrorFact, to_json
@@ -55,6 +56,9 @@ def run(make: Callable[[Callable[[Any], None]], Ordered], control: Path | None) 
             os.write(STDOUT, f"{line}\n".encode())  # in one call, from whatever thread
         except BrokenPipeError:
             console.end()  # nobody is left who wants to know
+        except OSError as error:
+            lost.append(f"stdout: {error.strerror}")
+            console.end()
 
     def tell(fact: Any) -> None:  # noqa: ANN401 - each lab has facts of its own
         say(to_json(fact))

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from stream_manager.errors import OutsideError, StreamManagerError, UsageError
 from stream_manager.lab.agenda import Agenda, Begin, End
@@ -49,6 +49,10 @@ class Keeper:
     def __init__(
         self, plan: Plan, orders: Sequence[Order], write_down: Callable[[Fact], None]
     ) -> None:
+        self._plan = plan
+        self._tracks: Mapping[str, str] = {}
+        for order in orders:
+            self._check_possible(order)
         self._write_down = write_down
         self._agenda = Agenda()
         self._board = Board.create(len(plan.mounts))
@@ -56,14 +60,18 @@ class Keeper:
         self._viewers: dict[int, SessionFact] = {}  # who plays just now, by number
         self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
         self._next_viewer = 1
-        self._tracks: Mapping[str, str] = {}
-        self._first_orders: list[Order] = list(orders)  # their times count from when it is ready
+        # Their times count from when it is ready. Of one fault in one moment the last order counts.
+        self._first_orders = list({(order.name, order.after_s): order for order in orders}.values())
         self._early: list[Order] = []  # those of them that were on before anybody could see it
         self._back: list[str] = []  # deaths that end when the camera is ready
         self._ready: list[Future[None]] = []
         self._syncs: dict[int, Future[None]] = {}
         self._numbers = itertools.count()
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
+            queue.SimpleQueue()
+        )
+        self._asking = threading.Lock()
+        self._over = False  # changed only while nobody asks
         self._woken, self._waker = os.pipe()
         self._failed: UsageError | OutsideError | None = None
         self._process = CameraProcess(self._plan)
@@ -100,20 +108,35 @@ class Keeper:
         self._board.close()
 
     def _ask(self, do: Callable[[], Result]) -> Future[Result]:
-        """Let the keeper's thread do something."""
+        """Let the keeper's thread do something. Raises OutsideError when that has ended."""
         asked: Future[Result] = Future()
-
-        def answer() -> None:
-            try:
-                asked.set_result(do())
-            except StreamManagerError as error:
-                asked.set_exception(error)
-
-        self._calls.put(answer)
-        os.write(self._waker, b"\0")
+        with self._asking:
+            if self._over:
+                raise _stopped()
+            self._calls.put((asked, do))
+            os.write(self._waker, b"\0")
         return asked
 
     def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Leave no process, and nobody who waits."""
+        self._process.kill()
+        self._process.close()
+        with self._asking:
+            self._over = True
+        self._release()
+        for ready in self._ready:
+            ready.set_exception(_stopped())
+        while not self._calls.empty():
+            if (call := self._calls.get()) is not None:
+                call[0].set_exception(_stopped())
+
+    def _keep(self) -> None:
         while True:
             self._wait()
             if self._failed is None:
@@ -126,7 +149,7 @@ class Keeper:
                     if self._failed is None:
                         self._end_process(now())
                     return
-                call()
+                _answer(*call)
             self._advance()
 
     def _wait(self) -> None:
@@ -178,6 +201,10 @@ class Keeper:
             raise UsageError("lose-audio: this camera sends no sound")
         if order.name == "no-keyframe" and self._tracks.get("video") == "mjpeg":
             raise UsageError("no-keyframe: every picture of MJPEG is a keyframe")
+        if order.name == "no-keyframe" and self._plan.clip is None and self._plan.picture.gop == 1:
+            raise UsageError(
+                "no-keyframe: with gop=1 every picture is a keyframe, take a longer one"
+            )
 
     def _when_ready(self) -> Future[None]:
         self._check_failed()
@@ -315,3 +342,17 @@ class Keeper:
 
     def _note(self, name: str, phase: Phase) -> None:
         self._write_down(FaultFact(at=now(), name=name, phase=phase))
+
+
+def _answer(asked: Future[Result], do: Callable[[], Result]) -> None:
+    try:
+        asked.set_result(do())
+    except StreamManagerError as error:
+        asked.set_exception(error)
+    except BaseException:
+        asked.set_exception(_stopped())
+        raise
+
+
+def _stopped() -> OutsideError:
+    return OutsideError("the camera was stopped")

@@ -17,7 +17,7 @@ from stream_manager.lab.camera_faults import ENCODED, WIRE
 from stream_manager.lab.camera_plan import SYNCED, Plan
 from stream_manager.lab.clip_change import ClipChange
 from stream_manager.lab.faults import Lasts, Order, parse
-from stream_manager.lab.record import Fact, FaultFact, Phase, ReadyFact, now, to_json
+from stream_manager.lab.record import ErrorFact, Fact, FaultFact, Phase, ReadyFact, now, to_json
 from stream_manager.lab.rtsp_server import Credentials, RtspServer
 from stream_manager.lab.switchboard import Switchboard
 
@@ -54,6 +54,7 @@ class CameraServer:
         self._listens = False
         self._shut: Order | None = None  # to refuse connections as soon as the port is known
         self._unseen: list[tuple[str, Phase]] = []  # what is recorded when the door opens
+        self._not_begun: set[str] = set()  # faults that this clip can't have
         self._refused: UsageError | None = None
         self._loop = GLib.MainLoop()
         self._rest = b""
@@ -78,6 +79,7 @@ class CameraServer:
             except UsageError as error:
                 self._refused = error
                 self._loop.quit()
+                break
         return True
 
     def _do(self, line: str) -> None:
@@ -98,6 +100,9 @@ class CameraServer:
         if order.name in ENCODED and self._listens:
             self._clip_change.begin(order)
             return
+        if order.name == "no-keyframe" and self._server.clip.keyframes_only:
+            self._impossible(order.name, "every picture of this clip is a keyframe", told=told)
+            return
         if told:
             self._note(order.name, Phase.BEGAN)
         if order.name in ENCODED:
@@ -113,11 +118,22 @@ class CameraServer:
         if name in ENCODED:
             self._clip_change.end(name)
             return
+        if name in self._not_begun:
+            self._not_begun.remove(name)
+            return
         self._note(name, Phase.ENDED)
         if name == "refuse" and not self._listens:
             self._shut = None
         else:
             self._switchboard.end(name)
+
+    def _impossible(self, name: str, reason: str, *, told: bool) -> None:
+        """Refuse to start with such a fault; go on without it when it comes later."""
+        if told and not self._listens:
+            raise UsageError(f"{name}: {reason}")
+        self._not_begun.add(name)
+        if told:
+            _tell(ErrorFact(at=now(), name=name, text=reason))
 
     def _listen(self) -> None:
         port = self._server.door.open()

@@ -44,6 +44,9 @@ class Console:
             for number in (signal.SIGINT, signal.SIGTERM):
                 before = signal.signal(number, lambda *_: self.end())
                 stack.callback(signal.signal, number, before)
+            # In the background of a shell, reading the terminal then fails and stops nobody.
+            stack.callback(signal.signal, signal.SIGTTIN, signal.getsignal(signal.SIGTTIN))
+            signal.signal(signal.SIGTTIN, signal.SIG_IGN)
             if self._control is not None:
                 stack.enter_context(_listening(self._control, self.answer))
             threading.Thread(target=self._read_stdin, name="stdin", daemon=True).start()

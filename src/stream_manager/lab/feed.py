@@ -95,14 +95,18 @@ class Feed:
         self.pictures = pictures
         self.played_ns = 0
 
-    def prime(self) -> None:
-        """Hand over the first unit of every track: without it the media can't describe itself."""
+    def prime(self, round_ns: int) -> None:
+        """Hand over the first unit of every track: without it the media can't describe itself.
+
+        Keyframes that are withheld are passed over, but for no longer than one round of the clip.
+        """
         if self._conditions.garbage:
             self.garble()
         waiting = set(range(len(self._sources)))
         while waiting:
             delivery = self._take()
-            if self._conditions.keyframes_withheld and _is_keyframe(delivery):
+            withheld = self._conditions.keyframes_withheld and _is_keyframe(delivery)
+            if withheld and delivery.due_ns < round_ns:
                 continue
             waiting.discard(delivery.track)
             self._push(delivery)

@@ -59,6 +59,11 @@ class Clip:
         """The codec of each kind of track that there is."""
         return {track.kind.value: CODECS[track.media_type] for track in self.tracks}
 
+    @property
+    def keyframes_only(self) -> bool:
+        """Whether no picture builds on another."""
+        return all(unit.key for unit in self.tracks[0].units)
+
     def with_sound_of(self, other: Self) -> Self:
         """Return this clip's pictures with the other's sound, repeated or cut to fit."""
         sound = tuple(

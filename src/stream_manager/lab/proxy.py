@@ -89,14 +89,19 @@ class Proxy:
             stderr=self._errors,
             process_group=0,
         )
-        assert self._process.stdout is not None
-        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,))
-        self._reader.start()
-        ready = self._next_answer()
-        assert isinstance(ready, ReadyFact)
-        self.port = ready.port
-        for line in self._faults:
-            self.order(line)
+        try:
+            assert self._process.stdout is not None
+            reader = threading.Thread(target=self._read, args=(self._process.stdout,))
+            reader.start()
+            self._reader = reader
+            ready = self._next_answer()
+            assert isinstance(ready, ReadyFact)
+            self.port = ready.port
+            for line in self._faults:
+                self.order(line)
+        except BaseException:  # a Ctrl-C too: nobody else could stop it
+            self.stop()
+            raise
 
     def order(self, line: str) -> None:
         """Cause or heal a fault, like "cut for=3s" or "heal". Returns when that is done.
@@ -126,8 +131,9 @@ class Proxy:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        assert self._reader is not None
-        self._reader.join()
+        if self._reader is not None:
+            self._reader.join()
+            self._reader = None
         for pipe in (process.stdin, process.stdout, self._errors):
             assert pipe is not None
             pipe.close()

@@ -84,6 +84,11 @@ class RtspServer:
         self._serve(clip)
         self.keep_password()
 
+    @property
+    def clip(self) -> Clip:
+        """What is sent just now."""
+        return self._reel.clip
+
     def show_in_band(self, clip: Clip) -> None:
         """Send another clip of the same codecs, in the running sessions too."""
         self._reel.clip = clip
@@ -190,7 +195,7 @@ class RtspServer:
         media.connect("new-state", self._on_state, feed, session)
         media.connect("unprepared", self._on_unprepared, feed, session)
         with self._pacer.held():
-            feed.prime()
+            feed.prime(reel.clip.period_ns)
 
     def _gate(self, media: GstRtspServer.RTSPMedia, reel: Reel) -> None:
         """Keep back what the media was primed with where its track is lost when it plays."""

@@ -145,6 +145,6 @@ def test_demo_fails_on_a_fault_that_did_not_heal(tmp_path: Path) -> None:
         healed=False,
         lost_s={"front-door": 15.0, "garden": 0.0},
     )
-    verdict = Verdict(folder=tmp_path, outcomes=(outcome,), recordings=())
+    verdict = Verdict(folder=tmp_path, outcomes=(outcome,), recordings=(), ailing={})
     assert verdict.flaws == ("kill a worker: never detected within 15 s",)
     assert verdict.to_json()["healed"] is False

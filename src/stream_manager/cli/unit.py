@@ -72,9 +72,10 @@ def unit(
     Raises UsageError for a place that the service could not see.
     """
     kind = "system" if scope.system else "user"
+    control = "systemctl" if scope.system else "systemctl --user"
     text = f"""\
 {MARKER} --{kind}
-# The next install writes this file anew. Your own changes: systemctl edit {NAME}
+# The next install writes this file anew. Your own changes: {control} edit {NAME}
 
 [Unit]
 Description=Live video streams, recorded and healed

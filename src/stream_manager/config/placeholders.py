@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
+from stream_manager.config.problems import NO_VARIABLE
+
 _PLACEHOLDER = re.compile(r"\$\{(?:file:(?P<file>[^}]+)|(?P<name>[A-Za-z_][A-Za-z0-9_]*))\}")
 _WORD_BORDER = re.compile(r"""[\s"'=]""")
 _ESCAPED_IN_PIPELINES = re.compile(r"""[\s"'\\]""")
@@ -145,9 +147,7 @@ class Vault:
     def _value(self, found: re.Match[str]) -> str:
         value = self._read(found) if found["file"] else self.environ.get(found["name"])
         if value is None:
-            raise _NoValueError(
-                f"no environment variable {found['name']}", f"a value for {found[0]}"
-            )
+            raise _NoValueError(f"{NO_VARIABLE}{found['name']}", f"a value for {found[0]}")
         if not value:
             raise _NoValueError(f"an empty value for {found[0]}", "a value that is not empty")
         if not is_printable(value):

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from stream_manager.errors import UsageError
 
+# How the `found` of a missing environment variable begins.
+NO_VARIABLE = "no environment variable "
+
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class ConfigurationError:
@@ -18,6 +21,11 @@ class ConfigurationError:
     key: str
     found: str
     expected: str
+
+    @property
+    def lacks_variable(self) -> bool:
+        """Tell whether another environment, like the service's own, may be without this error."""
+        return self.found.startswith(NO_VARIABLE)
 
     def __str__(self) -> str:
         """Render as compilers do, so that editors can jump there."""

@@ -10,7 +10,7 @@ from stream_manager.doctor import kernel, media, python, timekeeping
 from stream_manager.doctor.finding import Finding, problem, unknown
 
 if TYPE_CHECKING:
-    from stream_manager.config import Configuration, ManagerSettings
+    from stream_manager.config import ConfigurationError, ManagerSettings, Volume
 
 # By its name: what to look at. A check may raise OSError or ImportError, which reads "unknown".
 Check = tuple[str, Callable[[], Iterable[Finding]]]
@@ -21,10 +21,11 @@ _TOLD_BY_PLACES = ("manager.state_dir", "manager.runtime_dir")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured:
-    """What `--config` names: `whole` is None where it has errors, which `findings` tell."""
+    """What `--config` names: `streams` is None where it has errors, which `findings` tell."""
 
     manager: "ManagerSettings"
-    whole: "Configuration | None"
+    volumes: "tuple[Volume, ...]"
+    streams: int | None
     findings: tuple[Finding, ...]
 
 
@@ -38,8 +39,7 @@ def diagnose(config: Path | None, environ: Mapping[str, str]) -> list[Finding]:
 
 
 def _machine(configured: Configured | None) -> Iterator[Check]:
-    whole = configured.whole if configured else None
-    streams = len(whole.streams) if whole else None
+    streams = configured.streams if configured else None
     yield "GStreamer", media.gstreamer
     yield "ffmpeg", media.ffmpeg
     yield "Python", python.packages
@@ -57,7 +57,7 @@ def _places(configured: Configured | None, environ: Mapping[str, str]) -> Iterat
     from stream_manager.doctor import places  # noqa: PLC0415 - with --config pydantic is there
 
     yield "state_dir", partial(places.state_directory, configured.manager.state_dir)
-    for volume in configured.whole.volumes if configured.whole else ():
+    for volume in configured.volumes:
         yield f"volume {volume.id}", partial(places.volume, volume.id, volume.path)
 
 
@@ -83,16 +83,31 @@ def _read(config: Path, environ: Mapping[str, str]) -> Configured:
     from stream_manager.config import (  # noqa: PLC0415 - pydantic may be missing
         ConfigurationErrors,
         load,
+        load_directories,
         load_manager,
     )
 
     manager = load_manager(config, environ)
     try:
-        return Configured(manager=manager, whole=load(config, environ), findings=())
+        whole = load(config, environ)
     except ConfigurationErrors as wrong:
         findings = tuple(
-            problem("configuration", str(error), f"stream-manager check {config}")
-            for error in wrong.errors
-            if error.key not in _TOLD_BY_PLACES
+            _wrong(error, config) for error in wrong.errors if error.key not in _TOLD_BY_PLACES
         )
-        return Configured(manager=manager, whole=None, findings=findings)
+    else:
+        return Configured(
+            manager=manager, volumes=whole.volumes, streams=len(whole.streams), findings=()
+        )
+    try:
+        _, volumes = load_directories(config, environ)
+    except ConfigurationErrors:
+        volumes = ()  # what is wrong with them is among the findings
+    return Configured(manager=manager, volumes=volumes, streams=None, findings=findings)
+
+
+def _wrong(error: "ConfigurationError", config: Path) -> Finding:
+    if error.lacks_variable:
+        # A secret of the service's is rightly not in everybody's environment.
+        found = f"{error}, which the service's own environment may have"
+        return unknown("configuration", found, "look again with the service's EnvironmentFile")
+    return problem("configuration", str(error), f"stream-manager check {config}")

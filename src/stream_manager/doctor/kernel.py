@@ -10,6 +10,7 @@ from stream_manager.doctor.finding import Finding, ok, problem, unknown, warning
 # What a manager holds open by itself and for each stream: 15 and 2 were seen, and room is left.
 OWN_FILES = 32
 FILES_A_STREAM = 3
+FEW_STREAMS = 10  # a limit that is not enough for so many was hardly meant
 SPARE = 2  # times as many, for clients of the API and a moment in which old and new overlap
 
 _CONTAINER_MARKS = ("run/.containerenv", ".dockerenv", "run/systemd/container")
@@ -36,17 +37,19 @@ def open_files(streams: int | None, limits: tuple[int, int] | None = None) -> It
         return
     if streams is None:
         enough_for = max(soft // SPARE - OWN_FILES, 0) // FILES_A_STREAM
-        yield ok("open files", f"at most {soft}: enough for {enough_for} streams")
+        found = f"at most {soft}: enough for {enough_for} streams"
+        if enough_for >= FEW_STREAMS:
+            yield ok("open files", found)
+        else:
+            tell = warning if enough_for else problem
+            yield tell("open files", found, _raise_open_files(_needed(FEW_STREAMS), hard))
         return
-    needed = SPARE * (OWN_FILES + FILES_A_STREAM * streams)
+    needed = _needed(streams)
     found = f"at most {soft}, and {needed} are needed (streams: {streams})"
     if soft >= needed:
         yield ok("open files", found)
         return
-    mend = f"ulimit -n {needed}"
-    if hard != resource.RLIM_INFINITY and hard < needed:
-        mend = f"as root: ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit"
-    yield problem("open files", found, mend)
+    yield problem("open files", found, _raise_open_files(needed, hard))
 
 
 def pressure(root: Path = Path("/")) -> Iterator[Finding]:
@@ -92,6 +95,16 @@ def cgroups(
 def in_container(root: Path) -> bool:
     """Tell whether much of what is seen here is the host's to change."""
     return any((root / mark).exists() for mark in _CONTAINER_MARKS)
+
+
+def _needed(streams: int) -> int:
+    return SPARE * (OWN_FILES + FILES_A_STREAM * streams)
+
+
+def _raise_open_files(needed: int, hard: int) -> str:
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        return f"as root: ulimit -n {needed}, or LimitNOFILE={needed} in the systemd unit"
+    return f"ulimit -n {needed}"
 
 
 def _boot_with(option: str, root: Path) -> str:

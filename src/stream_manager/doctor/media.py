@@ -15,6 +15,7 @@ from stream_manager.recovery import exit_fault
 # Reading every plugin for the first time takes seconds; a machine under load several times that.
 ANSWER_WITHIN_S = 60.0
 _MODULE = "stream_manager.pipelines.inventory"
+_LONGEST_SHOWN = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +47,20 @@ def take_inventory(command: tuple[str, ...] = (sys.executable, "-m", _MODULE)) -
         raise OutsideError(f"it gave no answer within {ANSWER_WITHIN_S:g} s") from error
     if ended.returncode != 0:
         raise OutsideError(f"asked for its elements, {exit_fault(ended.returncode).text}")
-    answer = json.loads(ended.stdout)
-    version = answer["version"]
-    return Inventory(
-        error=answer["error"],
-        version=None if version is None else tuple(version),
-        elements=frozenset(answer["elements"]),
-        typelibs=frozenset(answer["typelibs"]),
-    )
+    try:
+        answer = json.loads(ended.stdout)
+        version = answer["version"]
+        return Inventory(
+            error=answer["error"],
+            version=None if version is None else tuple(version),
+            elements=frozenset(answer["elements"]),
+            typelibs=frozenset(answer["typelibs"]),
+        )
+    except (ValueError, TypeError, KeyError) as error:
+        # A plugin, or what starts with every Python (sitecustomize), has printed into the answer.
+        lines = ended.stdout.decode(errors="replace").strip().splitlines()
+        said = lines[0][:_LONGEST_SHOWN] if lines else ""
+        raise OutsideError(f"asked for its elements, it printed {said!r}") from error
 
 
 def gstreamer(inventory: Callable[[], Inventory] = take_inventory) -> Iterator[Finding]:

@@ -65,10 +65,16 @@ async def play(
             await scene.watch(watch_s)
             outcomes.append(await scene.play(scenario, cameras[scenario.stream], network))
         await scene.watch(watch_s)
+        # A fault may have harmed another stream than its own, or one that had healed.
+        ailing = await until_healthy(scene, clock)
+        for id_, health in ailing.items():
+            audience.tell(Beat.LOST, f"{id_} is {health}, {UP_WITHIN_S:g} s after all was mended")
         await manager.stop()
     audience.tell(Beat.STEP, "the manager was stopped by SIGTERM; every recording is played back")
     recordings = [await play_back(id_, folder / RECORDINGS / id_) for id_ in STREAMS]
-    return Verdict(folder=folder, outcomes=tuple(outcomes), recordings=tuple(recordings))
+    return Verdict(
+        folder=folder, outcomes=tuple(outcomes), recordings=tuple(recordings), ailing=ailing
+    )
 
 
 def _make_folder(clock: Clock) -> Path:
@@ -95,9 +101,23 @@ def _configuration(urls: Mapping[str, str]) -> str:
 async def _wait_until_up(scene: Scene, clock: Clock, log: Path) -> float:
     """Return how long it took until media of every stream was verified."""
     began_s = clock.monotonic_s()
-    while (took_s := clock.monotonic_s() - began_s) < UP_WITHIN_S:
-        streams = await scene.look()
-        if streams and all(it["health"] == "healthy" for it in streams.values()):
-            return took_s
+    if await until_healthy(scene, clock):
+        raise OutsideError(
+            f"not every stream was healthy within {UP_WITHIN_S:g} s; {log} tells why"
+        )
+    return clock.monotonic_s() - began_s
+
+
+async def until_healthy(scene: Scene, clock: Clock) -> dict[str, str]:
+    """Wait until all streams are healthy, but not for long; return the health of each that isn't.
+
+    Raises OutsideError if the manager ends.
+    """
+    began_s = clock.monotonic_s()
+    while True:
+        streams = await scene.look() or {}
+        health = {id_: streams[id_]["health"] if id_ in streams else "unknown" for id_ in STREAMS}
+        ailing = {id_: it for id_, it in health.items() if it != "healthy"}
+        if not ailing or clock.monotonic_s() - began_s >= UP_WITHIN_S:
+            return ailing
         await clock.sleep(POLL_S)
-    raise OutsideError(f"not every stream was healthy within {UP_WITHIN_S:g} s; {log} tells why")

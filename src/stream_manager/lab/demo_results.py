@@ -162,17 +162,22 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The whole of it. `folder` holds all that the demo leaves behind."""
+    """The whole of it. `folder` holds all that the demo leaves behind.
+
+    ailing: the health of each stream that was not healthy in the end, by its id.
+    """
 
     folder: Path
+    ailing: Mapping[str, str]
     outcomes: tuple[Outcome, ...]
     recordings: tuple[Recording, ...]
 
     @property
     def flaws(self) -> tuple[str, ...]:
         """Everything that went wrong."""
-        flaws = [it.flaw for it in self.outcomes] + [it.flaw for it in self.recordings]
-        return tuple(flaw for flaw in flaws if flaw is not None)
+        ailing = [f"{id_}: {health} in the end" for id_, health in self.ailing.items()]
+        flaws = [it.flaw for it in (*self.outcomes, *self.recordings)]
+        return (*(flaw for flaw in flaws if flaw is not None), *ailing)
 
     def to_json(self) -> Json:
         """Return what `--json` shows."""
@@ -181,6 +186,7 @@ class Verdict:
             "flaws": list(self.flaws),
             "faults": [it.to_json() for it in self.outcomes],
             "recordings": [it.to_json() for it in self.recordings],
+            "ailing": dict(self.ailing),
             "folder": str(self.folder),
             "config": str(self.folder / CONFIG),
             "log": str(self.folder / LOG),

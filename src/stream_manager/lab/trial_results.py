@@ -65,11 +65,10 @@ class Result:
 
     @property
     def detected_s(self) -> float | None:
-        """How long after its beginning, or after pictures stopped, the first fault was decided."""
+        """How long after its beginning the first fault was decided upon."""
         if not self.faults:
             return None
-        begun_at = max(self.began_at, self.wire.stopped_at or self.began_at)
-        return (datetime.fromisoformat(self.faults[0]["at"]) - begun_at).total_seconds()
+        return (datetime.fromisoformat(self.faults[0]["at"]) - self.began_at).total_seconds()
 
     @property
     def cause(self) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 from urllib.parse import unquote
 
 from stream_manager.config.placeholders import Expanded, Vault, to_scrub
-from stream_manager.config.report import shown
+from stream_manager.config.report import shown, without_user
 from stream_manager.config.sources import SourceError, parse_source
 from stream_manager.errors import UsageError
 from stream_manager.pipelines.spec import FileSource, RtspSource, Source
@@ -21,7 +21,7 @@ _PASSWORD = re.compile(
 )
 # Cameras take them in the query, and some in the path: /user=admin_password=…_channel=1
 _TOKEN = re.compile(
-    r"(?P<before>[?&;_/](?:password|passwd|pass|pwd|token|auth|secret|key)=)"
+    r"(?P<before>[?&;_/](?:password|passwd|passcode|pass|pwd|pw|token|auth|secret|api_?key|key)=)"
     r"(?P<secret>[^&;#\s]*?)(?=[&;#]|_[a-z]+=|$)",
     re.IGNORECASE,
 )
@@ -63,16 +63,15 @@ def read_target(
     )
     if expanded is None:
         raise UsageError("\n".join(f"the source: {problem}" for problem in problems))
-    disguised, exports, open_secrets = _disguised(expanded)
     try:
         parsed = parse_source(
             expanded, directory=directory, transport=transport or "tcp", latency_ms=LATENCY_MS
         )
     except SourceError as error:
-        raise UsageError(f"the source: found {shown(disguised)}, expected {error}") from error
+        raise UsageError(f"the source: found {_refused(expanded)}, expected {error}") from error
     if transport is not None and not isinstance(parsed.source, RtspSource):
         raise UsageError("--transport: only RTSP has one; leave it out for another source")
-    text = disguised
+    text, exports, open_secrets = _disguised(expanded)
     if isinstance(parsed.source, FileSource) and not expanded.names:
         text = f"file:{parsed.source.path}"  # a configuration would look beside itself
     return Target(
@@ -82,6 +81,13 @@ def read_target(
         exports=exports,
         id=_id_of(expanded),
     )
+
+
+def _refused(expanded: Expanded) -> str:
+    """Return a text that is no source as an error shows it."""
+    # The user goes first: a password may itself read like a token that reaches beyond the @.
+    marked = _TOKEN.sub(r"\g<before>***", without_user(expanded.marked))
+    return shown(expanded.as_written(marked))
 
 
 def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...], tuple[str, ...]]:

@@ -303,12 +303,62 @@ def test_paths_stand_in_a_unit_as_they_are() -> None:
             text(scope, volume=Path(name))
 
 
-def test_a_program_that_fails_is_told_with_what_it_said() -> None:
-    """So is one that is not there."""
+def test_a_users_unit_says_how_a_user_changes_it() -> None:
+    """A unit of the system of the same name is another one."""
+    user = text(unit.Scope.of_user(Path("/home/me"), Path("/run/user/1000")))
+    assert "Your own changes: systemctl --user edit stream-manager\n" in user
+    system = text(unit.Scope.of_system())
+    assert "Your own changes: systemctl edit stream-manager\n" in system
+
+
+def test_a_program_that_fails_hangs_or_is_missing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what it said, how long it was waited for, or the package that brings it."""
     with pytest.raises(OutsideError, match=r"failed: .*nowhere"):
-        account._run("/bin/cat", "/nowhere")
-    with pytest.raises(OutsideError, match="apt-get install passwd"):
-        account._run("/nowhere/useradd")
+        account._done("/bin/cat", "/nowhere")
+    with pytest.raises(OutsideError, match="failed: the process ended with exit code 1"):
+        account._done("/bin/false")
+    for name, package in (("useradd", "passwd"), ("runuser", "util-linux")):
+        with pytest.raises(OutsideError, match=f"{name} is not there: apt-get install {package}"):
+            account._run(f"/nowhere/{name}")
+    with pytest.raises(OutsideError, match="/etc/passwd can't be run: Permission denied"):
+        account._run("/etc/passwd")
+    monkeypatch.setattr(account, "ANSWER_WITHIN_S", 0.1)
+    with pytest.raises(OutsideError, match=r"/bin/sleep 60 did not end within 0\.1 s"):
+        account._run("/bin/sleep", "60")
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "can"),
+    [
+        (0, "", True),
+        (1, "", False),
+        (1, "program: no such option", False),
+        (126, "runuser: failed to execute /root/x: Permission denied", False),
+        (127, "runuser: failed to execute /x: No such file or directory", False),
+        (1, "runuser: user stream-manager does not exist", None),
+    ],
+)
+def test_what_a_user_can_not_do_is_told_from_a_runuser_that_fails(
+    monkeypatch: pytest.MonkeyPatch, code: int, said: str, *, can: bool | None
+) -> None:
+    """None: nobody can tell, and the reason is said."""
+    ended = subprocess.CompletedProcess((), code, "", said)
+    monkeypatch.setattr(account, "_run", lambda *_: ended)
+    if can is None:
+        with pytest.raises(OutsideError, match="does not exist"):
+            account.Account().can("test", "-r", "/x")
+    else:
+        assert account.Account().can("test", "-r", "/x") is can
+
+
+def test_a_machine_without_the_group_is_told_how_to_make_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing is made before."""
+    monkeypatch.setattr(account, "GROUP", "no-such-group")
+    monkeypatch.setattr(account, "_run", lambda *_: pytest.fail("nothing may be run"))
+    with pytest.raises(OutsideError, match="no group no-such-group: groupadd --system"):
+        account.Account().make()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="takes systemd-analyze")

@@ -171,6 +171,18 @@ source = "rtmp://u:hunter2@cam/live"
 
 [[streams]]
 id = "b"
+source = "u:hunter2@cam/live"
+=> 12: streams.b.source: found "***@cam/live", expected an "rtsp://" URL, "file:PATH" or "test:"
+
+[[streams]]
+id = "b"
+source = "rtsp:/u:hunter2@cam/live"
+=> 12: streams.b.source: found "rtsp:/***@cam/live", expected
+   "rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH", with a #, /, ? or space of a literal password written
+   %23, %2F, %3F or %20
+
+[[streams]]
+id = "b"
 source = "rtsp://u:${NOPE}@cam"
 => 12: streams.b.source: found no environment variable NOPE, expected a value for ${NOPE}
 

@@ -64,6 +64,31 @@ def test_open_files_are_counted_for_the_streams_there_are(
         assert finding.found == "at most 1024: enough for 160 streams"
 
 
+@pytest.mark.parametrize(
+    ("soft", "hard", "level", "enough_for", "mend"),
+    [
+        (69, 4096, Level.PROBLEM, 0, "ulimit -n 124"),
+        (70, 4096, Level.WARNING, 1, "ulimit -n 124"),
+        (123, 4096, Level.WARNING, 9, "ulimit -n 124"),
+        (
+            64,
+            64,
+            Level.PROBLEM,
+            0,
+            "as root: ulimit -n 124, or LimitNOFILE=124 in the systemd unit",
+        ),
+        (124, 124, Level.OK, 10, ""),
+    ],
+)
+def test_a_limit_that_is_enough_for_few_streams_is_never_fine(
+    soft: int, hard: int, level: Level, enough_for: int, mend: str
+) -> None:
+    """For none it is a problem, below ten a warning; the mend is enough for ten."""
+    finding = one(kernel.open_files(None, (soft, hard)))
+    assert (finding.level, finding.mend) == (level, mend)
+    assert finding.found == f"at most {soft}: enough for {enough_for} streams"
+
+
 def test_pressure_is_read_or_missed(tmp_path: Path) -> None:
     """What can't be read is named, with the kernel's option."""
     write(tmp_path, proc__pressure__cpu="some avg10=0.00", proc__pressure__memory="some")

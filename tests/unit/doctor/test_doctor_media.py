@@ -101,9 +101,13 @@ def test_without_typelib_or_binding_there_is_one_problem_to_mend_first() -> None
         ("import os; os.kill(os.getpid(), 11)", "the process was ended by SIGSEGV"),
         ("raise SystemExit(1)", "the process ended with exit code 1"),
         ("import signal; signal.pause()", "gave no answer within"),
+        ("print('a plugin speaks\\n{}')", "it printed 'a plugin speaks'"),
+        ("print('[]')", "it printed '[]'"),
+        ("print('{}')", "it printed '{}'"),
+        ("pass", "it printed ''"),
     ],
 )
-def test_a_gstreamer_that_crashes_or_hangs_is_a_finding(
+def test_a_gstreamer_that_crashes_hangs_or_babbles_is_a_finding(
     script: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The doctor lives on and says how it ended."""

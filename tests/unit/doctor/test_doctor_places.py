@@ -134,13 +134,32 @@ def test_with_a_configuration_its_places_are_looked_at(tmp_path: Path) -> None:
 def test_an_error_of_the_configuration_is_one_finding_among_others(tmp_path: Path) -> None:
     """What `[manager]` says is looked at all the same, and told once."""
     (tmp_path / "state").write_text("in the way")
-    path = configuration(tmp_path, "rtsp://u:${NOPE}@cam/x")
+    path = configuration(tmp_path, "rtmp://cam/x")
     findings = diagnose(path, {})
     wrong = [it for it in findings if it.check == "configuration"]
     assert [it.level for it in wrong] == [Level.PROBLEM]
-    assert "no environment variable NOPE" in wrong[0].found
+    assert "rtmp is not in this version" in wrong[0].found
     assert wrong[0].mend == f"stream-manager check {path}"
     assert [it.level for it in findings if it.check == "state_dir"] == [Level.PROBLEM]
+
+
+def test_a_secret_that_is_not_in_this_environment_is_unknown(tmp_path: Path) -> None:
+    """The service may well have it, and all directories are looked at as if it were here."""
+    findings = diagnose(configuration(tmp_path, "rtsp://u:${NOPE}@cam/x"), {})
+    (secret,) = [it for it in findings if it.check == "configuration"]
+    assert secret.level is Level.UNKNOWN
+    assert "no environment variable NOPE" in secret.found
+    assert secret.mend
+    assert {"runtime_dir", "state_dir", "volume main"} <= {it.check for it in findings}
+
+
+def test_a_volume_of_a_wrong_configuration_is_told_once(tmp_path: Path) -> None:
+    """A file in its way is the configuration's error, and keeps nothing else from being told."""
+    (tmp_path / "recordings").write_text("in the way")
+    findings = diagnose(configuration(tmp_path, "rtsp://u:${NOPE}@cam/x"), {})
+    wrong = [it.level for it in findings if it.check == "configuration"]
+    assert sorted(level.value for level in wrong) == ["problem", "unknown"]
+    assert "state_dir" in {it.check for it in findings}
 
 
 def test_a_file_that_is_none_is_misuse(tmp_path: Path) -> None:

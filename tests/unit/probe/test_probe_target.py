@@ -73,6 +73,14 @@ def rtsp(url: str) -> RtspSource:
             "rtsp://cam/user=admin_password=${CAM_TOKEN}_channel=1_stream=0.sdp",
             ("CAM_TOKEN",),
         ),
+        *(
+            (
+                f"rtsp://cam/live?{name}=abcdef",
+                f"rtsp://cam/live?{name}=${{CAM_TOKEN}}",
+                ("CAM_TOKEN",),
+            )
+            for name in ("pw", "passcode", "apikey", "api_key", "API_KEY")
+        ),
         ("${URL}", "${URL}", ()),
         ("test:", "test:", ()),
         ("file:door.mp4", "file:/videos/door.mp4", ()),
@@ -117,6 +125,24 @@ def test_no_password_is_ever_shown(password: str) -> None:
     assert secret not in f"{read.text} {read.id} {read!r}"
 
 
+@pytest.mark.parametrize("before", ["", "rtsp:", "rtsp:/", "rstp://", "rtsp//", " rtsp://", "\n"])
+@given(st.text(st.characters(codec="ascii", exclude_categories=["C"]), min_size=1, max_size=20))
+def test_no_slip_in_a_url_shows_its_password(before: str, password: str) -> None:
+    """Without a scheme, with one slash, misspelt: it is refused without what it holds."""
+    secret = f"pw{password.replace('$', '')}wp"
+    with pytest.raises(UsageError) as error:
+        read_target(
+            f"{before}viewer:{secret}@10.0.0.7/door",
+            environ={},
+            directory=HERE,
+            transport=None,
+        )
+    found, _, _ = str(error.value).partition(", expected ")
+    assert found.endswith('***@10.0.0.7/door"')
+    assert "viewer" not in found
+    assert secret not in found
+
+
 @pytest.mark.parametrize(
     ("url", "id_"),
     [
@@ -145,6 +171,8 @@ def test_a_stream_is_named_after_what_may_be_shown(url: str, id_: str) -> None:
         ("nonsense", 'found "nonsense", expected an "rtsp://" URL'),
         ("rtmp://cam/x", "rtmp is not in this version"),
         ("rtsp://u:open-s3cret@cam:port/x", 'found "rtsp://***@cam:port/x"'),
+        ("u:open-s3cret@cam/x", 'found "***@cam/x"'),
+        ("rtsp:/u:open-s3cret@cam/x", 'found "rtsp:/***@cam/x"'),
         ("rtsp://cam:99999/x?token=open-s3cret", "expected"),
         ("rtsp://u:${NOPE}@cam/x", "found no environment variable NOPE, expected a value"),
         ("rtsp://cam/${", 'found "${" without a name'),

@@ -61,6 +61,8 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         stack.callback((settings.runtime_dir / "api.sock").unlink, missing_ok=True)
         if settings.listen is not None:
             sockets.append(tcp_socket(*settings.listen))
+        for it in sockets:
+            stack.callback(it.close)  # an API that never began has not closed them
         log_dir = log_directory(settings)
         forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
         launcher = Launcher(
@@ -99,8 +101,8 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         answering = asyncio.create_task(app.state.answering.wait(), name="answering")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
         await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            systemd.ready()
+        if answering.done() or api.done():
+            systemd.ready()  # without an API too: systemd would end streams that go on
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()  # the loop of decisions broke: a bug, to be seen whole

@@ -176,7 +176,7 @@ class Verdict:
     def flaws(self) -> tuple[str, ...]:
         """Everything that went wrong."""
         ailing = [f"{id_}: {health} in the end" for id_, health in self.ailing.items()]
-        flaws = [it.flaw for it in (*self.outcomes, *self.recordings)]
+        flaws = [it.flaw for it in self.outcomes] + [it.flaw for it in self.recordings]
         return (*(flaw for flaw in flaws if flaw is not None), *ailing)
 
     def to_json(self) -> Json:

@@ -43,7 +43,8 @@ def test_an_api_that_ends_at_once_does_not_keep_the_service_from_being_ready(
             while await hear(systemd, 4096) != b"READY=1":
                 pass
             os.kill(os.getpid(), signal.SIGTERM)
-            return await running
+            code: int = await running
+            return code
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(address)

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from stream_manager.config import Configuration, ManagerSettings
+from stream_manager.streams.serve import serve
 
-# The package gives its function under the module's name.
-serving = import_module("stream_manager.streams.serve")
 WITHIN_S = 20.0
 
 
@@ -26,7 +25,9 @@ def test_an_api_that_ends_at_once_does_not_keep_the_service_from_being_ready(
     async def fail(*_: object) -> None:
         raise OSError("no more sockets")
 
-    monkeypatch.setattr(serving, "serve_api", fail)
+    # The package gives its function under the module's name.
+    module = import_module("stream_manager.streams.serve")
+    monkeypatch.setattr(module, "serve_api", fail)
     configuration = Configuration(
         manager=ManagerSettings(
             state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", listen=None
@@ -38,7 +39,7 @@ def test_an_api_that_ends_at_once_does_not_keep_the_service_from_being_ready(
 
     async def live(systemd: socket.socket) -> int:
         hear = asyncio.get_running_loop().sock_recv
-        running = asyncio.create_task(serving.serve(configuration, reload=lambda: configuration))
+        running = asyncio.create_task(serve(configuration, reload=lambda: configuration))
         async with asyncio.timeout(WITHIN_S):
             while await hear(systemd, 4096) != b"READY=1":
                 pass

@@ -21,6 +21,7 @@ Json = dict[str, Any]
 CONTAINERS = ("ts", "mkv", "mp4")
 # A picture lasts 40 ms; the first sound may come a little before the first picture.
 NEAR_S = 0.025
+PICTURE_S = 0.04
 COMMAND = Path(sys.executable).parent / "stream-manager"
 
 
@@ -85,7 +86,9 @@ def test_a_position_in_an_export_is_wall_time(
     key_at = datetime.fromisoformat(began_at) + timedelta(seconds=1)  # one a second
     expected = [at for at in pictures if key_at - timedelta(seconds=0.01) < at < until]
     times_s = frame_times_s(file)
-    assert len(times_s) == len(expected)
+    # A picture that ends beyond the range may be in it or not, as positions are rounded.
+    assert len(expected) - len(times_s) in (0, 1)
+    expected = expected[: len(times_s)]
     first_at = datetime.fromisoformat(manifest["exported"]["from"])
     assert abs(first_at - expected[0]) < timedelta(seconds=NEAR_S)
     for at_s, at in zip(times_s, expected, strict=True):
@@ -119,7 +122,8 @@ def test_what_is_being_recorded_is_exported_too(
         data = Path(last["path"]).read_bytes()[: last["bytes"]]
         assert last["sha256"] == hashlib.sha256(data).hexdigest()
     times_s = frame_times_s(tmp_path / manifest["file"])
-    assert times_s[-1] - times_s[0] >= last["position_s"] - NEAR_S
+    # It may have begun just now, and hold no picture yet.
+    assert times_s[-1] - times_s[0] >= last["position_s"] - PICTURE_S - NEAR_S
 
 
 def test_verify_of_real_recordings(recorded: Service) -> None:

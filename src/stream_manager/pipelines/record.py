@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 PART: Final = "record"
 LATE_AT_MOST_S = 5.0  # pictures are held back for a second, and wait in a queue at the most
+ODD_S = 0.1  # a picture can't have arrived so long before the first one did
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
 
@@ -209,8 +210,9 @@ class Recorder:
         clock = self._source.get_clock()
         now_ns = clock.get_time() - self._source.get_base_time() if clock else running_ns
         late_s = (now_ns - running_ns) / Gst.SECOND
-        if (first_s := self._first_picture_s()) is not None:
-            late_s = min(late_s, time.monotonic() - first_s)
+        first_s = self._first_picture_s()
+        if first_s is not None and late_s > (seen_s := time.monotonic() - first_s) + ODD_S:
+            late_s = seen_s
         return self._wall() - (late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0)
 
     def _first_picture_s(self) -> float | None:

@@ -28,6 +28,8 @@ UP_WITHIN_S = 90.0
 CALM_WITHIN_S = 180.0
 BEGUN_WITHIN_S = 60.0
 HEALED_WITHIN_S = 60.0
+# A run of garbage may look healthy for a moment.
+HEALED_FOR_S = 1.0
 # A stall is told by a track's rhythm, which takes a while to learn.
 LEARNED_S = 3.0
 # How long a stream is watched after a fault: its end may be another disturbance.
@@ -170,7 +172,8 @@ class Campaign:
 
         def is_over(now: Json) -> bool:
             lost_s: float = now["outage_s_total"] - before["outage_s_total"]
-            return _is_healthy(now) and (lost_s > 0 or not trial.breaks)
+            lasts = _is_healthy(now) and now["uptime_s"] > HEALED_FOR_S
+            return lasts and (lost_s > 0 or not trial.breaks)
 
         try:
             now = await self._wait(stage, is_over, HEALED_WITHIN_S)

@@ -97,7 +97,7 @@ TRIALS = (
 
     # The network between.
     _trial("cut", "network", "cut", causes="stall network", lasts_s=4.0),
-    _trial("rate too low", "network", "rate limit=2kbit/s", causes="stall network", lasts_s=5.0, begins_unseen=True),
+    _trial("rate too low", "network", "rate limit=2kbit/s", causes="stall network hang", lasts_s=5.0, begins_unseen=True),
     _trial("half-open", "network", "half-open", causes="network", lasts_s=4.0),
     _trial("slow close", "camera", "network: slow-close by=3s", "drop", causes="stall network", lasts_s=4.0),
     _trial("UDP loss of 10 %", "network", "loss share=10%", lasts_s=4.0, transport="udp"),

@@ -31,8 +31,12 @@ source = Gst.parse_launch(
     " ! x264enc speed-preset=ultrafast tune=zerolatency key-int-max=200 ! h264parse"
     " ! tee name=tee allow-not-linked=true"
 )
-source.set_state(Gst.State.PLAYING)
 tee = source.get_by_name("tee")
+pad = tee.get_static_pad("sink")
+held = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
+hold = pad.add_probe(held, lambda *_: Gst.PadProbeReturn.OK)  # the next keyframe is 4 s away
+source.set_state(Gst.State.PLAYING)
+source.get_state(Gst.CLOCK_TIME_NONE)
 Recorder(
     stream="cam",
     spec=RecordSpec(directory=sys.argv[1], container=sys.argv[2]),
@@ -51,7 +55,8 @@ def on_buffer(pad, info):
     frames += 1
     print(frames, flush=True)
     return Gst.PadProbeReturn.OK
-tee.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, on_buffer)
+pad.add_probe(Gst.PadProbeType.BUFFER, on_buffer)
+pad.remove_probe(hold)
 GLib.MainLoop().run()
 """
 

@@ -4,7 +4,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from stream_manager.errors import OutsideError, UsageError
 
 Cli = Callable[..., tuple[int, str, str]]
 
-PROGRAM = Path(sys.executable).parent / "stream-manager"
+# Any program will do, but for one among temporary files, where a checkout may lie.
+PROGRAM = Path("/usr/bin/true")
 # What running for real takes, whoever the service is.
 PROMISED = (
     *("Type=notify", "NotifyAccess=main", "WatchdogSec=30", "KillMode=process"),
@@ -49,6 +49,11 @@ class Recorder(account.Account):
     def may_read(self, path: Path) -> None:
         """Remember too."""
         self.owns.append(path)
+
+
+@pytest.fixture(autouse=True)
+def _program(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream_manager.cli.install._program", lambda: PROGRAM)
 
 
 @pytest.fixture
@@ -116,7 +121,7 @@ def test_a_users_first_installation(cli: Cli, home: Path) -> None:
     lines = written.read_text().splitlines()
     assert [line for line in PROMISED if line not in lines] == []
     (start,) = [line for line in lines if line.startswith("ExecStart=")]
-    assert start.endswith(f"/stream-manager run {config}")
+    assert start.endswith(ff"{PROGRAM} run {config}")
     assert start.startswith("ExecStart=/")
     assert f"EnvironmentFile=-{secrets}" in lines
     assert {stat.S_IMODE(path.stat().st_mode) for path in (config, secrets)} == {0o600}

@@ -121,7 +121,7 @@ def test_a_users_first_installation(cli: Cli, home: Path) -> None:
     lines = written.read_text().splitlines()
     assert [line for line in PROMISED if line not in lines] == []
     (start,) = [line for line in lines if line.startswith("ExecStart=")]
-    assert start.endswith(ff"{PROGRAM} run {config}")
+    assert start.endswith(f"{PROGRAM} run {config}")
     assert start.startswith("ExecStart=/")
     assert f"EnvironmentFile=-{secrets}" in lines
     assert {stat.S_IMODE(path.stat().st_mode) for path in (config, secrets)} == {0o600}

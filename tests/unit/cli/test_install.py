@@ -54,6 +54,8 @@ class Recorder(account.Account):
 @pytest.fixture(autouse=True)
 def _program(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stream_manager.cli.install._program", lambda: PROGRAM)
+    monkeypatch.setattr("stream_manager.cli.install.__file__", str(PROGRAM))
+    monkeypatch.setattr("sys.prefix", str(PROGRAM.parents[1]))
 
 
 @pytest.fixture

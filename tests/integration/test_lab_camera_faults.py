@@ -317,9 +317,10 @@ def test_the_codec_changes_with_new_sessions(camera: Camera, playing: Conversati
     seen = list(playing.packets())
     assert max(later.at_s - earlier.at_s for earlier, later in pairwise(seen)) < SILENCE_S
     assert size_of(camera.url("cam")) == "hevc,640,360"
-    camera.order("codec name=mjpeg after=1ms")
     with Conversation(camera.url("cam")) as client:
-        client.play().read_to_end()
+        client.play()
+        camera.order("codec name=mjpeg after=1ms")
+        client.read_to_end()
     assert size_of(camera.url("cam")) == "mjpeg,640,360"
     camera.order("heal")
     with Conversation(camera.url("cam")) as client:

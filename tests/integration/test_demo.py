@@ -5,12 +5,12 @@ import json
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.integration.waiting import wait_for
 
 from stream_manager.lab.demo_recordings import play_back
 from stream_manager.lab.demo_results import Outcome, Verdict
@@ -41,14 +41,6 @@ def running_in(directory: Path) -> list[str]:
         except OSError:
             continue  # it ended meanwhile
     return [command for command in found if command]  # a zombie has none
-
-
-def wait_for(condition: Callable[[], object], within_s: float) -> None:
-    """Return once the condition holds; fail after `within_s`."""
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        time.sleep(0.05)
 
 
 @pytest.fixture

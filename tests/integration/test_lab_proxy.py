@@ -7,11 +7,12 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from tests.integration.waiting import wait_for
 
 from stream_manager.errors import UsageError
 from stream_manager.lab.network.facts import ConnectionFact, ReadyFact
@@ -93,14 +94,6 @@ def command(*options: str) -> Iterator[subprocess.Popen[bytes]]:
             yield process
         finally:
             process.kill()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Return once the condition holds."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        time.sleep(0.01)
 
 
 def reset(it: socket.socket) -> None:

@@ -4,11 +4,12 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Self
 
 import pytest
 from tests.integration.test_lab_camera import numbers
+from tests.integration.waiting import wait_for
 
 from stream_manager.lab.camera import Camera
 from stream_manager.lab.network.facts import ConnectionFact, MediaFact
@@ -40,14 +41,6 @@ def is_over(proxy: Proxy) -> bool:
     """Tell whether the proxy's newest fact is the end of a connection."""
     newest = proxy.record[-1]
     return isinstance(newest, ConnectionFact) and newest.phase is Phase.ENDED
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Return once the condition holds."""
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
-        time.sleep(0.01)
 
 
 class Session:

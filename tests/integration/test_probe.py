@@ -6,14 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.waiting import wait_for
 
 from stream_manager.config import check
 from stream_manager.lab.camera import Camera
@@ -182,20 +182,12 @@ def probing(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         try:
-            wait(lambda: children.read_text().split())
+            wait_for(lambda: children.read_text().split())
             child = int(children.read_text().split()[0])
-            wait(lambda: "pipelines.probe" in command_line(child))
+            wait_for(lambda: "pipelines.probe" in command_line(child))
             yield process, child
         finally:
             process.kill()
-
-
-def wait(condition: Callable[[], object]) -> None:
-    """Return when the condition holds."""
-    deadline_s = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
 
 
 def command_line(pid: int) -> str:

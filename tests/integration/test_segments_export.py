@@ -5,7 +5,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.integration.service import Service, frame_times_s, table
+from tests.integration.waiting import wait_for
 from tests.unit.library import Library, segment
 
 pytestmark = pytest.mark.media
@@ -222,10 +222,7 @@ def test_an_interrupted_export_leaves_nothing(
         env={**os.environ, "PATH": f"{slow}:{os.environ['PATH']}"},
         stderr=subprocess.DEVNULL,
     )
-    deadline_s = time.monotonic() + 30
-    while not (pipe.exists() and pipe.read_text().endswith("\n")):
-        assert time.monotonic() < deadline_s
-        time.sleep(0.02)
+    wait_for(lambda: pipe.exists() and pipe.read_text().endswith("\n"))
     assert (tmp_path / "out.ts.part").exists()
     ended.send_signal(number)
     assert ended.wait(10) != 0

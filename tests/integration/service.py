@@ -260,14 +260,14 @@ class Service:
         return bool(self.status())
 
 
-def frame_times_s(path: Path) -> list[float]:
-    """Return the presentation times of a file's video frames, every one of them decoded.
+def frame_times_s(path: Path, track: str = "v:0") -> list[float]:
+    """Return the presentation times of a track's frames, every one of them decoded.
 
     One that a kill cut off has none, and is left out.
     """
     shown = subprocess.run(
         [
-            *("ffprobe", "-v", "error", "-select_streams", "v:0", "-of", "csv=p=0"),
+            *("ffprobe", "-v", "error", "-select_streams", track, "-of", "csv=p=0"),
             *("-show_entries", "frame=best_effort_timestamp_time", path),
         ],
         check=True,

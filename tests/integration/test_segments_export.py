@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.integration.service import Service, frame_times_s, table
 from tests.integration.waiting import wait_for
-from tests.unit.library import Library, segment
+from tests.unit.library import TRACKS, Library, segment
+
+from stream_manager.pipelines.messages import RecordedTrack
 
 pytestmark = pytest.mark.media
 
@@ -22,6 +25,7 @@ CONTAINERS = ("ts", "mkv", "mp4")
 # A picture lasts 40 ms; the first sound may come a little before the first picture.
 NEAR_S = 0.025
 PICTURE_S = 0.04
+SOUND = RecordedTrack(kind="audio", codec="AAC", shape="48000 Hz x 1")
 COMMAND = Path(sys.executable).parent / "stream-manager"
 
 
@@ -177,6 +181,29 @@ def test_a_file_that_can_not_be_read_on_ends_the_export_with_an_error(
     said = segments(*EXPORT, tmp_path / "out.mkv", config=clips.config, expected=1)
     assert "ffmpeg can't join the files" in said
     assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_sound_that_is_missing_for_a_while_ends_nothing(tmp_path: Path, container: str) -> None:
+    """A segment without sound leaves its place silent, and the pictures and sounds around stay."""
+    made = Library(tmp_path)
+    for at_s, tracks in ((0, (*TRACKS, SOUND)), (10, TRACKS), (20, (*TRACKS, SOUND))):
+        clip = tmp_path / f"{at_s}.{container}"
+        picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=10")
+        tone = ("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=10")
+        form = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-c:a", "aac")
+        sources = (*picture, *(tone if SOUND in tracks else ()))
+        subprocess.run(["ffmpeg", "-v", "error", *sources, *form, clip], check=True)
+        fields = {"container": container, "tracks": tracks, "stream": "clips"}
+        data = clip.read_bytes()
+        made.hold(segment(at_s, bytes=len(data), **fields), data=data)
+    file = tmp_path / f"out.{container}"
+    segments(*EXPORT, file, config=made.config)
+    times_s = frame_times_s(file)
+    assert len(times_s) == 750
+    heard_s = frame_times_s(file, "a:0")
+    silent_s, heard_again_s = next(it for it in pairwise(heard_s) if it[1] - it[0] > 1)
+    assert (silent_s - times_s[0], heard_again_s - times_s[0]) == pytest.approx((10, 20), abs=0.1)
 
 
 def test_a_disk_that_fills_up_midway(clips: Library, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ A position is wall time since the file's beginning, so that what was not recorde
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import pairwise
 from pathlib import Path
 
 from stream_manager.errors import OutsideError, UsageError
@@ -66,10 +65,10 @@ def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
 
 def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> None:
     """Raise UsageError if the tracks or the container change on the way; it names each part."""
-    starts = [
-        segments[0],
-        *(after for before, after in pairwise(segments) if not _fit(before, after)),
-    ]
+    starts = [segments[0]]
+    for it in segments:
+        if not _goes_on(starts[-1], it):
+            starts.append(it)
     if len(starts) == 1:
         return
     begins = [max(starts[0].began_at, within.since or starts[0].began_at)]
@@ -162,17 +161,22 @@ def listing(parts: Sequence[Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fit(one: Segment, other: Segment) -> bool:
-    """Tell whether two segments can follow each other in one file; an unknown shape fits any."""
-    mine, theirs = (
-        sorted((it.kind, it.codec, it.shape) for it in at.tracks) for at in (one, other)
-    )
+def _goes_on(first: Segment, other: Segment) -> bool:
+    """Tell whether a file that `first` begins can take `other`; an unknown shape fits any.
+
+    Tracks at the end may be missing, as sound is right after a camera has come back: ffmpeg matches
+    tracks by their position, and those of the first segment are the file's.
+    """
+    mine, theirs = first.tracks, other.tracks
+    if len(mine) == len(theirs):
+        mine, theirs = (tuple(sorted(it, key=lambda track: track.kind)) for it in (mine, theirs))
     return (
-        one.container == other.container
-        and len(mine) == len(theirs)
+        first.container == other.container
+        and 0 < len(theirs) <= len(mine)
         and all(
-            a[:2] == b[:2] and (a[2] == b[2] or not (a[2] and b[2]))
-            for a, b in zip(mine, theirs, strict=True)
+            (a.kind, a.codec) == (b.kind, b.codec)
+            and (a.shape == b.shape or not (a.shape and b.shape))
+            for a, b in zip(mine, theirs, strict=False)
         )
     )
 

@@ -96,12 +96,11 @@ def test_the_last_segment_before_the_range_is_enough() -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        segment(10, tracks=(*TRACKS, SOUND)),
         segment(10, tracks=(RecordedTrack(kind="video", codec="H264", shape="640x360"),)),
         segment(10, tracks=(RecordedTrack(kind="video", codec="H265", shape="1280x720"),)),
         segment(10, container="mkv"),
     ],
-    ids=["a track more", "shape", "codec", "container"],
+    ids=["shape", "codec", "container"],
 )
 def test_changes_are_refused_with_the_commands_that_work(changed: Segment) -> None:
     """Each part has a command of its own, with the instants where it begins and ends."""
@@ -125,6 +124,16 @@ def test_an_unknown_shape_and_another_order_change_nothing() -> None:
     refuse_changes(
         [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(SOUND, unknown))], at(0), FILE
     )
+
+
+def test_sound_may_be_missing_for_a_while() -> None:
+    """What begins with picture and sound takes a segment without sound, and sound again."""
+    whole, silent = (*TRACKS, SOUND), TRACKS
+    alike = [segment(at_s, tracks=whole if at_s != 10 else silent) for at_s in (0, 10, 20)]
+    refuse_changes(alike, at(0), FILE)
+    for first, second in ((silent, whole), (whole, (SOUND,)), (whole, ())):
+        with pytest.raises(UsageError, match="changes 1 times"):
+            refuse_changes([segment(0, tracks=first), segment(10, tracks=second)], at(0), FILE)
 
 
 def test_the_suffix_tells_the_container() -> None:

@@ -40,7 +40,7 @@ def explanation(
     local: renders a monotonic instant in local time.
     """
     now_s = clock.monotonic_s()
-    records = sorted(map(stream.record_of, stream.ids), key=_trouble, reverse=True)
+    records = sorted(stream.told.values(), key=_trouble, reverse=True)
     tried = _tried(entries)
     if stopped_by_operator and not records[0].wanted:
         sentences = [_stopped(stream, entries, now=clock.wall())]
@@ -92,7 +92,7 @@ def _headline(stream: Stream, now_s: float, local: Callable[[float], str]) -> st
         return f"{is_so}: out since {local(outage.began_s)}, for {lasted}; the cause: {cause}."
     if health is not HealthState.DEGRADED:
         return f"{is_so}."
-    outputs = [stream.record_of(id_) for id_ in stream.output_ids]
+    outputs = [stream.told[id_] for id_ in stream.output_ids]
     lacking = [f"{it.spec.id} is down" for it in outputs if it.phase is not Phase.RUNNING]
     lacking += [f"no {track} comes" for track in sorted(stream.missing)]
     return f"{is_so}: {', '.join(lacking)}."

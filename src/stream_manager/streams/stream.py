@@ -105,6 +105,7 @@ class Stream:
             order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
         )
         self._join()
+        self.told = {id_: self.record_of(id_) for id_ in self.ids}
 
     def _join(self) -> None:
         """Become components: the worker, proven by its source, and what needs them."""
@@ -140,7 +141,11 @@ class Stream:
         return (self.record_id,) if self.settings.spec.record is not None else ()
 
     def record_of(self, id_: str) -> Record:
-        """Return what the recovery core knows of one of the components."""
+        """Return what the recovery core knows of one of the components.
+
+        People are shown `told` instead, the record after its last decision that was followed here:
+        else a stream is healthy for them while the outage that this ended still lasts.
+        """
         return self._supervisor.recovery.records[id_]
 
     @property
@@ -304,6 +309,7 @@ class Stream:
     def decided(self, decision: Decision) -> Outage | None:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
+        self.told[id_] = after
         self._recording.decided(decision)
         if id_ == self.record_id:
             return None

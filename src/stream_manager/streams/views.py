@@ -29,10 +29,10 @@ def local_time(instant: datetime, now: datetime) -> str:
 
 def deciding(stream: Stream) -> Record:
     """Return the component that the stream's state is about: the worker, else its source."""
-    worker = stream.record_of(stream.id)
+    worker = stream.told[stream.id]
     if worker.phase not in UP:
         return worker
-    return stream.record_of(stream.source_id)
+    return stream.told[stream.source_id]
 
 
 def stream_state(stream: Stream) -> str:
@@ -46,9 +46,9 @@ def stream_state(stream: Stream) -> str:
 def stream_health(stream: Stream) -> HealthState | None:
     """Return the health of the whole stream."""
     return health_of(
-        worker=stream.record_of(stream.id).phase,
-        source=stream.record_of(stream.source_id).phase,
-        outputs=[stream.record_of(id_).phase for id_ in stream.output_ids],
+        worker=stream.told[stream.id].phase,
+        source=stream.told[stream.source_id].phase,
+        outputs=[stream.told[id_].phase for id_ in stream.output_ids],
         tracks_missing=bool(stream.missing),
     )
 
@@ -67,7 +67,7 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
     """Return one element of `streams` in `status --json`."""
     now_s = clock.monotonic_s()
     record = deciding(stream)
-    worker, source = stream.record_of(stream.id), stream.record_of(stream.source_id)
+    worker, source = stream.told[stream.id], stream.told[stream.source_id]
     health = stream_health(stream)
     history, media = stream.history, stream.media
     fps, bitrate_bps = media.rates(now_s)
@@ -80,7 +80,7 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
         "restarts_total": worker.restarts_total + source.restarts_total,
         "attempt": max(worker.attempts, source.attempts),
         "next_attempt_in_s": next_attempt_in_s(record, now_s),
-        "last_fault": last_fault([stream.record_of(id_) for id_ in stream.ids], clock),
+        "last_fault": last_fault([stream.told[id_] for id_ in stream.ids], clock),
         "uptime_s": None if source.proven_at_s is None else now_s - source.proven_at_s,
         "availability": history.availability(),
         "outage_s_total": history.outages.total_s(now_s),
@@ -127,7 +127,7 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
-    record = stream.record_of(id_)
+    record = stream.told[id_]
     progress = stream.output
     return {
         "id": id_.rpartition("/")[2],

@@ -35,6 +35,7 @@ from stream_manager.store import Store
 from stream_manager.streams.launcher import Forked, Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
+from stream_manager.streams.views import stream_status
 from stream_manager.supervision import Supervisor
 
 if TYPE_CHECKING:
@@ -123,6 +124,8 @@ class Simulation:
     async def _journal(self, decisions: Sequence[Decision], at_most_s: float) -> bool:
         assert at_most_s > 0
         self.decisions += decisions
+        shown = stream_status(self.stream, self.clock)  # as somebody may ask while this is written
+        assert shown["health"] != "healthy" or self.stream.history.outages.current is None
         return True
 
     def _watch(self, decision: Decision) -> None:

@@ -274,7 +274,8 @@ def test_source_plays_a_camera(worker: Worker, transport: str, bind: str) -> Non
     with Camera("cam", bind=bind) as camera:
         worker.start(RtspSource(url=camera.url("cam"), transport=transport))  # type: ignore[arg-type]  # parametrised
         assert {track.codec for track in worker.wait_for(PartStarted).tracks} == {"H264", "AAC"}
-        worker.wait_for(Progress, has_media)
+        progress = worker.wait_for(Progress, has_media)
+        assert all((it.packets >= it.frames) is (it.name == "video") for it in progress.tracks)
         camera.die()
         fault = worker.wait_for(PartFailed)
     assert (fault.origin, fault.code) == ("rtspsrc", "gst-resource-error:9")

@@ -10,15 +10,21 @@ from stream_manager.pipelines.messages import Track, TrackProgress
 # and how long a missing one is borne before the source is rebuilt for it.
 MISSING_AFTER_S = 3.0
 BORNE_FOR_S = 10.0
+USUAL_SHARE = 0.5  # of the packets that came before: as many tell of a sender that is as before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stall:
-    """A video track that was silent for longer than it may be."""
+    """A video track that was silent for longer than it may be.
+
+    packets: how many arrived meanwhile, at the usual pace and until just now, though no frame could
+        be made of them; 0 when they have ceased too.
+    """
 
     track: str
     silent_s: float
     allowed_s: float
+    packets: int = 0
 
 
 class Pulse:
@@ -47,6 +53,8 @@ class Pulse:
         self._stall_after_s = stall_after_s
         self._frames = dict.fromkeys((track.name for track in present), 0)
         self._silent: set[str] = set()
+        self._packets = dict.fromkeys(self._frames, 0)
+        self._packets_with_frame = dict.fromkeys(self._frames, 0)
         self._missing_since_s: float | None = None
         self.rhythms = {name: rhythms.get(name, Rhythm()) for name in self._frames}
         self.first_media_s: float | None = None
@@ -95,6 +103,7 @@ class Pulse:
             for name, it in heard.items()
             if (stall := self._silence(it, at_s, late_s)) is not None
         }
+        self._packets |= {name: it.packets for name, it in heard.items()}
         self._miss(heard, silences, at_s)
         self.proven = self.proven or self._verified(heard, silences)
         return self._stalled(heard, silences, at_s=at_s, output_last_s=output_last_s)
@@ -123,6 +132,8 @@ class Pulse:
     def _learn(self, reading: TrackProgress) -> None:
         new = reading.frames - self._frames[reading.name]
         self._frames[reading.name] = reading.frames
+        if new:
+            self._packets_with_frame[reading.name] = reading.packets
         self.rhythms[reading.name] = self.rhythms[reading.name].heard(
             new,
             mean_s=reading.gap_mean_s,
@@ -137,7 +148,22 @@ class Pulse:
         allowed_s = self.allowed_s(reading.name)
         if silent_s <= allowed_s + late_s:
             return None
-        return Stall(track=reading.name, silent_s=silent_s, allowed_s=allowed_s)
+        return Stall(
+            track=reading.name,
+            silent_s=silent_s,
+            allowed_s=allowed_s,
+            packets=self._undecoded(reading, silent_s),
+        )
+
+    def _undecoded(self, reading: TrackProgress, silent_s: float) -> int:
+        used = self._packets_with_frame[reading.name]
+        assert reading.first_s is not None
+        assert reading.last_s is not None
+        # A slow network brings packets too, but fewer.
+        usual = used * silent_s / max(reading.last_s - reading.first_s, silent_s)
+        came = reading.packets - used
+        still_come = reading.packets > self._packets[reading.name] > used
+        return came if still_come and came >= USUAL_SHARE * usual else 0
 
     def _miss(
         self, heard: Mapping[str, TrackProgress], silences: Mapping[str, Stall], at_s: float

@@ -70,7 +70,7 @@ class Assembly:
 
     def progress(self) -> tuple[TrackProgress, ...]:
         """Return what each track has brought, with the gaps since the last call."""
-        return tuple(joint.meter.read() for joint in self._joints)
+        return tuple(joint.progress() for joint in self._joints)
 
     def release(self) -> None:
         """Let held tracks flow, and those that are still to come."""

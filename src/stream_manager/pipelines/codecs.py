@@ -90,6 +90,8 @@ CODECS = (
     ),
 )
 
+PACKETS = "packets"  # the name of the element that has counted what a depayloader gets
+_PACKETS = f"identity name={PACKETS} silent=true"
 _BY_ENCODING_NAME = {name: codec for codec in CODECS for name in codec.rtp}
 
 
@@ -112,7 +114,10 @@ def chain_for(caps: Gst.Caps) -> Chain:
         encoding_name = (structure.get_string("encoding-name") or "").upper()
         codec = _BY_ENCODING_NAME.get(encoding_name)
         if codec is not None:
-            return Chain(codec=codec, launch=f"{codec.rtp[encoding_name]} ! {codec.parser}")
+            launch = f"{codec.rtp[encoding_name]} ! {codec.parser}"
+            return Chain(
+                codec=codec, launch=f"{_PACKETS} ! {launch}" if codec.kind == "video" else launch
+            )
         raise _unknown(f"RTP {structure.get_string('media')} {encoding_name}")
     if media_type == "video/x-raw":
         raise BadSourceError(

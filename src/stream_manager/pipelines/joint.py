@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
-from stream_manager.pipelines.codecs import Chain
+from msgspec import structs
+
+from stream_manager.pipelines.codecs import PACKETS, Chain
 from stream_manager.pipelines.elements import link, make, make_bin
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.media import PolledMeter, TrackMeter
+from stream_manager.pipelines.messages import TrackProgress
 from stream_manager.pipelines.tracks import SourceTrack
 
 _COUNTER_NAME = "counter"
@@ -46,6 +49,7 @@ class Joint:
         out = self.chain.get_static_pad("src")
         assert out is not None, "a chain has one unlinked source pad"
         self.meter = _meter(name, self.chain, out)
+        self._packets = self.chain.get_by_name(PACKETS)
         tee_pad = self._tee_pad()
         self._event_probe = tee_pad.add_probe(Gst.PadProbeType.EVENT_DOWNSTREAM, self._on_event)
         if hold:
@@ -57,6 +61,14 @@ class Joint:
         self._tee.sync_state_with_parent()
         self.chain.sync_state_with_parent()
         link(pad, self.chain)
+
+    def progress(self) -> TrackProgress:
+        """Return what the track has brought, with the gaps since the last call."""
+        progress = self.meter.read()
+        if self._packets is None:
+            return progress
+        _, packets = self._packets.get_property("stats").get_uint64("num-buffers")
+        return structs.replace(progress, packets=packets)
 
     def track(self) -> SourceTrack | None:
         """Return the track, None as long as its caps are not known."""

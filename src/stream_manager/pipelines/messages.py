@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
 
-VERSION = 2
+VERSION = 3
 MAX_PACKET_BYTES = 65536
 
 
@@ -151,6 +151,7 @@ class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
     """What a track has brought in this epoch; gaps are between arrivals, since the last report.
 
     `key_s` is when its first keyframe arrived, which can be decoded without what came before.
+    `packets`: how many RTP packets of video arrived, from which frames are made.
     """
 
     name: str
@@ -162,6 +163,7 @@ class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
     gap_max_s: float
     gap_mean_s: float
     gap_deviation_s: float
+    packets: int = 0
 
 
 class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):

@@ -180,8 +180,8 @@ RULES: tuple[Rule, ...] = (
     Rule(name="stall", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"stall"})),
     Rule(name="start-deadline", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"start-deadline"})),
     Rule(name="track-missing", cause=Cause.MEDIA, fault_class=_retry, codes=frozenset({"track-missing"}), charged=False),
-    Rule(name="media-once", cause=Cause.MEDIA, fault_class=_once, codes=_stream(*range(1, 14)) | frozenset({"eos"}), when=When.CALM),
-    Rule(name="media", cause=Cause.MEDIA, fault_class=_retry, codes=_stream(*range(1, 14)) | frozenset({"eos", "no-video"})),
+    Rule(name="media-once", cause=Cause.MEDIA, fault_class=_once, codes=_stream(*range(1, 14)) | frozenset({"eos", "undecodable"}), when=When.CALM),
+    Rule(name="media", cause=Cause.MEDIA, fault_class=_retry, codes=_stream(*range(1, 14)) | frozenset({"eos", "no-video", "undecodable"})),
     Rule(name="no-keyframe", cause=Cause.MEDIA, fault_class=_retry, codes=frozenset({"no-keyframe"}), charged=False),
     Rule(name="negotiation", cause=Cause.MEDIA, fault_class=_retry, codes=_core(7, 10)),
 

@@ -61,6 +61,7 @@ CODES: Mapping[str, str] = {
     "ENETUNREACH": "no way leads to the camera's network",
     "ETIMEDOUT": "the camera did not answer in time",
     "dns": "the camera's name can't be resolved",
+    "undecodable": "its packets arrive, but no picture can be made of them",
     "no-video": "there is no video that can be recorded",
     "codec": "none of its codecs can be recorded",
     "raw-video": "raw video can't be recorded",

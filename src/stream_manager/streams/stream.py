@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
-from stream_manager.health import BORNE_FOR_S, Outage, Pulse
+from stream_manager.health import BORNE_FOR_S, Outage, Pulse, Stall
 from stream_manager.pipelines.messages import (
     FromWorker,
     OutputProgress,
@@ -24,6 +24,7 @@ from stream_manager.pipelines.messages import (
     StartSource,
     Track,
 )
+from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
@@ -248,13 +249,7 @@ class Stream:
         )
         self.history.last_media_s = pulse.last_media_s or self.history.last_media_s
         if stall is not None:
-            text = (
-                f"no {stall.track} for {stall.silent_s * 1000:.0f} ms"
-                f" (allowed {stall.allowed_s * 1000:.0f} ms)"
-            )
-            self._failed(
-                self.source_id, report.epoch, Fault(origin="health", code="stall", text=text)
-            )
+            self._failed(self.source_id, report.epoch, self._fault_of(stall))
             return
         if pulse.proven:
             self._prove(self.source_id, report.epoch)
@@ -269,6 +264,19 @@ class Stream:
         if self.output is not None:
             self._judge_output(self.output, report.at_s)
         self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
+
+    def _fault_of(self, stall: Stall) -> Fault:
+        """Tell a camera that is silent from one that sends what no picture can be made of."""
+        text = (
+            f"no {stall.track} for {stall.silent_s * 1000:.0f} ms"
+            f" (allowed {stall.allowed_s * 1000:.0f} ms)"
+        )
+        source = self.settings.spec.source
+        lossless = isinstance(source, RtspSource) and source.transport == "tcp"
+        if not (stall.packets and lossless):
+            return Fault(origin="health", code="stall", text=text)
+        text += f", though {stall.packets} packets of it arrived"
+        return Fault(origin="health", code="undecodable", text=text)
 
     def _miss(self, pulse: Pulse, epoch: int) -> None:
         """Rebuild once for a track that is missing; without stability since, do without it."""

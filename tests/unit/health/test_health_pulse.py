@@ -26,6 +26,7 @@ class Arrivals:
     last_s: float | None = None
     key_s: float | None = None
     key_after: int = 0  # so many frames come before the first keyframe
+    packets: Callable[[float], int] = lambda _: 0  # how many have come by an instant
     _next_s: float | None = field(default=None, init=False)
 
     def until(self, now_s: float) -> TrackProgress:
@@ -52,6 +53,7 @@ class Arrivals:
             gap_max_s=max(gaps, default=0.0),
             gap_mean_s=mean_s,
             gap_deviation_s=variance**0.5,
+            packets=self.packets(now_s),
         )
 
     def _draw(self) -> float:
@@ -149,6 +151,23 @@ def test_a_freeze_is_found_within_a_second() -> None:
         assert at_s - frozen_s < 1.0
         assert stall.track == "video"
         assert stall.silent_s > stall.allowed_s
+
+
+@pytest.mark.parametrize(
+    ("per_s_after", "told"), [(100, True), (60, True), (20, False), (0, False)]
+)
+def test_packets_without_pictures_are_told_from_silence(per_s_after: int, *, told: bool) -> None:
+    """A camera that sends garbage sends as much as before; a slow network, or none, brings less."""
+    stops_s = 10.0
+
+    def packets(now_s: float) -> int:
+        # The last picture of a camera that freezes may have begun to arrive.
+        return int(100 * min(now_s, stops_s + 0.03) + per_s_after * max(0.0, now_s - stops_s))
+
+    camera = Arrivals("video", even(0.04, end_s=stops_s), packets=packets)
+    found = play(pulse_of(VIDEO), [camera], until_s=60.0)
+    assert found is not None
+    assert (found[1].packets > 0) is told
 
 
 def test_a_freeze_after_stutter_is_found_soon() -> None:

@@ -18,7 +18,7 @@ from stream_manager.pipelines.messages import (
     Track,
     TrackProgress,
 )
-from stream_manager.pipelines.spec import RecordSpec, StreamSpec, TestSource
+from stream_manager.pipelines.spec import RecordSpec, Source, StreamSpec, TestSource
 from stream_manager.recovery import (
     Backoff,
     Decision,
@@ -51,13 +51,17 @@ POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, jitter="none"), stable_for_s
 
 
 def settings_of(
-    policy: RecoveryPolicy = POLICY, *, digest: str = "d1", record: bool = True
+    policy: RecoveryPolicy = POLICY,
+    *,
+    digest: str = "d1",
+    record: bool = True,
+    source: Source | None = None,
 ) -> StreamSettings:
     """Return the settings of a stream "cam"."""
     return StreamSettings(
         spec=StreamSpec(
             id="cam",
-            source=TestSource(),
+            source=source or TestSource(),
             record=RecordSpec(directory="/recordings") if record else None,
         ),
         policy=policy,
@@ -99,6 +103,8 @@ class Simulation:
         self.ended: list[Outage] = []
         self.index = Marks()
         self.keyframes = True  # whether pictures can be decoded
+        self.garbage = False  # whether packets go on without pictures
+        self._packets = 0
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
@@ -218,6 +224,7 @@ class Simulation:
             self._last[name] = self.clock.now_s
             self._first.setdefault(name, self.clock.now_s)
         gap_s = PULSE_S / FRAMES_A_PULSE if new else 0.0
+        self._packets += FRAMES_A_PULSE if new or self.garbage else 0
         return TrackProgress(
             name=name,
             frames=frames,
@@ -228,6 +235,7 @@ class Simulation:
             gap_max_s=gap_s,
             gap_mean_s=gap_s,
             gap_deviation_s=0.0,
+            packets=self._packets,
         )
 
     def _report(self, readings: list[TrackProgress]) -> Progress:

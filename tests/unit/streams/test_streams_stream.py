@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.unit.fake_clock import FakeClock, settle
@@ -11,6 +12,7 @@ from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, setti
 
 from stream_manager.api.models import Status
 from stream_manager.health import BORNE_FOR_S
+from stream_manager.pipelines.spec import RtspSource, Source
 from stream_manager.recovery import Phase, RecoveryPolicy, Reset, Restart
 from stream_manager.store import Store
 from stream_manager.streams.views import stream_health, stream_status
@@ -18,14 +20,19 @@ from stream_manager.streams.views import stream_health, stream_status
 Script = Callable[[Simulation], Coroutine[None, None, None]]
 
 
-def simulated(state_dir: Path, script: Script, policy: RecoveryPolicy = POLICY) -> None:
+def simulated(
+    state_dir: Path,
+    script: Script,
+    policy: RecoveryPolicy = POLICY,
+    source: Source | None = None,
+) -> None:
     """Run a script against one stream with a store of its own."""
 
     async def run() -> None:
         clock = FakeClock()
         store = Store.open(state_dir, clock=clock, on_fault=lambda _: None)
         try:
-            simulation = Simulation(store, clock, settings_of(policy))
+            simulation = Simulation(store, clock, settings_of(policy, source=source))
             async with simulation.running():
                 await script(simulation)
         finally:
@@ -53,6 +60,26 @@ def test_media_alone_makes_a_stream_healthy(tmp_path: Path) -> None:
         assert set(it.phases().values()) == {Phase.RUNNING}
 
     simulated(tmp_path, script)
+
+
+@pytest.mark.parametrize(("transport", "code"), [("tcp", "undecodable"), ("udp", "stall")])
+def test_a_camera_that_sends_garbage_is_told_from_a_silent_one(
+    tmp_path: Path, transport: Literal["tcp", "udp"], code: str
+) -> None:
+    """Packets come, and no picture: the camera's doing, unless the network may have lost some."""
+
+    async def script(it: Simulation) -> None:
+        await it.start()
+        await it.flow(5.0)
+        it.garbage = True
+        await it.freeze(0.8)
+        last = it.record("source").last
+        assert last is not None
+        assert last.fault.code == code
+        assert ("packets of it arrived" in last.fault.text) is (code == "undecodable")
+
+    camera = RtspSource(url="rtsp://camera/1", transport=transport)
+    simulated(tmp_path, script, source=camera)
 
 
 def test_a_frozen_source_is_rebuilt_in_its_worker(tmp_path: Path) -> None:

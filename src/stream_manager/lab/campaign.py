@@ -22,7 +22,7 @@ from stream_manager.lab.record import MediaFact as PictureFact
 from stream_manager.lab.trial_results import Json, Result, Wire, wire_of
 from stream_manager.lab.trials import Transport, Trial
 from stream_manager.recordings import Gap, find_gaps
-from stream_manager.store import read_index, read_marks, read_segments
+from stream_manager.store import Segment, read_index, read_marks, read_segments
 
 UP_WITHIN_S = 90.0
 CALM_WITHIN_S = 180.0
@@ -35,6 +35,7 @@ LEARNED_S = 3.0
 # How long a stream is watched after a fault: its end may be another disturbance.
 WATCHED_S = 2.0
 POLL_S = 0.1
+NEWEST = 3
 MOUNT = "cam"
 USER, PASSWORD = "viewer", "s3cret"
 # One camera in five is recorded over UDP, one in four asks for the password in plain text.
@@ -182,12 +183,14 @@ class Campaign:
         else:
             healed = True
         entries = await self._manager.journal(after=after)
+        files, gaps = await self._recorded(stage.stream, began_at)
         return Result(
             trial=trial,
             began_at=began_at,
             over_at=over_at,
             faults=tuple(it for it in entries if it["stream"] == stage.stream and it["cause"]),
-            gaps=await self._gaps(stage.stream, began_at),
+            gaps=gaps,
+            files=files,
             wire=stage.wire(trial, began_at, self._clock.wall()),
             outage_s=now["outage_s_total"] - before["outage_s_total"],
             healed=healed,
@@ -201,8 +204,10 @@ class Campaign:
             await self._clock.sleep(POLL_S)
         return began_at
 
-    async def _gaps(self, stream: str, since: datetime) -> tuple[Gap, ...]:
-        """Return the gaps since a fault, when all files but the present one are measured."""
+    async def _recorded(
+        self, stream: str, since: datetime
+    ) -> tuple[tuple[Segment, ...], tuple[Gap, ...]]:
+        """Return newest files and gaps since a fault, when all but the present one are measured."""
         state_dir = self._folder / "state"
         deadline_s = self._clock.monotonic_s() + UP_WITHIN_S
         while True:
@@ -212,10 +217,10 @@ class Campaign:
                 break
             await self._clock.sleep(POLL_S)
         marks = read_index(state_dir, lambda it: read_marks(it, stream))
-        return tuple(
-            gap
-            for gap in find_gaps(stream, segments, marks)
-            if gap.ended_at is None or gap.ended_at > since
+        gaps = find_gaps(stream, segments, marks)
+        return (
+            tuple(segments[-NEWEST:]),
+            tuple(gap for gap in gaps if gap.ended_at is None or gap.ended_at > since),
         )
 
     async def _wait(self, stage: Stage, fits: Callable[[Json], bool], within_s: float) -> Json:

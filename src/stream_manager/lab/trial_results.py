@@ -13,6 +13,7 @@ from typing import Any
 from stream_manager.lab.record import Phase
 from stream_manager.lab.trials import Trial
 from stream_manager.recordings import Gap
+from stream_manager.store import Segment
 
 # How far the index of gaps may be from the lab's record.
 AGREE_WITHIN_S = 0.3
@@ -50,8 +51,9 @@ class Result:
     """One trial as it was played.
 
     began_at, over_at: when the lab began and ended the fault. faults: the journal's entries about
-    its stream that have a cause. gaps: those of its stream in that time. outage_s: what `status`
-    counts more than before. healed: whether the stream was verified again in time.
+    its stream that have a cause. gaps: those of its stream in that time, files: the newest that the
+    index had then. outage_s: what `status` counts more than before. healed: whether the stream was
+    verified again in time.
     """
 
     trial: Trial
@@ -59,6 +61,7 @@ class Result:
     over_at: datetime
     faults: tuple[Json, ...]
     gaps: tuple[Gap, ...]
+    files: tuple[Segment, ...]
     wire: Wire
     outage_s: float
     healed: bool
@@ -125,7 +128,7 @@ class Result:
         if not self.gaps and self.wire.lasted_s <= SHORT_S:
             pass  # a picture or two: the index calls that no gap
         elif apart is None:
-            flaws.append(f"no gap to compare: {self.gaps}, {self.wire}")
+            flaws.append(f"no gap to compare: {self.gaps}, {self.wire}, {self.files}")
         elif max(map(abs, apart)) > AGREE_WITHIN_S:
             flaws.append(
                 f"the gap begins {apart[0]:+.3f} s and ends {apart[1]:+.3f} s off the record"

@@ -25,6 +25,7 @@ def freeze(trial: Trial = BY_NAME["freeze"]) -> Result:
         over_at=at(3),
         faults=({"cause": "stall", "code": "stall", "at": "2026-01-31T12:00:00.700Z"},),
         gaps=(Gap(stream="cam", began_at=at(0.02), ended_at=at(4.1), cause="stall"),),
+        files=(),
         wire=Wire(stopped_at=at(-0.02), again_at=at(4)),
         outage_s=4.1,
         healed=True,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream_manager.config.placeholders import Expanded, is_printable, to_scrub
+from stream_manager.config.redaction import TOKEN
 from stream_manager.pipelines.spec import (
     FileSource,
     PipelineSource,
@@ -101,7 +102,14 @@ def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSou
         transport=transport,
         latency_ms=latency_ms,
     )
-    secrets = to_scrub(text.values, passwords=[password], as_written=text.quoted(as_written))
+    tokens = [
+        form(found["secret"])
+        for found in TOKEN.finditer(parts["resource"])
+        for form in (text.decoded, text.quoted)
+    ]
+    secrets = to_scrub(
+        (*text.values, *tokens), passwords=[password], as_written=text.quoted(as_written)
+    )
     return ParsedSource(source=source, secrets=secrets)
 
 

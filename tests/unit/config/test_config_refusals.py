@@ -247,6 +247,25 @@ def test_check_renders_errors_as_compilers_do(tmp_path: Path) -> None:
     assert summary == f"{file}: 1 error"
 
 
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rtsp://cam:99999/x?token=hunter2", "rtsp://cam:99999/x?***"),
+        ("rtsp://cam/x?session=hunter 2", "rtsp://cam/x?***"),
+        ("rtsp://cam/x?token=#hunter2", "rtsp://cam/x?***"),
+        ("https://u:hunter2@cam/x?a=b&sid=hunter2", "https://***@cam/x?***"),
+        ("rtsp://cam:x/user=a_password=hunter2_channel=1", "rtsp://cam:x/user=a_password=***"),
+        ("u:p?token=hunter2@cam/x?token=hunter2", "***@cam/x?***"),
+        ("cam?", "cam?"),
+    ],
+)
+def test_a_refused_url_is_shown_without_its_secrets(tmp_path: Path, url: str, told: str) -> None:
+    """Neither user nor password, and no query, whose secrets may have any name."""
+    (error,) = _findings(tmp_path, HEAD.replace("test:", url))
+    assert error.found == f'"{told}"'
+    assert "hunter2" not in str(error)
+
+
 def test_a_stream_that_no_message_holds_is_refused(tmp_path: Path) -> None:
     """A pipeline, or a value in all the forms that are scrubbed, may be too long for a packet."""
     limit = 65536

@@ -128,6 +128,13 @@ def test_every_form_of_a_secret_is_known() -> None:
     assert _parse("rtsp://u:${P}@cam/", P="abc").secrets == ("abc",)
 
 
+def test_a_token_written_into_a_url_is_a_secret() -> None:
+    """What a stream's errors tell may name its URL."""
+    assert set(_parse("rtsp://cam/x?channel=main&token=one%2ftwo").secrets) == {
+        *("one/two", "one%2ftwo", "one%2Ftwo", "one%252ftwo"),
+    }
+
+
 def test_values_in_a_pipeline_are_words() -> None:
     """Outside a URL a value is escaped, inside one percent-encoded."""
     text = 'rtspsrc user-pw=${PW} location=rtsp://u:${PW}@cam/ ! a name="${PW}"'

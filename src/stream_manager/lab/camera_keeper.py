@@ -1,8 +1,6 @@
 """The thread that owns a camera's process: does what is due, and writes the record."""
 
 import itertools
-import os
-import queue
 import select
 import threading
 import time
@@ -11,14 +9,14 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
 
-from stream_manager.errors import OutsideError, StreamManagerError, UsageError
+from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.agenda import Agenda, Begin, End
 from stream_manager.lab.board import Board
 from stream_manager.lab.camera_faults import CAMERA_FAULTS, ENCODED, PROCESS
 from stream_manager.lab.camera_plan import Plan
 from stream_manager.lab.camera_process import CameraProcess
+from stream_manager.lab.errands import Errands, stopped
 from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.record import (
     ErrorFact,
@@ -31,8 +29,6 @@ from stream_manager.lab.record import (
     instant,
     now,
 )
-
-Result = TypeVar("Result")
 
 SYNC_TIMEOUT_S = 10.0
 FROZEN = "freeze"
@@ -67,12 +63,7 @@ class Keeper:
         self._ready: list[Future[None]] = []
         self._syncs: dict[int, Future[None]] = {}
         self._numbers = itertools.count()
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._asking = threading.Lock()
-        self._over = False  # changed only while nobody asks
-        self._woken, self._waker = os.pipe()
+        self._errands = Errands()
         self._failed: UsageError | OutsideError | None = None
         self._process = CameraProcess(self._plan)
         self._start()
@@ -86,13 +77,13 @@ class Keeper:
 
     def order(self, line: str) -> None:
         """Take an order; return when what is due at once is done."""
-        synced = self._ask(lambda: self._order(line)).result()
+        synced = self._errands.ask(lambda: self._order(line)).result()
         with suppress(TimeoutError):
             synced.result(SYNC_TIMEOUT_S)
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return when the camera accepts connections. Raises what keeps it from that."""
-        ready = self._ask(self._when_ready).result()
+        ready = self._errands.ask(self._when_ready).result()
         try:
             ready.result(timeout_s)
         except TimeoutError as error:
@@ -100,22 +91,10 @@ class Keeper:
 
     def stop(self) -> None:
         """End the camera and everything of it."""
-        self._calls.put(None)
-        os.write(self._waker, b"\0")
+        self._errands.ask_to_end()
         self._thread.join()
-        for descriptor in (self._woken, self._waker):
-            os.close(descriptor)
+        self._errands.close()
         self._board.close()
-
-    def _ask(self, do: Callable[[], Result]) -> Future[Result]:
-        """Let the keeper's thread do something. Raises OutsideError when that has ended."""
-        asked: Future[Result] = Future()
-        with self._asking:
-            if self._over:
-                raise _stopped()
-            self._calls.put((asked, do))
-            os.write(self._waker, b"\0")
-        return asked
 
     def _run(self) -> None:
         try:
@@ -127,14 +106,10 @@ class Keeper:
         """Leave no process, and nobody who waits."""
         self._process.kill()
         self._process.close()
-        with self._asking:
-            self._over = True
+        self._errands.refuse()
         self._release()
         for ready in self._ready:
-            ready.set_exception(_stopped())
-        while not self._calls.empty():
-            if (call := self._calls.get()) is not None:
-                call[0].set_exception(_stopped())
+            ready.set_exception(stopped())
 
     def _keep(self) -> None:
         while True:
@@ -143,25 +118,22 @@ class Keeper:
                 self._read()
                 if self._process.over:
                     self._lose()
-            while not self._calls.empty():
-                call = self._calls.get()
-                if call is None:
-                    if self._failed is None:
-                        self._end_process(now())
-                    return
-                _answer(*call)
+            if not self._errands.answer():
+                if self._failed is None:
+                    self._end_process(now())
+                return
             self._advance()
 
     def _wait(self) -> None:
         """Return when somebody asks, the camera tells, or something is due."""
         poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
+        poll.register(self._errands, select.POLLIN)
         if self._failed is None:
             poll.register(self._process, select.POLLIN)
         due_s = None if self._failed else self._agenda.next_at_s()
         wait_ms = None if due_s is None else max(0.0, (due_s - time.monotonic()) * 1000)
-        if any(descriptor == self._woken for descriptor, _ in poll.poll(wait_ms)):
-            os.read(self._woken, 1024)
+        if any(descriptor == self._errands.fileno() for descriptor, _ in poll.poll(wait_ms)):
+            self._errands.wake()
 
     def _start(self) -> None:
         for order in self._first_orders:
@@ -342,17 +314,3 @@ class Keeper:
 
     def _note(self, name: str, phase: Phase) -> None:
         self._write_down(FaultFact(at=now(), name=name, phase=phase))
-
-
-def _answer(asked: Future[Result], do: Callable[[], Result]) -> None:
-    try:
-        asked.set_result(do())
-    except StreamManagerError as error:
-        asked.set_exception(error)
-    except BaseException:
-        asked.set_exception(_stopped())
-        raise
-
-
-def _stopped() -> OutsideError:
-    return OutsideError("the camera was stopped")

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.agenda import Agenda, Begin, End
+from stream_manager.lab.audience import Audience
 from stream_manager.lab.board import Board
 from stream_manager.lab.camera_faults import CAMERA_FAULTS, ENCODED, PROCESS
 from stream_manager.lab.camera_plan import Plan
@@ -22,10 +23,8 @@ from stream_manager.lab.record import (
     ErrorFact,
     Fact,
     FaultFact,
-    MediaFact,
     Phase,
     ReadyFact,
-    SessionFact,
     instant,
     now,
 )
@@ -53,9 +52,7 @@ class Keeper:
         self._agenda = Agenda()
         self._board = Board.create(len(plan.mounts))
         self._plan = replace(plan, board=self._board.descriptor)
-        self._viewers: dict[int, SessionFact] = {}  # who plays just now, by number
-        self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
-        self._next_viewer = 1
+        self._audience = Audience()
         # Their times count from when it is ready. Of one fault in one moment the last order counts.
         self._first_orders = list({(order.name, order.after_s): order for order in orders}.values())
         self._early: list[Order] = []  # those of them that were on before anybody could see it
@@ -234,7 +231,7 @@ class Keeper:
         self._end_process(at)
         self._write_down(FaultFact(at=at, name=name, phase=Phase.BEGAN))
         # The next one makes itself ready meanwhile, so that it is there in the moment it should.
-        self._process = CameraProcess(replace(self._plan, first_viewer=self._next_viewer))
+        self._process = CameraProcess(replace(self._plan, first_viewer=self._audience.next_viewer))
         for order in self._agenda.on:
             if order.name not in BY_SIGNAL:
                 self._process.tell(f"still {order.line}")
@@ -244,18 +241,17 @@ class Keeper:
         self._process.kill()
         self._read()
         self._tell_last_pictures()
-        for began in self._viewers.values():
-            self._write_down(replace(began, at=at, phase=Phase.ENDED))
-        self._viewers.clear()
+        for ended in self._audience.dismiss(at):
+            self._write_down(ended)
         self._process.close()
         self._release()
 
     def _tell_last_pictures(self) -> None:
-        for first in self._showing.values():
-            mount = self._plan.mounts.index(first.mount)
-            last = max(first.at, instant(self._board.last_picture_ns(mount)))
-            self._write_down(replace(first, at=last, phase=Phase.LAST))
-        self._showing.clear()
+        for last in self._audience.blind(self._last_picture_at):
+            self._write_down(last)
+
+    def _last_picture_at(self, mount: str) -> datetime:
+        return instant(self._board.last_picture_ns(self._plan.mounts.index(mount)))
 
     def _read(self) -> None:
         for told in self._process.read():
@@ -265,22 +261,12 @@ class Keeper:
                 self._see(told)
 
     def _see(self, fact: Fact) -> None:
-        match fact:
-            case ReadyFact():
-                self._process.ready = True
-                self._plan = replace(self._plan, port=fact.port)
-                self._tracks = fact.tracks
-            case SessionFact(phase=Phase.BEGAN):
-                self._viewers[fact.viewer] = fact
-                self._next_viewer = fact.viewer + 1
-            case SessionFact():
-                self._viewers.pop(fact.viewer, None)
-            case MediaFact(phase=Phase.FIRST):
-                self._showing[fact.viewer] = fact
-            case MediaFact():
-                self._showing.pop(fact.viewer, None)
+        self._audience.see(fact)
         self._write_down(fact)
         if isinstance(fact, ReadyFact):
+            self._process.ready = True
+            self._plan = replace(self._plan, port=fact.port)
+            self._tracks = fact.tracks
             self._welcome(fact.at)
 
     def _welcome(self, at: datetime) -> None:

@@ -92,9 +92,11 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
         raise UsageError("give --config or --url, not both")
     with ExitStack() as stack:
         if url:
+            from stream_manager.config.redaction import redacted
+
             mend = "start one whose configuration says listen, or ask without --url"
             http = stack.enter_context(httpx.Client(trust_env=False))
-            yield Client(http, url.rstrip("/"), url, mend)
+            yield Client(http, url.rstrip("/"), redacted(url), mend)
             return
         path = runtime_dir(config) / "api.sock"
         mend = f"start one with: stream-manager run {config or 'CONFIG.toml'}"

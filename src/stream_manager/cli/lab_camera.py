@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stream_manager.cli.lab_console import ControlOption, FaultOption, run, show_faults
+from stream_manager.cli.lab_console import ControlOption, FaultOption, list_faults, run, show_faults
 from stream_manager.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,12 +42,7 @@ def camera(  # noqa: PLR0913 - each is an option of the command
     auth: Annotated[str, typer.Option(metavar="basic|digest", help="How it asks.")] = "digest",
     fault: FaultOption = None,
     control: ControlOption = None,
-    _faults: Annotated[
-        bool,
-        typer.Option(
-            "--list-faults", callback=_show_faults, is_eager=True, help="Show all faults and exit."
-        ),
-    ] = False,
+    _faults: Annotated[bool, list_faults(_show_faults)] = False,
 ) -> None:
     """Run a simulated RTSP camera that has faults on order.
 

@@ -32,6 +32,13 @@ class Ordered(AbstractContextManager[object], Protocol):
         ...
 
 
+def list_faults(show: Callable[..., None]) -> Any:  # noqa: ANN401 - as typer has it
+    """Return the option that ends the command with what `show` prints if it is `wanted`."""
+    return typer.Option(
+        "--list-faults", callback=show, is_eager=True, help="Show all faults and exit."
+    )
+
+
 def show_faults(kinds: "Sequence[FaultKind]") -> None:
     """Print how each fault is ordered, and end the command."""
     from stream_manager.lab.faults import usage

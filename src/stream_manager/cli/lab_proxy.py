@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from stream_manager.cli.lab_console import ControlOption, FaultOption, run, show_faults
+from stream_manager.cli.lab_console import ControlOption, FaultOption, list_faults, run, show_faults
 
 
 def _show_faults(*, wanted: bool) -> None:
@@ -22,12 +22,7 @@ def proxy(
     to: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where their connections go.")],
     fault: FaultOption = None,
     control: ControlOption = None,
-    _faults: Annotated[
-        bool,
-        typer.Option(
-            "--list-faults", callback=_show_faults, is_eager=True, help="Show all faults and exit."
-        ),
-    ] = False,
+    _faults: Annotated[bool, list_faults(_show_faults)] = False,
 ) -> None:
     """Run a simulated network that has faults on order.
 

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
 OptionalStream = Annotated[str | None, typer.Argument(metavar="[STREAM]")]
 TIME_HELP = '"2026-11-24 06:00:05.5", "06:00" of today, or how long ago: "10min".'
-FromOption = Annotated[str | None, typer.Option("--from", metavar="TIME", help=TIME_HELP)]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Until before then.")]
+FROM = typer.Option("--from", metavar="TIME", help=TIME_HELP)
+TO = typer.Option("--to", metavar="TIME", help="Until before then.")
+FromOption = Annotated[str | None, FROM]
+ToOption = Annotated[str | None, TO]
 
 segments = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -155,8 +157,8 @@ def verify(
 def export(
     stream: Annotated[str, typer.Argument(metavar="STREAM")],
     *,
-    since: Annotated[str, typer.Option("--from", metavar="TIME", help=TIME_HELP)],
-    until: Annotated[str, typer.Option("--to", metavar="TIME", help="Until before then.")],
+    since: Annotated[str, FROM],
+    until: Annotated[str, TO],
     file: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Ends in .ts, .mkv or .mp4.")
     ],

@@ -1,7 +1,8 @@
 """Configuration: a TOML file in, checked settings out, or every error at once.
 
 Read `settings` (what comes out) and `loading` (how), then `tables` (the keys), `streams` and
-`policies` (what they mean together), and `lines`, `placeholders`, `sources` for the details.
+`policies` (what they mean together), and `lines`, `placeholders`, `redaction`, `sources` for the
+details.
 """
 
 from stream_manager.config.checking import Verdict, check

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from stream_manager.config.forms import EXPECTED
 from stream_manager.config.lines import KeyPath, Lines
 from stream_manager.config.problems import ConfigurationError
+from stream_manager.config.redaction import redacted
 from stream_manager.config.tables import Table
 
 TableT = TypeVar("TableT", bound=Table)
@@ -46,11 +47,6 @@ _EXPECTED: Mapping[str, str] = {
     "list_type": "an array",
 }
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
-# Up to the last @, for a literal password may itself hold one; and whatever stands before it, for a
-# URL with a slip (no scheme, one slash) holds its password no less. Only a known scheme is kept.
-_USER_INFORMATION = re.compile(
-    r"^(?P<scheme>(?:rtsps?|rtmps?|srt|https?):/{0,2})?.*@", re.IGNORECASE | re.DOTALL
-)
 _LONGEST_SHOWN = 100
 
 
@@ -142,10 +138,10 @@ class Report:
 
 
 def shown(value: object) -> str:
-    """Return a value as a message shows it: short, and without a URL's user and password."""
+    """Return a value as a message shows it: short, and without a URL's secrets."""
     match value:
         case str():
-            text = without_user(value)
+            text = redacted(value)
             if len(text) > _LONGEST_SHOWN:
                 text = text[:_LONGEST_SHOWN] + "…"
             return json.dumps(text, ensure_ascii=False)
@@ -159,11 +155,6 @@ def shown(value: object) -> str:
             return "an array"
         case _:
             return "a date or time"
-
-
-def without_user(text: str) -> str:
-    """Return a URL, or what was meant as one, without its user and password."""
-    return _USER_INFORMATION.sub(lambda found: f"{found['scheme'] or ''}***@", text)
 
 
 def _cut(table: dict[str, Any], loc: tuple[int | str, ...]) -> None:

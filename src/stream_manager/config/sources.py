@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream_manager.config.placeholders import Expanded, is_printable, to_scrub
+from stream_manager.config.redaction import TOKEN
 from stream_manager.pipelines.spec import (
     FileSource,
     PipelineSource,
@@ -20,10 +21,15 @@ _EXPECTED_RTSP = (
     '"rtsp://[USER:PASSWORD@]HOST[:PORT]/PATH", with a #, /, ? or space of a literal password '
     "written %23, %2F, %3F or %20"
 )
+_EXPECTED_ENCODED = (
+    "a / or ? of a password written %2F or %3F, or, where HOST:PORT is meant, the @ behind it"
+    " written %40"
+)
 _LATER_SCHEMES = frozenset({"rtmp", "rtmps", "rtsps", "srt", "http", "https", "v4l2"})
 # urlsplit is not asked: some versions of it refuse what stands for a value inside [brackets].
 _RTSP = re.compile(r"rtsp://(?P<authority>[^/?#\s]*)(?P<resource>[^#\s]*)", re.IGNORECASE)
 _HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\]]+)\])(?::(?P<port>[0-9]{1,5}))?")
+_USER_OR_HOST = re.compile(r"[^@:\[\]]+:[0-9]+")
 _PASSWORD_IN_URL = re.compile(r"://[^\s:@/]*:([^\s@/]+)@")
 _PASSWORD_PROPERTY = re.compile(
     r"""\b(?:user-pw|proxy-pw|password|passphrase)\s*=\s*("(?:\\.|[^"\\])*"|(?:\\.|[^\s\\])+)"""
@@ -88,6 +94,9 @@ def parse_pipeline(text: Expanded) -> ParsedSource:
 def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSource:
     if not (parts := _RTSP.fullmatch(text.marked)):
         raise SourceError(_EXPECTED_RTSP)
+    if "@" in parts["resource"] and _USER_OR_HOST.fullmatch(parts["authority"]):
+        # rtsp://user:12/34@host: HOST:PORT to a parser, and most likely half a password.
+        raise SourceError(_EXPECTED_ENCODED)
     userinfo, at, host = parts["authority"].rpartition("@")
     host = text.raw(host)
     user, colon, as_written = userinfo.partition(":")
@@ -101,7 +110,14 @@ def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSou
         transport=transport,
         latency_ms=latency_ms,
     )
-    secrets = to_scrub(text.values, passwords=[password], as_written=text.quoted(as_written))
+    tokens = [
+        form(found["secret"])
+        for found in TOKEN.finditer(parts["resource"])
+        for form in (text.decoded, text.quoted)
+    ]
+    secrets = to_scrub(
+        (*text.values, *tokens), passwords=[password], as_written=text.quoted(as_written)
+    )
     return ParsedSource(source=source, secrets=secrets)
 
 

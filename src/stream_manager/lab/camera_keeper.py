@@ -1,8 +1,6 @@
 """The thread that owns a camera's process: does what is due, and writes the record."""
 
 import itertools
-import os
-import queue
 import select
 import threading
 import time
@@ -11,28 +9,25 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, TypeVar
 
-from stream_manager.errors import OutsideError, StreamManagerError, UsageError
+from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.agenda import Agenda, Begin, End
+from stream_manager.lab.audience import Audience
 from stream_manager.lab.board import Board
 from stream_manager.lab.camera_faults import CAMERA_FAULTS, ENCODED, PROCESS
 from stream_manager.lab.camera_plan import Plan
 from stream_manager.lab.camera_process import CameraProcess
+from stream_manager.lab.errands import Errands, stopped
 from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.record import (
     ErrorFact,
     Fact,
     FaultFact,
-    MediaFact,
     Phase,
     ReadyFact,
-    SessionFact,
     instant,
     now,
 )
-
-Result = TypeVar("Result")
 
 SYNC_TIMEOUT_S = 10.0
 FROZEN = "freeze"
@@ -57,9 +52,7 @@ class Keeper:
         self._agenda = Agenda()
         self._board = Board.create(len(plan.mounts))
         self._plan = replace(plan, board=self._board.descriptor)
-        self._viewers: dict[int, SessionFact] = {}  # who plays just now, by number
-        self._showing: dict[int, MediaFact] = {}  # whose pictures have begun and not ended
-        self._next_viewer = 1
+        self._audience = Audience()
         # Their times count from when it is ready. Of one fault in one moment the last order counts.
         self._first_orders = list({(order.name, order.after_s): order for order in orders}.values())
         self._early: list[Order] = []  # those of them that were on before anybody could see it
@@ -67,12 +60,7 @@ class Keeper:
         self._ready: list[Future[None]] = []
         self._syncs: dict[int, Future[None]] = {}
         self._numbers = itertools.count()
-        self._calls: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = (
-            queue.SimpleQueue()
-        )
-        self._asking = threading.Lock()
-        self._over = False  # changed only while nobody asks
-        self._woken, self._waker = os.pipe()
+        self._errands = Errands()
         self._failed: UsageError | OutsideError | None = None
         self._process = CameraProcess(self._plan)
         self._start()
@@ -86,13 +74,13 @@ class Keeper:
 
     def order(self, line: str) -> None:
         """Take an order; return when what is due at once is done."""
-        synced = self._ask(lambda: self._order(line)).result()
+        synced = self._errands.ask(lambda: self._order(line)).result()
         with suppress(TimeoutError):
             synced.result(SYNC_TIMEOUT_S)
 
     def wait_until_ready(self, timeout_s: float) -> None:
         """Return when the camera accepts connections. Raises what keeps it from that."""
-        ready = self._ask(self._when_ready).result()
+        ready = self._errands.ask(self._when_ready).result()
         try:
             ready.result(timeout_s)
         except TimeoutError as error:
@@ -100,22 +88,10 @@ class Keeper:
 
     def stop(self) -> None:
         """End the camera and everything of it."""
-        self._calls.put(None)
-        os.write(self._waker, b"\0")
+        self._errands.ask_to_end()
         self._thread.join()
-        for descriptor in (self._woken, self._waker):
-            os.close(descriptor)
+        self._errands.close()
         self._board.close()
-
-    def _ask(self, do: Callable[[], Result]) -> Future[Result]:
-        """Let the keeper's thread do something. Raises OutsideError when that has ended."""
-        asked: Future[Result] = Future()
-        with self._asking:
-            if self._over:
-                raise _stopped()
-            self._calls.put((asked, do))
-            os.write(self._waker, b"\0")
-        return asked
 
     def _run(self) -> None:
         try:
@@ -127,14 +103,10 @@ class Keeper:
         """Leave no process, and nobody who waits."""
         self._process.kill()
         self._process.close()
-        with self._asking:
-            self._over = True
+        self._errands.refuse()
         self._release()
         for ready in self._ready:
-            ready.set_exception(_stopped())
-        while not self._calls.empty():
-            if (call := self._calls.get()) is not None:
-                call[0].set_exception(_stopped())
+            ready.set_exception(stopped())
 
     def _keep(self) -> None:
         while True:
@@ -143,25 +115,22 @@ class Keeper:
                 self._read()
                 if self._process.over:
                     self._lose()
-            while not self._calls.empty():
-                call = self._calls.get()
-                if call is None:
-                    if self._failed is None:
-                        self._end_process(now())
-                    return
-                _answer(*call)
+            if not self._errands.answer():
+                if self._failed is None:
+                    self._end_process(now())
+                return
             self._advance()
 
     def _wait(self) -> None:
         """Return when somebody asks, the camera tells, or something is due."""
         poll = select.poll()
-        poll.register(self._woken, select.POLLIN)
+        poll.register(self._errands, select.POLLIN)
         if self._failed is None:
             poll.register(self._process, select.POLLIN)
         due_s = None if self._failed else self._agenda.next_at_s()
         wait_ms = None if due_s is None else max(0.0, (due_s - time.monotonic()) * 1000)
-        if any(descriptor == self._woken for descriptor, _ in poll.poll(wait_ms)):
-            os.read(self._woken, 1024)
+        if any(descriptor == self._errands.fileno() for descriptor, _ in poll.poll(wait_ms)):
+            self._errands.wake()
 
     def _start(self) -> None:
         for order in self._first_orders:
@@ -262,7 +231,7 @@ class Keeper:
         self._end_process(at)
         self._write_down(FaultFact(at=at, name=name, phase=Phase.BEGAN))
         # The next one makes itself ready meanwhile, so that it is there in the moment it should.
-        self._process = CameraProcess(replace(self._plan, first_viewer=self._next_viewer))
+        self._process = CameraProcess(replace(self._plan, first_viewer=self._audience.next_viewer))
         for order in self._agenda.on:
             if order.name not in BY_SIGNAL:
                 self._process.tell(f"still {order.line}")
@@ -272,18 +241,17 @@ class Keeper:
         self._process.kill()
         self._read()
         self._tell_last_pictures()
-        for began in self._viewers.values():
-            self._write_down(replace(began, at=at, phase=Phase.ENDED))
-        self._viewers.clear()
+        for ended in self._audience.dismiss(at):
+            self._write_down(ended)
         self._process.close()
         self._release()
 
     def _tell_last_pictures(self) -> None:
-        for first in self._showing.values():
-            mount = self._plan.mounts.index(first.mount)
-            last = max(first.at, instant(self._board.last_picture_ns(mount)))
-            self._write_down(replace(first, at=last, phase=Phase.LAST))
-        self._showing.clear()
+        for last in self._audience.blind(self._last_picture_at):
+            self._write_down(last)
+
+    def _last_picture_at(self, mount: str) -> datetime:
+        return instant(self._board.last_picture_ns(self._plan.mounts.index(mount)))
 
     def _read(self) -> None:
         for told in self._process.read():
@@ -293,22 +261,12 @@ class Keeper:
                 self._see(told)
 
     def _see(self, fact: Fact) -> None:
-        match fact:
-            case ReadyFact():
-                self._process.ready = True
-                self._plan = replace(self._plan, port=fact.port)
-                self._tracks = fact.tracks
-            case SessionFact(phase=Phase.BEGAN):
-                self._viewers[fact.viewer] = fact
-                self._next_viewer = fact.viewer + 1
-            case SessionFact():
-                self._viewers.pop(fact.viewer, None)
-            case MediaFact(phase=Phase.FIRST):
-                self._showing[fact.viewer] = fact
-            case MediaFact():
-                self._showing.pop(fact.viewer, None)
+        self._audience.see(fact)
         self._write_down(fact)
         if isinstance(fact, ReadyFact):
+            self._process.ready = True
+            self._plan = replace(self._plan, port=fact.port)
+            self._tracks = fact.tracks
             self._welcome(fact.at)
 
     def _welcome(self, at: datetime) -> None:
@@ -342,17 +300,3 @@ class Keeper:
 
     def _note(self, name: str, phase: Phase) -> None:
         self._write_down(FaultFact(at=now(), name=name, phase=phase))
-
-
-def _answer(asked: Future[Result], do: Callable[[], Result]) -> None:
-    try:
-        asked.set_result(do())
-    except StreamManagerError as error:
-        asked.set_exception(error)
-    except BaseException:
-        asked.set_exception(_stopped())
-        raise
-
-
-def _stopped() -> OutsideError:
-    return OutsideError("the camera was stopped")

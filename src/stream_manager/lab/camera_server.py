@@ -121,11 +121,11 @@ class CameraServer:
         if name in self._not_begun:
             self._not_begun.remove(name)
             return
-        self._note(name, Phase.ENDED)
         if name == "refuse" and not self._listens:
             self._shut = None
         else:
             self._switchboard.end(name)
+        self._note(name, Phase.ENDED)  # who reads that may connect at once
 
     def _impossible(self, name: str, reason: str, *, told: bool) -> None:
         """Refuse to start with such a fault; go on without it when it comes later."""

@@ -8,7 +8,8 @@ from typing import Literal
 from urllib.parse import unquote
 
 from stream_manager.config.placeholders import Expanded, Vault, to_scrub
-from stream_manager.config.report import shown, without_user
+from stream_manager.config.redaction import TOKEN
+from stream_manager.config.report import shown
 from stream_manager.config.sources import SourceError, parse_source
 from stream_manager.errors import UsageError
 from stream_manager.pipelines.spec import FileSource, RtspSource, Source
@@ -18,12 +19,6 @@ LATENCY_MS = 200
 # Up to the last @ before the path; what stands for a value is one private-use character.
 _PASSWORD = re.compile(
     r"(?P<before>(?:rtsp://|[\uE000-\uF8FF])[^:/?#\s]*:)(?P<secret>[^/?#\s]*)(?=@)", re.IGNORECASE
-)
-# Cameras take them in the query, and some in the path: /user=admin_password=…_channel=1
-_TOKEN = re.compile(
-    r"(?P<before>[?&;_/](?:password|passwd|passcode|pass|pwd|pw|token|auth|secret|api_?key|key)=)"
-    r"(?P<secret>[^&;#\s]*?)(?=[&;#]|_[a-z]+=|$)",
-    re.IGNORECASE,
 )
 _PLACEHOLDER = re.compile(r"[\uE000-\uF8FF]")
 _NOT_IN_ID = re.compile(r"[^a-z0-9_-]+")
@@ -68,7 +63,7 @@ def read_target(
             expanded, directory=directory, transport=transport or "tcp", latency_ms=LATENCY_MS
         )
     except SourceError as error:
-        raise UsageError(f"the source: found {_refused(expanded)}, expected {error}") from error
+        raise UsageError(f"the source: found {shown(url)}, expected {error}") from error
     if transport is not None and not isinstance(parsed.source, RtspSource):
         raise UsageError("--transport: only RTSP has one; leave it out for another source")
     text, exports, open_secrets = _disguised(expanded)
@@ -81,13 +76,6 @@ def read_target(
         exports=exports,
         id=_id_of(expanded),
     )
-
-
-def _refused(expanded: Expanded) -> str:
-    """Return a text that is no source as an error shows it."""
-    # The user goes first: a password may itself read like a token that reaches beyond the @.
-    marked = _TOKEN.sub(r"\g<before>***", without_user(expanded.marked))
-    return shown(expanded.as_written(marked))
 
 
 def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
@@ -107,7 +95,7 @@ def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...], tuple[str, ...
         return f"{found['before']}${{{variable}}}"
 
     marked = _PASSWORD.sub(lambda found: hide(found, "CAM_PASSWORD"), expanded.marked, count=1)
-    marked = _TOKEN.sub(lambda found: hide(found, "CAM_TOKEN"), marked)
+    marked = TOKEN.sub(lambda found: hide(found, "CAM_TOKEN"), marked)
     return expanded.as_written(marked), tuple(variables), tuple(secrets)
 
 

@@ -32,6 +32,7 @@ def test_version(cli: Cli) -> None:
         (("status", "--config", "a.toml", "--url", "http://127.0.0.1"), "not both"),
         (("status", "--config", "nowhere.toml"), "nowhere.toml: found No such file"),
         (("status", "--url", "here"), "here is no address of a manager"),
+        (("status", "--url", "here://u:pw@cam?token=x"), "***@cam?*** is no address of a manager"),
         (("check", "nowhere.toml"), "nowhere.toml: found No such file"),
         (("run", "nowhere.toml"), "nowhere.toml: found No such file"),
         (("explain",), "Missing argument 'STREAM'"),

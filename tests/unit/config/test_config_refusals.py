@@ -20,11 +20,11 @@ source = "test:"
 """
 
 
-def _findings(tmp_path: Path, text: str) -> tuple[ConfigurationError, ...]:
+def _findings(tmp_path: Path, text: str, **environ: str) -> tuple[ConfigurationError, ...]:
     file = tmp_path / "cameras.toml"
     file.write_text(text)
     with pytest.raises(ConfigurationErrors) as caught:
-        load(file, {})
+        load(file, environ)
     return caught.value.errors
 
 
@@ -245,6 +245,35 @@ def test_check_renders_errors_as_compilers_do(tmp_path: Path) -> None:
         'expected a duration with a unit, like "30s"'
     )
     assert summary == f"{file}: 1 error"
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("rtsp://cam:99999/x?token=hunter2", "rtsp://cam:99999/x?***"),
+        ("rtsp://cam/x?session=hunter 2", "rtsp://cam/x?***"),
+        ("rtsp://cam/x?token=#hunter2", "rtsp://cam/x?***"),
+        ("https://u:hunter2@cam/x?a=b&sid=hunter2", "https://***@cam/x?***"),
+        ("rtsp://cam:x/user=a_password=hunter2_channel=1", "rtsp://cam:x/user=a_password=***"),
+        ("u:p?token=hunter2@cam/x?token=hunter2", "***@cam/x?***"),
+        ("cam?", "cam?"),
+    ],
+)
+def test_a_refused_url_is_shown_without_its_secrets(tmp_path: Path, url: str, told: str) -> None:
+    """Neither user nor password, and no query, whose secrets may have any name."""
+    (error,) = _findings(tmp_path, HEAD.replace("test:", url))
+    assert error.found == f'"{told}"'
+    assert "hunter2" not in str(error)
+
+
+@pytest.mark.parametrize("password", ["12/34", "12?34", "99999/34", "1/2@3", "1/${PW}"])
+def test_a_password_that_reads_as_a_port_is_refused(tmp_path: Path, password: str) -> None:
+    """Its host would be the user's name, and a part of the password stand in the path."""
+    (error,) = _findings(
+        tmp_path, HEAD.replace("test:", f"rtsp://user:{password}@cam/x"), PW="hunter2"
+    )
+    assert error.found == '"rtsp://***@cam/x"'
+    assert "a / or ? of a password written %2F or %3F" in error.expected
 
 
 def test_a_stream_that_no_message_holds_is_refused(tmp_path: Path) -> None:

@@ -41,6 +41,10 @@ def _pipeline(text: str, **environ: str) -> ParsedSource:
         ("rtsp://u:@cam/", "rtsp://cam/", "u", ""),
         ("rtsp://u%40x:p%3aq%2F@cam/", "rtsp://cam/", "u@x", "p:q/"),
         ("rtsp://u:p:q@r@cam/x@y", "rtsp://cam/x@y", "u", "p:q@r"),
+        ("rtsp://u:12%2F34@cam:554/x@y", "rtsp://cam:554/x@y", "u", "12/34"),
+        ("rtsp://cam:554/x%40y", "rtsp://cam:554/x%40y", None, None),
+        ("rtsp://cam/x@y", "rtsp://cam/x@y", None, None),
+        ("rtsp://[::1]:554/x@y", "rtsp://[::1]:554/x@y", None, None),
         ("rtsp://[2001:db8::1]:554/x", "rtsp://[2001:db8::1]:554/x", None, None),
         ("rtsp://u:p@[fe80::1%eth0]/x", "rtsp://[fe80::1%eth0]/x", "u", "p"),
     ],
@@ -126,6 +130,13 @@ def test_every_form_of_a_secret_is_known() -> None:
     assert set(_parse("rtsp://u:p%3aq@cam/").secrets) == {"p%3aq", "p:q", "p%3Aq"}
     assert _parse("rtsp://${H}/${P}", H="cam", P="live").secrets == ("live",)
     assert _parse("rtsp://u:${P}@cam/", P="abc").secrets == ("abc",)
+
+
+def test_a_token_written_into_a_url_is_a_secret() -> None:
+    """What a stream's errors tell may name its URL."""
+    assert set(_parse("rtsp://cam/x?channel=main&token=one%2ftwo").secrets) == {
+        *("one/two", "one%2ftwo", "one%2Ftwo", "one%252ftwo"),
+    }
 
 
 def test_values_in_a_pipeline_are_words() -> None:

@@ -172,6 +172,7 @@ def test_a_stream_is_named_after_what_may_be_shown(url: str, id_: str) -> None:
         ("rtmp://cam/x", "rtmp is not in this version"),
         ("rtsp://u:open-s3cret@cam:port/x", 'found "rtsp://***@cam:port/x"'),
         ("u:open-s3cret@cam/x", 'found "***@cam/x"'),
+        ("rtsp://u:12/open-s3cret@cam/x", 'found "rtsp://***@cam/x", expected a / or ? of a'),
         ("rtsp:/u:open-s3cret@cam/x", 'found "rtsp:/***@cam/x"'),
         ("rtsp://cam:99999/x?token=open-s3cret", "expected"),
         ("rtsp://u:${NOPE}@cam/x", "found no environment variable NOPE, expected a value"),

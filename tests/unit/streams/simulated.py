@@ -1,7 +1,7 @@
 """A whole stream of the manager's side whose worker is played by the test, on a fake clock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -68,6 +68,27 @@ def settings_of(
         stall_after_s=None,
         digest=digest,
     )
+
+
+def simulated(
+    state_dir: Path,
+    script: "Callable[[Simulation], Coroutine[None, None, None]]",
+    policy: RecoveryPolicy = POLICY,
+    source: Source | None = None,
+) -> None:
+    """Run a script against one stream with a store of its own."""
+
+    async def run() -> None:
+        clock = FakeClock()
+        store = Store.open(state_dir, clock=clock, on_fault=lambda _: None)
+        try:
+            simulation = Simulation(store, clock, settings_of(policy, source=source))
+            async with simulation.running():
+                await script(simulation)
+        finally:
+            store.close()
+
+    asyncio.run(run())
 
 
 class NoForks:

@@ -1,20 +1,18 @@
 """What `explain` says of a whole stream: how it is, why, what was tried, and what one can do."""
 
-import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_clock import FakeClock, settle
-from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, settings_of
+from tests.unit.fake_clock import settle
+from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, simulated
 
 from stream_manager.api.models import Explanation
 from stream_manager.clock import wall_of
-from stream_manager.recovery import Gone, Phase, RecoveryPolicy, Reset
-from stream_manager.store import Store
+from stream_manager.recovery import Gone, Phase, Reset
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
 from stream_manager.streams.views import local_time
@@ -28,26 +26,6 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
-
-
-def simulated(
-    state_dir: Path,
-    script: Callable[[Simulation], Coroutine[None, None, None]],
-    policy: RecoveryPolicy = POLICY,
-) -> None:
-    """Run a script against one stream."""
-
-    async def run() -> None:
-        clock = FakeClock()
-        store = Store.open(state_dir, clock=clock, on_fault=lambda _: None)
-        try:
-            simulation = Simulation(store, clock, settings_of(policy))
-            async with simulation.running():
-                await script(simulation)
-        finally:
-            store.close()
-
-    asyncio.run(run())
 
 
 def explained(it: Simulation, *, stopped: bool = False) -> dict[str, Any]:

@@ -1,44 +1,18 @@
 """One stream: what its worker says becomes events, verdicts, outages and a status."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.unit.fake_clock import FakeClock, settle
-from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, settings_of
+from tests.unit.fake_clock import settle
+from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, simulated
 
 from stream_manager.api.models import Status
 from stream_manager.health import BORNE_FOR_S
-from stream_manager.pipelines.spec import RtspSource, Source
-from stream_manager.recovery import Phase, RecoveryPolicy, Reset, Restart
-from stream_manager.store import Store
+from stream_manager.pipelines.spec import RtspSource
+from stream_manager.recovery import Phase, Reset, Restart
 from stream_manager.streams.views import stream_health, stream_status
-
-Script = Callable[[Simulation], Coroutine[None, None, None]]
-
-
-def simulated(
-    state_dir: Path,
-    script: Script,
-    policy: RecoveryPolicy = POLICY,
-    source: Source | None = None,
-) -> None:
-    """Run a script against one stream with a store of its own."""
-
-    async def run() -> None:
-        clock = FakeClock()
-        store = Store.open(state_dir, clock=clock, on_fault=lambda _: None)
-        try:
-            simulation = Simulation(store, clock, settings_of(policy, source=source))
-            async with simulation.running():
-                await script(simulation)
-        finally:
-            store.close()
-
-    asyncio.run(run())
 
 
 def health(simulation: Simulation) -> str | None:

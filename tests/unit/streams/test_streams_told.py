@@ -1,35 +1,17 @@
 """What is told of decisions: one journal entry each, and a log line where it is news."""
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from pathlib import Path
 
 from structlog.testing import capture_logs
-from tests.unit.fake_clock import FakeClock, settle
-from tests.unit.streams.simulated import Simulation, settings_of
+from tests.unit.fake_clock import settle
+from tests.unit.streams.simulated import Simulation, simulated
 
 from stream_manager.clock import wall_of
 from stream_manager.recovery import Restart
-from stream_manager.store import Entry, Store
+from stream_manager.store import Entry
 from stream_manager.streams.entries import entry
 from stream_manager.streams.report import report
-
-
-def simulated(state_dir: Path, script: Callable[[Simulation], Coroutine[None, None, None]]) -> None:
-    """Run a script against one stream."""
-
-    async def run() -> None:
-        clock = FakeClock()
-        store = Store.open(state_dir, clock=clock, on_fault=lambda _: None)
-        try:
-            simulation = Simulation(store, clock, settings_of())
-            async with simulation.running():
-                await script(simulation)
-        finally:
-            store.close()
-
-    asyncio.run(run())
 
 
 def entries(simulation: Simulation) -> list[Entry]:

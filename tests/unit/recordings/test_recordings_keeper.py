@@ -194,13 +194,14 @@ def test_what_a_crash_cut_off_is_measured(world: World) -> None:
 
 def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     """It was killed, and its workers with it; the gap since is told to be its absence."""
-    path = world.file(OLD)
+    began_at = BEGINNING + timedelta(seconds=1)
+    path = world.file(began_at)
     path.write_bytes(path.read_bytes()[:-1])  # cut off within a packet
     world.durations_s = {path.name: 20.0}
 
     async def killed(keeper: IndexKeeper) -> None:
         keeper.started("cam")
-        keeper.opened("cam", opened(path, OLD))
+        keeper.opened("cam", opened(path, began_at))
 
     async def after(keeper: IndexKeeper) -> None:
         keeper.started("cam")
@@ -211,7 +212,7 @@ def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     world.play(after)
     assert world.states() == {path.name: SegmentState.TRUNCATED}
     last = world.gaps()[-1]
-    assert (last.began_at, last.cause) == (OLD + timedelta(seconds=20), "manager")
+    assert (last.began_at, last.cause) == (began_at + timedelta(seconds=20), "manager")
 
 
 def test_what_a_worker_finished_without_its_manager_is_whole(world: World) -> None:
@@ -519,6 +520,27 @@ def test_an_index_that_is_lost_is_made_anew_from_the_files(world: World, harm: s
     assert sorted(world.states()) == [path.name for path in files]
     aside = list(world.state_dir.glob("segments.db.corrupt-*"))
     assert len(aside) == len(world.told) == (harm == "overwritten")
+
+
+def test_before_an_index_that_was_lost_nothing_is_known(world: World) -> None:
+    """No manager ran for nearly all of that gap: only the time since its start is a start's."""
+    files = record(world, 3)
+    for path in world.state_dir.glob("segments.db*"):
+        path.unlink()
+    world.clock.now_s += 20.0
+    began_at = BEGINNING + timedelta(seconds=20)
+    new = world.file(began_at + timedelta(seconds=2))
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        keeper.opened("cam", opened(new, began_at + timedelta(seconds=2)))
+        await keeper.audit.reconcile()
+
+    world.play(script)
+    assert len(world.states()) == len(files) + 1
+    lost, start = world.gaps()[-2:]  # between the found ones, too, nothing is known
+    assert (lost.cause, lost.ended_at) == ("unknown", began_at)
+    assert (start.cause, start.began_at) == ("starting", began_at)
 
 
 def test_a_file_whose_beginning_was_never_heard_is_measured(world: World) -> None:

@@ -41,12 +41,19 @@ class Client:
         self._place = place
         self._mend = mend
 
-    def get(self, path: str, *, wait_s: float = 0.0, **query: str | int | None) -> Any:  # noqa: ANN401 - JSON
-        """Return the JSON at `path`; with `wait_s`, the manager may answer that much later."""
+    def get(
+        self,
+        path: str,
+        *,
+        wait_s: float = 0.0,
+        within_s: float = ANSWER_WITHIN_S,
+        **query: str | int | None,
+    ) -> Any:  # noqa: ANN401 - JSON
+        """Return the JSON at `path`, within `within_s`; with `wait_s`, that much later."""
         given = {name: value for name, value in query.items() if value is not None}
         if wait_s:
             given["wait_s"] = str(wait_s)
-        return self._ask("GET", path, given, ANSWER_WITHIN_S + wait_s)
+        return self._ask("GET", path, given, within_s + wait_s)
 
     def post(self, path: str) -> None:
         """Give a command."""

@@ -29,9 +29,8 @@ def demo(
     import asyncio
 
     from rich.console import Console
-    from rich.text import Text
 
-    from stream_manager.cli.demo_view import Lines, Screen, conclusion
+    from stream_manager.cli.demo_view import Lines, Screen, show_conclusion
     from stream_manager.clock import SystemClock
     from stream_manager.lab.demo import footage, play
 
@@ -51,6 +50,5 @@ def demo(
     if as_json:
         typer.echo(json.dumps(verdict.to_json(), indent=2))
     else:
-        for part in conclusion(verdict):
-            console.print(part, soft_wrap=isinstance(part, Text))  # paths are there to be copied
+        show_conclusion(console, verdict)
     raise typer.Exit(1 if verdict.flaws else 0)

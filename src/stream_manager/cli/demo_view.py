@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from stream_manager.cli.printing import show
 from stream_manager.cli.table import draw
 from stream_manager.cli.words import at, plain
 from stream_manager.clock import Clock
@@ -74,8 +75,16 @@ class Screen(Lines):
         self._console.print(line)
 
 
-def conclusion(verdict: Verdict) -> Iterator[RenderableType]:
-    """Yield what came of it, and where everything is."""
+def show_conclusion(console: Console, verdict: Verdict) -> None:
+    """Print what came of it, and where everything is."""
+    for part in _conclusion(verdict):
+        if isinstance(part, Text):
+            console.print(part, soft_wrap=True)  # paths are there to be copied
+        else:
+            show(console, [part])
+
+
+def _conclusion(verdict: Verdict) -> Iterator[RenderableType]:
     yield Text()
     yield _faults(verdict.outcomes)
     yield Text()

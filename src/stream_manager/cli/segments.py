@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect, settings
-from stream_manager.errors import OutsideError, UsageError
+from stream_manager.errors import OutsideError, StreamManagerError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from stream_manager.recordings.times import Range
@@ -22,6 +23,9 @@ FROM = typer.Option("--from", metavar="TIME", help=TIME_HELP)
 TO = typer.Option("--to", metavar="TIME", help="Until before then.")
 FromOption = Annotated[str | None, FROM]
 ToOption = Annotated[str | None, TO]
+
+# What the manager adds to its index is worth no longer wait.
+TELL_WITHIN_S = 1.0
 
 segments = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -197,11 +201,25 @@ def _range(since: str | None, until: str | None) -> "tuple[Range, datetime]":
 
 
 def _state_dir(config: Path | None, url: str | None) -> Path:
-    """Return where the index is: as a configuration says, else as the running manager says."""
+    """Return where the index is: as a configuration says, else as the running manager says.
+
+    What a reader of the index must know before is told on stderr.
+    """
     if config is not None and url is None:
-        return settings(config).state_dir
-    with connect(config, url) as client:
-        found: str | None = client.get("status")["manager"]["state_dir"]
+        state_dir = settings(config).state_dir
+        # Without a manager the index can be read all the same.
+        with suppress(StreamManagerError), connect(config, None) as client:
+            _tell_if_not_saved(client.get("status", within_s=TELL_WITHIN_S)["manager"])
+    else:
+        with connect(config, url) as client:
+            manager = client.get("status")["manager"]
+        state_dir = _readable(manager["state_dir"])
+        _tell_if_not_saved(manager)
+    _tell_of_doubts(state_dir)
+    return state_dir
+
+
+def _readable(found: str | None) -> Path:
     if found is None:
         raise OutsideError("the manager does not tell its state_dir: name it with --config")
     with suppress(OSError):
@@ -211,6 +229,22 @@ def _state_dir(config: Path | None, url: str | None) -> Path:
         f"the manager's state_dir {found} can't be read from here: ask on its own machine, as its"
         " user"
     )
+
+
+def _tell_if_not_saved(manager: "Mapping[str, Any]") -> None:
+    from stream_manager.cli.words import not_saved
+    from stream_manager.clock import SystemClock
+
+    health = manager.get("index")
+    if health and health["state"] != "ok":
+        typer.echo(not_saved("index of recordings", health, SystemClock().wall()), err=True)
+
+
+def _tell_of_doubts(state_dir: Path) -> None:
+    from stream_manager.recordings.catalogue import doubts
+
+    for text in doubts(state_dir):
+        typer.echo(text, err=True)
 
 
 def _print(answer: Any) -> None:  # noqa: ANN401 - JSON

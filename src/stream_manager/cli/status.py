@@ -18,8 +18,9 @@ def status(
         return
     from rich.console import Console
 
+    from stream_manager.cli.printing import room, show
     from stream_manager.cli.table import draw
     from stream_manager.clock import SystemClock
 
     console = Console(highlight=False)
-    console.print(*draw(answer, now=SystemClock().wall(), width=console.width), sep="\n")
+    show(console, draw(answer, now=SystemClock().wall(), width=room(console)))

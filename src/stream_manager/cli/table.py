@@ -13,6 +13,7 @@ from stream_manager.cli.words import (
     at,
     bit_rate,
     in_time,
+    not_saved,
     plain,
     share,
     without_debug,
@@ -68,12 +69,7 @@ def _header(manager: Json, now: datetime) -> Iterator[Text]:
         health = manager.get(key)
         if not health or health["state"] == "ok":
             continue
-        since = "" if health["since"] is None else f" since {_time(health['since'], now)}"
-        yield Text(
-            f"The {what} is not being saved{since}: {plain(health['error'] or '')};"
-            f" {health['waiting']} rows wait in memory, {health['dropped']} are lost",
-            style="bold red",
-        )
+        yield Text(not_saved(what, health, now), style="bold red")
 
 
 def _row(stream: Json) -> list[Text]:
@@ -161,7 +157,3 @@ def _next(stream: Json, now: datetime) -> Text:
         verb = "start" if state == "stopped" else "reset"
         return Text(f"next: nothing, until: stream-manager {verb} {stream['id']}")
     return Text()
-
-
-def _time(text: str, now: datetime) -> str:
-    return at(datetime.fromisoformat(text), now)

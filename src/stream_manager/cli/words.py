@@ -1,7 +1,9 @@
 """How times, spans and rates are put for people: in local time, with units, in few characters."""
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from stream_manager.recovery import span
 
@@ -55,6 +57,16 @@ def bit_rate(bits_per_s: float) -> str:
 def without_debug(message: str) -> str:
     """Return a fault's message without the place in GStreamer's source that raised it."""
     return _DEBUG.sub("", message)
+
+
+def not_saved(what: str, health: Mapping[str, Any], now: datetime) -> str:
+    """Return a sentence on a database that fails, from what the API tells of it."""
+    began_at = health["since"]
+    since = "" if began_at is None else f" since {at(datetime.fromisoformat(began_at), now)}"
+    return (
+        f"The {what} is not being saved{since}: {plain(health['error'] or '')};"
+        f" {health['waiting']} rows wait in memory, {health['dropped']} are lost"
+    )
 
 
 def plain(text: str) -> str:

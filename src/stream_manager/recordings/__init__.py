@@ -1,7 +1,8 @@
 """What was recorded and what was not: the index kept true, and asked.
 
-Read gaps (what is missing, and why), places, measuring and survey (what the disks say), audit
-(index and disks compared), keeper (what is told); then, for readers, catalogue, verify, export.
+Read gaps (what is missing, and why), places, marker, measuring and survey (what the disks say),
+audit (index and disks compared), keeper (what is told); then, for readers, catalogue, verify,
+export.
 """
 
 from stream_manager.recordings.gaps import Gap, find_gaps

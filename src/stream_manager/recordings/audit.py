@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ import structlog
 
 from stream_manager.clock import Clock
 from stream_manager.pipelines.measurement import Measurement
+from stream_manager.recordings.marker import NAME as MARKER
+from stream_manager.recordings.marker import read_marker, write_marker
 from stream_manager.recordings.measuring import measure
 from stream_manager.recordings.places import Places
 from stream_manager.recordings.structure import defect
@@ -171,7 +174,8 @@ class Audit:
             return False  # what is not on disk yet would be taken for unknown
         try:
             known = await self._ask(partial(count_present, volume=volume))
-            accepted = await self._ask(partial(read_accepted, volume=volume))
+            accepted, own = await self._ask(partial(read_accepted, volume=volume))
+            marker = await asyncio.to_thread(read_marker, root)
             names_of_streams = set(await self._ask(read_recorded_streams))
             names_of_streams |= set(await asyncio.to_thread(streams, root))
             surveys = [
@@ -181,13 +185,17 @@ class Audit:
         except (sqlite3.Error, OSError) as error:
             log.warning("files and index can't be compared now", volume=volume, error=str(error))
             return False
+        if await asyncio.to_thread(read_marker, root) != marker:
+            return False  # mounted or unmounted meanwhile: whose files these are is not known
         missing = sum(len(it.missing) for it in surveys)
         # What came since cannot make up for a disk that is away: the last good count decides.
-        if 2 * missing > (known if accepted is None else accepted):
+        doubtful = 2 * missing > (known if accepted is None else accepted)
+        if doubtful and (marker is None or marker != own):
+            self._index.refuse(volume, missing)
             log.error(
                 "more than half of a volume's recordings are gone at once: is its disk mounted? The"
-                " index keeps them; if they were deleted on purpose, stop the manager and remove"
-                " segments.db: it is made anew from the files that are there",
+                " index keeps them",
+                if_it_is_and_they_are_gone=f"echo {own} > {shlex.quote(str(root / MARKER))}",
                 missing=missing,
                 indexed=known,
                 volume=volume,
@@ -197,17 +205,25 @@ class Audit:
         else:
             for it in surveys:
                 await self._miss(it)
-            self._index.accept(volume, known - missing)
+            if marker is None and own is not None:
+                await self._mark(volume, root, own)
+            self._index.accept(volume, known - missing, marker or own)
         self._adopt(volume, surveys)
         await self.settle()
         return True
+
+    async def _mark(self, volume: str, root: Path, marker: str) -> None:
+        try:
+            await asyncio.to_thread(write_marker, root, marker)
+        except OSError as error:
+            log.warning("a volume can't be marked as ours yet", volume=volume, error=str(error))
 
     async def _miss(self, seen: Survey) -> None:
         for number, segment in enumerate(seen.missing, start=1):
             self._index.put(replace(segment, state=SegmentState.MISSING))
             if number % ROWS_AT_ONCE == 0:
                 await self._index.written()
-        if seen.missing and seen.first_at is not None:
+        if seen.outlived and seen.first_at is not None:
             await self._index.written()
             self._index.forget_before(seen.stream, seen.first_at)
 

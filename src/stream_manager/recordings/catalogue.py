@@ -15,6 +15,7 @@ from stream_manager.store.queries import (
     read_extent,
     read_index,
     read_marks,
+    read_missed,
     read_recorded_streams,
     read_segments,
     read_segments_begun,
@@ -91,6 +92,20 @@ def extent(state_dir: Path, stream: str | None) -> str:
     began_at, ended_at = found
     end = "go on" if ended_at is None else f"end at {_local(ended_at)}"
     return f"{whose} begin at {_local(began_at)} and {end}"
+
+
+def doubts(state_dir: Path) -> list[str]:
+    """Return a sentence for each volume whose recordings are told as they were last seen."""
+
+    def query(connection: sqlite3.Connection) -> list[str]:
+        volumes = read_volumes(connection)
+        return [
+            f"volume {id_}: {missed} of its files were not at {volumes[id_]}, and its disk may not"
+            " be mounted: they are told as they were last seen; the manager's log has the mend"
+            for id_, missed in sorted(read_missed(connection).items())
+        ]
+
+    return read_index(state_dir, query)
 
 
 def covered(state_dir: Path, stream: str, within: Range, *, now: datetime) -> str:

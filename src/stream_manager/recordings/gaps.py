@@ -125,30 +125,35 @@ def _inside(segment: Segment) -> Iterator[Gap]:
 def _explained(
     stream: str, began_at: datetime, ended_at: datetime | None, marks: Sequence[Mark]
 ) -> list[Gap]:
-    """Cut one gap where it was started again; of each part the first cause explains it all.
+    """Cut one gap where it was tried again; of each part the first cause explains it all.
 
-    A part that has none, for the start succeeded, belongs to the part before.
+    A start explains no time before it. What it takes itself belongs to the part before, if it
+    succeeded and the cause of that part is known.
     """
     parts: list[tuple[datetime, Mark | None]] = [(began_at, None)]
     for mark in marks:
-        part_began_at, cause = parts[-1]
-        if mark.cause == STARTING:
-            if cause is not None:
-                parts.append((mark.at, None))
-        elif cause is None:
-            parts[-1] = (part_began_at, mark)
-    if len(parts) > 1 and parts[-1][1] is None:
+        at, told = parts[-1]
+        if _is_start(mark) and (told or mark.at - at > LEAST):
+            if not _is_start(told):
+                parts.append((max(mark.at, at), mark))
+        elif told is None or _is_start(told):
+            parts[-1] = (at, mark)
+    if len(parts) > 1 and _is_start(parts[-1][1]) and parts[-2][1] is not None:
         parts.pop()
-    started = any(mark.cause == STARTING for mark in marks)
     ends = [*(at for at, _ in parts[1:]), ended_at]
     return [
         Gap(
             stream=stream,
             began_at=at,
             ended_at=end,
-            cause=cause.cause if cause else STARTING if started else UNKNOWN,
-            code=cause.code if cause else "",
-            outage_s=cause.outage_s if cause else None,
+            cause=mark.cause if mark else UNKNOWN,
+            code=mark.code if mark else "",
+            outage_s=mark.outage_s if mark else None,
         )
-        for (at, cause), end in zip(parts, ends, strict=True)
+        for (at, mark), end in zip(parts, ends, strict=True)
+        if end is None or at < end
     ]
+
+
+def _is_start(mark: Mark | None) -> bool:
+    return mark is not None and mark.cause == STARTING

@@ -26,7 +26,8 @@ class Survey:
 
     missing: finished segments without a file. changed: those whose file has another size, or is
     there again. unknown: files that no segment stands for. first_at: when the first recording
-    began that is still there, None where there is none.
+    began that is still there, None where there is none. outlived: something that is missing, now
+    or since long, lies before that.
     """
 
     stream: str
@@ -34,6 +35,7 @@ class Survey:
     changed: tuple[Segment, ...]
     unknown: tuple[Found, ...]
     first_at: datetime | None
+    outlived: bool
 
 
 def survey(root: Path, stream: str, segments: list[Segment], *, before: datetime) -> Survey:
@@ -47,6 +49,7 @@ def survey(root: Path, stream: str, segments: list[Segment], *, before: datetime
     indexed = {it.path for it in segments}
     present = [it.began_at for it in segments if it.path in found]
     present += [it.name.began_at for it in found.values()]
+    first_at = min(present, default=None)
     return Survey(
         stream=stream,
         missing=tuple(
@@ -61,7 +64,9 @@ def survey(root: Path, stream: str, segments: list[Segment], *, before: datetime
         unknown=tuple(
             it for it in found.values() if it.path not in indexed and it.name.began_at < before
         ),
-        first_at=min(present, default=None),
+        first_at=first_at,
+        outlived=first_at is not None
+        and any(it.path not in found and it.began_at < first_at for it in finished),
     )
 
 

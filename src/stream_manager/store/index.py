@@ -33,6 +33,12 @@ MIGRATIONS = (
     CREATE TABLE marks (stream TEXT NOT NULL, at TEXT NOT NULL, cause TEXT NOT NULL,
         code TEXT NOT NULL, outage_s REAL, PRIMARY KEY (stream, at)) STRICT;
     """,
+    # SQLite draws the markers, so chance stays behind its one door in clock.py.
+    """
+    ALTER TABLE volumes ADD COLUMN marker TEXT;
+    ALTER TABLE volumes ADD COLUMN missed INTEGER;
+    UPDATE volumes SET marker = lower(hex(randomblob(8)));
+    """,
 )
 
 _PUT = f"INSERT OR REPLACE INTO segments ({COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
@@ -40,13 +46,20 @@ _REMOVE = "DELETE FROM segments WHERE volume = ? AND path = ?"
 _ADOPT = f"INSERT OR IGNORE INTO segments ({COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
 _RENAME = "UPDATE OR REPLACE segments SET volume = ? WHERE volume = ?"
 _VOLUME = (
-    "INSERT INTO volumes VALUES (?, ?, NULL) ON CONFLICT (id) DO UPDATE SET path = excluded.path"
+    "INSERT INTO volumes (id, path, marker) VALUES (?, ?, lower(hex(randomblob(8))))"
+    " ON CONFLICT (id) DO UPDATE SET path = excluded.path"
 )
 _NO_VOLUME = "DELETE FROM volumes WHERE id = ?"
-_ACCEPT = "UPDATE volumes SET accepted = ? WHERE id = ?"
+_ACCEPT = "UPDATE volumes SET accepted = ?, marker = ?, missed = NULL WHERE id = ?"
+_REFUSE = "UPDATE volumes SET missed = ? WHERE id = ?"
+# Another volume may have older ones of the stream.
+_FIRST = (
+    "min(?2, coalesce((SELECT min(began_at) FROM segments"
+    " WHERE stream = ?1 AND state <> 'missing'), ?2))"
+)
 _FORGET = (
-    "DELETE FROM segments WHERE state = 'missing' AND stream = ? AND began_at < ?",
-    "DELETE FROM marks WHERE stream = ? AND at < ?",
+    f"DELETE FROM segments WHERE state = 'missing' AND stream = ?1 AND began_at < {_FIRST}",  # noqa: S608 - constants
+    f"DELETE FROM marks WHERE stream = ?1 AND at < {_FIRST}",  # noqa: S608 - constants
 )
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)"
 
@@ -137,9 +150,13 @@ class SegmentIndex:
         self._writer.put_history({("renamed", former): row(_RENAME, present, former)})
         self._writer.put_state(("volume", former), row(_NO_VOLUME, former))
 
-    def accept(self, volume: str, known: int) -> None:
-        """Note how many segments a volume has, none of which is missed."""
-        self._writer.put_history({("accepted", volume): row(_ACCEPT, known, volume)})
+    def accept(self, volume: str, known: int, marker: str | None) -> None:
+        """Note how many segments a volume has, none of which is missed, and the mark it bears."""
+        self._writer.put_history({("surveyed", volume): row(_ACCEPT, known, marker, volume)})
+
+    def refuse(self, volume: str, missed: int) -> None:
+        """Note how many segments seem to be gone, and are kept, for the disk may be away."""
+        self._writer.put_history({("surveyed", volume): row(_REFUSE, missed, volume)})
 
     def forget_before(self, stream: str, at: datetime) -> None:
         """Forget what was before the first recording that is still there: it is nobody's gap."""

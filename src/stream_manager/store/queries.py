@@ -18,6 +18,8 @@ from stream_manager.store.segments import (
     segment_of,
 )
 
+MISSED_SINCE = 2  # the schema
+
 _READ = f"SELECT {COLUMNS} FROM segments"  # noqa: S608 - constants
 _CONTEXT = """
     WITH playable AS (
@@ -42,9 +44,13 @@ def read_index(
     """
     path = state_dir / NAME
     if not path.exists():
-        raise OutsideError(
-            f"no index of recordings at {path}: no manager has recorded with this state_dir"
-        )
+        why = "no manager has recorded with this state_dir"
+        if (state_dir / schema.NAME).exists():
+            why = (
+                "it was removed; a manager makes it anew from the files, at its next start, or as"
+                " soon as one that runs has something to write"
+            )
+        raise OutsideError(f"no index of recordings at {path}: {why}")
     try:
         return schema.read(path, query, newest=True)
     except sqlite3.Error as error:
@@ -159,11 +165,22 @@ def count_present(connection: sqlite3.Connection, volume: str) -> int:
     return int(count)
 
 
-def read_accepted(connection: sqlite3.Connection, volume: str) -> int | None:
-    """Return how many there were when none was missed for the last time; None: never asked."""
-    query = "SELECT accepted FROM volumes WHERE id = ?"
-    found = connection.execute(query, (volume,)).fetchone()
-    return None if found is None or found[0] is None else int(found[0])
+def read_accepted(connection: sqlite3.Connection, volume: str) -> tuple[int | None, str | None]:
+    """Return how many there were when none was missed for the last time, and the volume's mark.
+
+    None: it was never looked at, or is not known.
+    """
+    query = "SELECT accepted, marker FROM volumes WHERE id = ?"
+    accepted, marker = connection.execute(query, (volume,)).fetchone() or (None, None)
+    return accepted, marker
+
+
+def read_missed(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many segments seem to be gone of each volume whose disk may be away."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < MISSED_SINCE:
+        return {}  # the manager that keeps it is older than its reader
+    return dict(connection.execute("SELECT id, missed FROM volumes WHERE missed IS NOT NULL"))
 
 
 def _between(first: datetime | None, last: datetime | None) -> tuple[str, str]:

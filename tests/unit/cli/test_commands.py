@@ -2,6 +2,7 @@ import asyncio
 import gc
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -171,9 +172,11 @@ def test_status_in_json_is_the_api_s_answer_and_nothing_else(cli: Cli, running: 
 
 
 def test_status_for_people_names_the_stream_and_its_health(cli: Cli, running: Running) -> None:
-    """The table comes without --json."""
+    """The table comes without --json; piped it is as wide as it needs to be, and not padded."""
     code, out, err = cli("status", "--config", running.config)
     assert (code, err) == (0, "")
+    assert "OUTPUTS" in out
+    assert not re.search(" $", out, re.MULTILINE)
     assert "front-door  healthy" in out
 
 

@@ -20,6 +20,22 @@ RECORDED = "no gaps of front-door: every second"
 OPEN: Json = {"state": SegmentState.OPEN, "duration_s": None, "bytes": None}
 
 
+class Manager:
+    """A connection to one whose index fails."""
+
+    def __init__(self, *_: object) -> None: ...
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def get(self, _path: str, **_: object) -> Json:
+        """Return its status."""
+        failing = {"state": "failing", "error": "disk full", "waiting": 3, "dropped": 0}
+        return {"manager": {"state_dir": "/", "index": {**failing, "since": None}}}
+
+
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
     """Make recordings of 20 s, a gap of 40 s by a crash, then 10 s and an operator's stop."""
@@ -279,6 +295,49 @@ def test_an_index_that_another_program_holds(
         assert "database is locked; try again when no other program holds it" in err
 
 
+def test_an_index_that_is_not_saved_is_told(
+    ask: Callable[..., tuple[int, Any, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it holds is old: whoever reads it must know."""
+    monkeypatch.setattr(segments_command, "connect", Manager)
+    for command in ("list", "gaps", "verify"):
+        code, found, err = ask(command)
+        assert (code, bool(found)) == (0, True)
+        assert err == (
+            "The index of recordings is not being saved: disk full; 3 rows wait in memory, 0 are"
+            " lost\n"
+        )
+
+
+def test_files_that_may_be_on_a_disk_that_is_away_are_told(
+    ask: Callable[..., tuple[int, Any, str]], library: Library
+) -> None:
+    """By each command alike: what it says of them is what was last seen."""
+    with closing(sqlite3.connect(library.state_dir / "segments.db")) as index, index:
+        index.execute("UPDATE volumes SET missed = 2")
+    for command in ("list", "gaps", "verify"):
+        code, found, err = ask(command)
+        assert (code, bool(found)) == (0, True)
+        assert err.startswith(
+            f"volume main: 2 of its files were not at {library.root}, and its disk may not be"
+        )
+
+
+def test_an_index_that_an_older_manager_keeps_can_be_read(
+    ask: Callable[..., tuple[int, Any, str]], library: Library
+) -> None:
+    """The program was upgraded, and the manager not yet started again."""
+    with closing(sqlite3.connect(library.state_dir / "segments.db")) as index, index:
+        index.execute("ALTER TABLE volumes DROP COLUMN missed")
+        index.execute("ALTER TABLE volumes DROP COLUMN marker")
+        index.execute("PRAGMA user_version = 1")
+    code, found, err = ask("list")
+    assert (code, len(found), err) == (0, 3, "")
+    library.hold(segment(70))  # the new one brings it up to date
+    code, found, err = ask("list")
+    assert (code, len(found), err) == (0, 4, "")
+
+
 def test_an_index_that_is_broken_or_missing(
     ask: Callable[..., tuple[int, Any, str]], library: Library
 ) -> None:
@@ -291,7 +350,13 @@ def test_an_index_that_is_broken_or_missing(
     index.unlink()
     code, _, err = ask("verify")
     assert code == 1
-    assert f"no index of recordings at {index}" in err
+    assert err == (
+        f"no index of recordings at {index}: no manager has recorded with this state_dir\n"
+    )
+    (library.state_dir / "manager.db").touch()
+    code, _, err = ask("list")
+    assert code == 1
+    assert "it was removed; a manager makes it anew from the files, at its next start" in err
 
 
 @pytest.fixture
@@ -367,13 +432,8 @@ def test_without_a_configuration_the_running_manager_tells_where_its_index_is(
     """Its state_dir must be readable here."""
     place: list[str | None] = [str(library.state_dir)]
 
-    class Answering:
-        def __init__(self, *_: object) -> None: ...
-        def __enter__(self) -> Self:
-            return self
-
-        def __exit__(self, *_: object) -> None: ...
-        def get(self, _path: str) -> Json:
+    class Answering(Manager):
+        def get(self, _path: str, **_: object) -> Json:
             return {"manager": {"state_dir": place[0]}}
 
     monkeypatch.setattr(segments_command, "connect", Answering)

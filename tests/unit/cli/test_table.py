@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,8 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from stream_manager.cli.demo_view import show_conclusion
+from stream_manager.cli.printing import room, show
 from stream_manager.cli.table import draw
 from stream_manager.cli.words import ago, at, bit_rate, in_time, plain, share
+from stream_manager.lab.demo_results import Detection, Outcome, Verdict
+from stream_manager.lab.demo_scenarios import SCENARIOS
 from stream_manager.recovery import span
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -48,6 +53,7 @@ def fault(at: str, cause: str, code: str, message: str) -> dict[str, str]:
     return {"at": at, "cause": cause, "class": "recoverable", "code": code, "message": message}
 
 
+REFUSED = {"last_fault": fault("2026-01-31T11:59:46Z", "network", "ECONNREFUSED", "refused")}
 WELL = make_stream(
     "front-door",
     "running",
@@ -140,6 +146,52 @@ def test_a_wide_terminal_shows_faults_and_outputs_in_the_rows() -> None:
         "dock      next: nothing, until: stream-manager reset dock",
         "attic     next: nothing, until: stream-manager start attic",
     ]
+
+
+def test_in_a_pipe_every_stream_has_one_line_and_no_blanks_after_it() -> None:
+    """Whatever width rich takes it for: grep finds a stream with all that is told of it."""
+    long = make_stream("the-camera-above-the-loading-bay", "running", "healthy", **REFUSED)
+    console = Console(file=StringIO(), width=80, highlight=False)
+    show(console, draw(make_status(WELL, long), now=NOW, width=room(console)))
+    assert isinstance(console.file, StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert len(lines) == 4
+    (found,) = (line for line in lines if long["id"] in line)
+    assert found.endswith("network 14 s ago    record running")
+
+
+def test_on_a_terminal_it_keeps_to_the_width() -> None:
+    """Nothing reaches beyond the last column."""
+    console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None)
+    show(console, draw(ALL, now=NOW, width=room(console)))
+    assert isinstance(console.file, StringIO)
+    assert [it.rstrip() for it in console.file.getvalue().splitlines()] == drawn(ALL, 80)
+
+
+def test_the_demo_s_table_in_a_pipe_has_a_line_a_fault() -> None:
+    """What was decided is the last column, and is not broken into pieces."""
+    outcome = Outcome(
+        scenario=SCENARIOS[1],
+        healed=True,
+        detection=Detection(
+            after_s=1.2, cause="network", code="eos", fault_class="recoverable", rule="eos"
+        ),
+        causes=("network", "stall"),
+        delays_s=(0.4, 0.8, 1.5, 3.1, 6.0),
+        outage_s=13.37,
+        others_lost_s={},
+    )
+    folder = Path("/srv/a-folder-with-a-name-that-does-not-fit-into-eighty-columns/demo-2026-01-31")
+    verdict = Verdict(folder=folder, outcomes=(outcome,), recordings=(), ailing={})
+    console = Console(file=StringIO(), width=80, highlight=False)
+    show_conclusion(console, verdict)
+    assert isinstance(console.file, StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines == [line.rstrip() for line in lines]
+    assert lines[2].startswith("reboot a camera  car-park")
+    assert lines[2].endswith("recoverable: again after 0.4, 0.8, 1.5, 3.1 and 6 s")
+    assert f"recordings   {folder}/recordings" in lines
 
 
 def test_a_failed_stream_that_is_probed_says_when() -> None:

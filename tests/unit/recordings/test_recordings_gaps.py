@@ -169,6 +169,25 @@ def test_a_start_that_succeeds_at_once_is_no_gap_of_its_own() -> None:
     assert found == [gap(30, 50.3, "stopped", code="operator")]
 
 
+def test_a_start_explains_nothing_before_it() -> None:
+    """Of the time before nothing is known where its marks were lost, whatever the start met."""
+    files = [segment(0, 30, sequence=0, epoch=0), segment(52, None, sequence=1)]
+    expected = [gap(30, 50, "unknown"), gap(50, 52, "starting")]
+    assert gaps(files, [mark(50, "starting")]) == expected
+    assert gaps(files[:1], [mark(50, "starting")]) == [expected[0], gap(50, None, "starting")]
+    down = [mark(50, "starting"), mark(50.1, "network", "ECONNREFUSED")]
+    assert gaps(files, down) == [expected[0], gap(50, 52, "network", code="ECONNREFUSED")]
+
+
+def test_no_part_of_a_gap_begins_before_the_gap() -> None:
+    """A restart is commanded while the last pictures are still on their way into the file."""
+    marks = [mark(0, "starting"), mark(29, "restarted", "operator"), mark(29.001, "starting")]
+    files = [segment(0, 30), segment(40, None, epoch=2)]
+    assert gaps(files, marks) == [gap(30, 40, "restarted", code="operator")]
+    marks.append(mark(31, "network", "eos"))
+    assert gaps(files, marks) == [gap(30, 40, "network", code="eos")]
+
+
 def test_holes_in_a_file_are_gaps() -> None:
     """Media stopped and came again before it counted as a stall."""
     found = gaps([segment(0, 60, holes=((10, 10.6),))], [mark(60, "stopped", "operator")])

@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import os
+import re
 import sqlite3
+import subprocess
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +18,7 @@ from tests.unit.fake_clock import BEGINNING, FakeClock
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import Hole, RecordedTrack, SegmentClosed, SegmentOpened
 from stream_manager.recordings import Gap, IndexKeeper, find_gaps
+from stream_manager.recordings import survey as survey_module
 from stream_manager.store import (
     Segment,
     SegmentIndex,
@@ -24,6 +27,7 @@ from stream_manager.store import (
     read_marks,
     read_segments,
 )
+from stream_manager.store.queries import read_missed
 
 VIDEO = RecordedTrack(kind="video", codec="H264", shape="1280x720")
 OLD = BEGINNING - timedelta(hours=1)  # long before the manager: no announcement is under way
@@ -194,13 +198,14 @@ def test_what_a_crash_cut_off_is_measured(world: World) -> None:
 
 def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     """It was killed, and its workers with it; the gap since is told to be its absence."""
-    path = world.file(OLD)
+    began_at = BEGINNING + timedelta(seconds=1)
+    path = world.file(began_at)
     path.write_bytes(path.read_bytes()[:-1])  # cut off within a packet
     world.durations_s = {path.name: 20.0}
 
     async def killed(keeper: IndexKeeper) -> None:
         keeper.started("cam")
-        keeper.opened("cam", opened(path, OLD))
+        keeper.opened("cam", opened(path, began_at))
 
     async def after(keeper: IndexKeeper) -> None:
         keeper.started("cam")
@@ -211,7 +216,7 @@ def test_what_an_earlier_manager_left_open_is_measured(world: World) -> None:
     world.play(after)
     assert world.states() == {path.name: SegmentState.TRUNCATED}
     last = world.gaps()[-1]
-    assert (last.began_at, last.cause) == (OLD + timedelta(seconds=20), "manager")
+    assert (last.began_at, last.cause) == (began_at + timedelta(seconds=20), "manager")
 
 
 def test_what_a_worker_finished_without_its_manager_is_whole(world: World) -> None:
@@ -439,21 +444,165 @@ def test_a_volume_may_move_while_files_are_finished(world: World) -> None:
     assert set(world.states().values()) == {SegmentState.WHOLE}
 
 
+async def survey(keeper: IndexKeeper) -> None:
+    """Compare files and index."""
+    assert await keeper.audit.reconcile()
+
+
+def unmount(world: World) -> Path:
+    """Leave an empty directory where the volume was; return where its disk is now."""
+    disk = world.volume.rename(world.volume.with_name("disk"))
+    world.volume.mkdir()
+    return disk
+
+
+def doubted(world: World) -> dict[str, int]:
+    """Return how many files of each volume seem to be gone."""
+    return read_index(world.state_dir, read_missed)
+
+
 def test_new_recordings_do_not_make_up_for_a_lost_disk(world: World) -> None:
     """Files that came since on the bare mount point change nothing: the old ones stay known."""
     files = record(world, 3)
-
-    async def survey(keeper: IndexKeeper) -> None:
-        await keeper.audit.reconcile()
-
     world.play(survey)
-    for path in files:
-        path.unlink()
+    unmount(world)
     later = [world.file(OLD + timedelta(minutes=10 + number)) for number in range(9)]
     world.play(survey)
     world.play(survey)
     assert sorted(world.states()) == [path.name for path in (*files, *later)]
     assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_a_volume_that_bears_its_mark_has_lost_what_is_not_there(world: World) -> None:
+    """Whoever made room on a full disk deleted most of it: the index and its marks go along."""
+    files = record(world, 9)
+    world.play(survey)
+    for path in (*files[:6], files[7]):
+        path.unlink()
+    world.play(survey)
+    assert world.states() == {
+        files[6].name: SegmentState.WHOLE,
+        files[7].name: SegmentState.MISSING,
+        files[8].name: SegmentState.WHOLE,
+    }
+    assert world.gaps()[0].began_at == OLD + timedelta(minutes=7)
+    assert world.gaps()[0].cause == "file-missing"
+    assert doubted(world) == {}
+
+
+def test_a_disk_that_is_mounted_again_ends_the_doubt(world: World) -> None:
+    """An unmounted one has no mark, and never gets one: its files stay as they were last seen."""
+    files = record(world, 3)
+    world.play(survey)
+    disk = unmount(world)
+    for _ in range(2):
+        world.play(survey)
+        assert set(world.states().values()) == {SegmentState.WHOLE}
+        assert doubted(world) == {"main": len(files)}
+    assert list(world.volume.iterdir()) == []
+    world.volume.rmdir()
+    disk.rename(world.volume)
+    world.play(survey)
+    assert doubted(world) == {}
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_a_disk_that_is_mounted_during_a_survey_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was seen before was the directory below it: nothing follows from that."""
+    record(world, 3)
+    world.play(survey)
+    before, disk = world.segments(), unmount(world)
+
+    def seen(*_: object, **__: object) -> object:
+        world.volume.rmdir()
+        disk.rename(world.volume)
+        monkeypatch.undo()
+        return survey_module.survey(world.volume / "nothing", "cam", before, before=OLD)
+
+    async def script(keeper: IndexKeeper) -> None:
+        monkeypatch.setattr("stream_manager.recordings.audit.survey", seen)
+        assert not await keeper.audit.reconcile()
+        assert await keeper.audit.reconcile()
+
+    world.play(script)
+    assert world.segments() == before
+
+
+def test_an_operator_can_say_that_a_new_disk_is_the_volume(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the mark that the log names; what was on the old one is then gone, and its causes stay."""
+    files = record(world, 3)
+    world.play(survey)
+    unmount(world)
+    world.play(survey)
+    (order,) = re.findall(r"'(echo [0-9a-f]{16} > [^']+)'", capsys.readouterr().out)
+    subprocess.run(order, shell=True, check=True)
+    world.play(survey)
+    assert world.states() == {path.name: SegmentState.MISSING for path in files}
+    assert world.gaps()[0].cause == "file-missing"
+    world.file(OLD + timedelta(minutes=30))
+    world.play(survey)  # takes it up
+    world.play(survey)
+    assert len(world.states()) == 1
+
+
+def test_an_index_made_anew_knows_the_disk_by_the_mark_that_it_bears(world: World) -> None:
+    """Two managers, too, may know one disk by one mark; one that is cut off is written again."""
+    files = record(world, 3)
+    world.play(survey)
+    marker = world.volume / ".stream-manager-volume"
+    told = marker.read_text()
+    for path in world.state_dir.glob("segments.db*"):
+        path.unlink()
+    world.play(survey)
+    assert marker.read_text() == told
+    marker.write_text("")
+    world.play(survey)
+    assert marker.read_text() == told
+    for path in files[:2]:
+        path.unlink()
+    world.play(survey)
+    assert len(world.states()) == 1
+
+
+def test_a_volume_that_can_not_be_marked_is_recorded_all_the_same(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told, and nothing is left behind; a loss of most of it is in doubt."""
+    (world.volume / ".stream-manager-volume").mkdir()
+    files = record(world, 3)
+    world.play(survey)
+    assert "a volume can't be marked as ours yet" in capsys.readouterr().out
+    assert [it.name for it in world.volume.iterdir() if it.suffix] == []
+    for path in files[:2]:
+        path.unlink()
+    world.play(survey)
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_older_recordings_on_another_volume_keep_their_causes(world: World) -> None:
+    """What lies before the first file of one volume is not before the stream's first."""
+    record(world, 2)
+    other = world.volume.with_name("other")
+
+    async def script(keeper: IndexKeeper) -> None:
+        files = [other / "cam" / "x" / f"cam_2026-01-31T12-0{n}-00.000Z.ts" for n in (1, 2)]
+        for number, path in enumerate(files, start=1):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"G" * 188)
+            at = BEGINNING + timedelta(minutes=number)
+            keeper.configure({"main": world.volume, "other": other})
+            keeper.opened("cam", opened(path, at, sequence=number, epoch=2))
+            keeper.closed("cam", closed(path, sequence=number, epoch=2, size=188))
+        await survey(keeper)
+        files[0].unlink()
+        await survey(keeper)
+
+    world.play(script)
+    assert "starting" in [it.cause for it in world.gaps()]
 
 
 def test_an_index_lost_while_running_is_filled_again(world: World) -> None:
@@ -519,6 +668,27 @@ def test_an_index_that_is_lost_is_made_anew_from_the_files(world: World, harm: s
     assert sorted(world.states()) == [path.name for path in files]
     aside = list(world.state_dir.glob("segments.db.corrupt-*"))
     assert len(aside) == len(world.told) == (harm == "overwritten")
+
+
+def test_before_an_index_that_was_lost_nothing_is_known(world: World) -> None:
+    """No manager ran for nearly all of that gap: only the time since its start is a start's."""
+    files = record(world, 3)
+    for path in world.state_dir.glob("segments.db*"):
+        path.unlink()
+    world.clock.now_s += 20.0
+    began_at = BEGINNING + timedelta(seconds=20)
+    new = world.file(began_at + timedelta(seconds=2))
+
+    async def script(keeper: IndexKeeper) -> None:
+        keeper.started("cam")
+        keeper.opened("cam", opened(new, began_at + timedelta(seconds=2)))
+        await keeper.audit.reconcile()
+
+    world.play(script)
+    assert len(world.states()) == len(files) + 1
+    lost, start = world.gaps()[-2:]  # between the found ones, too, nothing is known
+    assert (lost.cause, lost.ended_at) == ("unknown", began_at)
+    assert (start.cause, start.began_at) == ("starting", began_at)
 
 
 def test_a_file_whose_beginning_was_never_heard_is_measured(world: World) -> None:

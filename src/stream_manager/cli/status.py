@@ -1,6 +1,7 @@
 """`stream-manager status`: one row a stream."""
 
 import json
+from functools import partial
 
 import typer
 
@@ -19,7 +20,14 @@ def status(
     from rich.console import Console
 
     from stream_manager.cli.table import draw
+    from stream_manager.cli.typed import command
     from stream_manager.clock import SystemClock
 
     console = Console(highlight=False)
-    console.print(*draw(answer, now=SystemClock().wall(), width=console.width), sep="\n")
+    drawn = draw(
+        answer,
+        now=SystemClock().wall(),
+        width=console.width,
+        command=partial(command, config=config, url=url),
+    )
+    console.print(*drawn, sep="\n")

@@ -82,6 +82,15 @@ def load_directories(
     return manager, tuple(volume for volume in volumes.values() if volume)
 
 
+def place_of(path: Path, *key: str) -> str:
+    """Return where a key stands in a file that was read before, like "cameras.toml:3"."""
+    try:
+        line = _open(path)[1].line(key)
+    except ConfigurationErrors:
+        line = 0  # it was changed since
+    return f"{path}:{line}" if line else str(path)
+
+
 def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:
     """Read some tables of a file as if there were no others."""
     values, report = _open(path)

@@ -5,7 +5,13 @@ Read `settings` (what comes out) and `loading` (how), then `tables` (the keys), 
 """
 
 from stream_manager.config.checking import Verdict, check
-from stream_manager.config.loading import load, load_directories, load_manager, place_of
+from stream_manager.config.loading import (
+    load,
+    load_directories,
+    load_manager,
+    load_variables,
+    place_of,
+)
 from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (
@@ -28,5 +34,6 @@ __all__ = [
     "load",
     "load_directories",
     "load_manager",
+    "load_variables",
     "place_of",
 ]

@@ -285,6 +285,24 @@ def test_a_socket_of_another_user_is_not_asked(
     assert "/run/api.sock belongs to user 4711, and this is user 4712: " in err
 
 
+def test_a_socket_that_is_another_users_says_as_whom_to_ask(
+    cli: Cli, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory of a service's sockets is closed to all others."""
+
+    def refuse(_: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    (Path(config).parent / ("d" * 100) / "run").mkdir(parents=True)
+    monkeypatch.setattr(Path, "lstat", refuse)
+    code, out, err = cli("status", "--config", config)
+    assert (code, out) == (1, "")
+    assert err.endswith(
+        "api.sock can't be reached: Permission denied; run this as the user that the manager runs"
+        " as, or with sudo\n"
+    )
+
+
 def test_the_default_manager_is_sought_in_the_default_place(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_demo_refuses_a_clip_that_is_none(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 2
+    assert done.stdout == b""  # nothing is said to be sent that is not
     assert str(clip).encode() in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 

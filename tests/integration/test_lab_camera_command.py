@@ -92,7 +92,8 @@ def test_orders_come_by_a_socket_with_answers(tmp_path: Path) -> None:
         (["--size", "5x5"], "picture size 5x5"),
         (["--auth", "none"], "--auth none: expected basic or digest"),
         (["--user", "viewer"], "--user and --password-env belong together"),
-        (["--control", "/nowhere/socket"], "--control /nowhere/socket: No such file"),
+        (["--control", "/nowhere/socket"], "no directory /nowhere; make it (mkdir -p /nowhere)"),
+        (["--control", f"/{'long' * 30}"], "longer than 107 bytes"),
     ],
 )
 def test_what_can_not_be_is_said_with_status_2(options: list[str], said: str) -> None:
@@ -101,6 +102,7 @@ def test_what_can_not_be_is_said_with_status_2(options: list[str], said: str) ->
         [*COMMAND, *options], capture_output=True, text=True, timeout=DEADLINE_S, check=False
     )
     assert done.returncode == 2
+    assert done.stdout == ""  # not even that it is ready
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 

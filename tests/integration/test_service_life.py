@@ -4,6 +4,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, tab
 from stream_manager.pipelines.logfile import LIMIT_BYTES
 
 pytestmark = pytest.mark.media
+
+COMMAND = (sys.executable, "-c", "from stream_manager.cli import main; main()")
 
 MakeService = Callable[..., Service]
 
@@ -167,6 +170,38 @@ def test_sighup_reaches_a_stopped_stream_and_takes_back_a_change(service: MakeSe
     running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
     assert running.output("cam")["segment"].endswith(".ts")
     assert list(running.workers().values()) == ["cam"]
+
+
+def test_a_reload_tries_a_failed_stream_whose_secret_file_was_put_right(
+    service: MakeService, tmp_path: Path
+) -> None:
+    """The command tells what changed; a bad configuration is refused and changes nothing."""
+    secret = tmp_path / "element"
+    secret.write_text("nosuchelement\n")
+    secret.chmod(0o600)
+    source = f"videotestsrc is-live=true ! ${{file:{secret}}} ! x264enc tune=zerolatency"
+    cam = table("cam", source)
+    running = service(cam, table("other", "test:")).start()
+    running.wait_healthy("other")
+    running.wait_for("cam", lambda it: it["state"] == "failed")
+    other = running.stream("other")["pid"]
+    reload = [*COMMAND, "reload", "--config", str(running.config)]
+
+    running.configure(cam, table("other", "nonsense:"))
+    refused = subprocess.run(reload, capture_output=True, text=True, check=False)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "streams.other.source: found" in refused.stderr
+    assert running.stream("cam")["state"] == "failed"
+
+    secret.write_text("identity\n")
+    running.configure(cam, table("other", "test:"))
+    done = subprocess.run(reload, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [
+        "changed, and started anew: cam",
+        "unchanged, and undisturbed: other",
+    ]
+    running.wait_healthy("cam", "other")
+    assert running.stream("other")["pid"] == other
 
 
 def test_an_operators_stop_outlives_a_restart(service: MakeService) -> None:

@@ -1,14 +1,15 @@
 """The one HTTP API of a running manager."""
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request, status
 from fastapi.responses import JSONResponse
 
 from stream_manager.api.guard import Guard
-from stream_manager.api.models import Explanation, Status
+from stream_manager.api.models import Explanation, Reloaded, Status
 from stream_manager.api.service import Service, Verb
 from stream_manager.errors import UsageError
 
@@ -19,8 +20,12 @@ LARGEST_PAGE = 1000
 Stream = Annotated[str, Path(description="A configured stream's id")]
 
 
-def create_app(service: Service) -> FastAPI:
-    """Return the ASGI application over `service`; serve() runs it."""
+def create_app(service: Service, *, reload: Callable[[], dict[str, Any]]) -> FastAPI:
+    """Return the ASGI application over `service`; serve() runs it.
+
+    reload: reads the configuration again and returns what models.Reloaded describes; raises
+    UsageError where it is refused and nothing was changed.
+    """
     app = FastAPI(
         title="stream-manager",
         version=version("stream-manager"),
@@ -68,6 +73,10 @@ def create_app(service: Service) -> FastAPI:
     async def command(stream: Stream, verb: Verb) -> dict[str, str]:
         await service.command(_known(stream, service), verb)
         return {"stream": stream, "accepted": verb}
+
+    @app.post(f"{PREFIX}/reload")
+    async def read_configuration() -> Reloaded:
+        return Reloaded.model_validate(reload())
 
     @app.post(f"{PREFIX}/shutdown", status_code=status.HTTP_202_ACCEPTED)
     async def shutdown() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What `status` and `explain` say, field by field: a contract with people and programs.
+"""What `status`, `explain` and `reload` say, field by field: a contract with people and programs.
 
 Times are UTC ISO 8601 with Z, durations are seconds, enums are lower case.
 """
@@ -114,3 +114,13 @@ class Explanation(BaseModel):
     sentences: list[str]
     components: list[dict[str, Any]]
     tried: list[dict[str, Any]]
+
+
+class Reloaded(BaseModel):
+    """What reading the configuration again did, streams by id; `warnings` are for people."""
+
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+    unchanged: list[str]
+    warnings: list[str]

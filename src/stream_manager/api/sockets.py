@@ -12,6 +12,10 @@ NAME = "api.sock"
 BACKLOG = 64  # clients wait here from the moment of binding, before the first answer is possible
 
 
+class CannotListen(OutsideError):  # noqa: N818 - the name says what is so, as the caller shows it
+    """The TCP address of the API can't be had; the streams could do without."""
+
+
 def unix_socket(runtime: Lock) -> socket.socket:
     """Listen at `api.sock` (0600) in the directory that is ours by `runtime`; its path may be long.
 
@@ -34,7 +38,7 @@ def unix_socket(runtime: Lock) -> socket.socket:
 
 
 def tcp_socket(host: str, port: int) -> socket.socket:
-    """Listen at a loopback address; raises OutsideError, as when it is taken."""
+    """Listen at a loopback address; raises CannotListen, as when it is taken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -48,5 +52,5 @@ def tcp_socket(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise OutsideError(f"the API can't listen at {host}:{port}: {error.strerror}") from error
+        raise CannotListen(f"the API can't listen at {host}:{port}: {error.strerror}") from error
     return listener

@@ -13,8 +13,9 @@ from stream_manager.recovery import exit_fault
 GROUP = "video"  # cameras of this machine, and processors that decode
 ANSWER_WITHIN_S = 60.0
 _PACKAGES = {"useradd": "passwd", "usermod": "passwd", "runuser": "util-linux"}
-# What runuser(1) ends with where it became the user, and the command could not be executed.
-_NOT_EXECUTED = frozenset({126, 127})
+# What runuser(1) says where it became the user, and the command could not be executed. It ends with
+# 126 or 127 then, or with 1, by its version.
+_NOT_EXECUTED = "runuser: failed to execute "
 
 
 class Account:
@@ -45,7 +46,8 @@ class Account:
         as_user = ("/usr/sbin/runuser", "-u", NAME, "--", *map(str, command))
         ended = _run(*as_user)
         said = ended.stderr.strip()
-        if ended.returncode not in {0, *_NOT_EXECUTED} and said.startswith("runuser:"):
+        not_executed = said.startswith(_NOT_EXECUTED)
+        if ended.returncode != 0 and said.startswith("runuser:") and not not_executed:
             raise OutsideError(f"{' '.join(as_user)} failed: {said}")
         return ended.returncode == 0
 

@@ -15,6 +15,7 @@ from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
 from stream_manager.cli.lab import lab
 from stream_manager.cli.probe import probe
+from stream_manager.cli.reload import reload
 from stream_manager.cli.run import run
 from stream_manager.cli.segments import segments
 from stream_manager.cli.shutdown import shutdown
@@ -34,7 +35,7 @@ app = typer.Typer(
 )
 COMMANDS = (
     *(run, check, probe, doctor, install),
-    *(status, journal, explain, restart, stop, start, reset, shutdown),
+    *(status, journal, explain, restart, stop, start, reset, reload, shutdown),
     demo,
 )
 for command in COMMANDS:

@@ -1,6 +1,7 @@
 """How commands reach the running manager."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stream_manager.cli.typed import program
 from stream_manager.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:  # 70 ms that --version and --help need not wait for
@@ -55,9 +57,9 @@ class Client:
             given["wait_s"] = str(wait_s)
         return self._ask("GET", path, given, within_s + wait_s)
 
-    def post(self, path: str) -> None:
-        """Give a command."""
-        self._ask("POST", path, {}, ANSWER_WITHIN_S)
+    def post(self, path: str) -> Any:  # noqa: ANN401 - JSON
+        """Give a command; return what the manager says to it."""
+        return self._ask("POST", path, {}, ANSWER_WITHIN_S)
 
     def _ask(self, method: str, path: str, query: dict[str, Any], within_s: float) -> Any:  # noqa: ANN401 - JSON
         import httpx
@@ -106,7 +108,7 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
             yield Client(http, url.rstrip("/"), redacted(url), mend)
             return
         path = runtime_dir(config) / "api.sock"
-        mend = f"start one with: stream-manager run {config or 'CONFIG.toml'}"
+        mend = f"start one with: {program()} run {shlex.quote(str(config or 'CONFIG.toml'))}"
         if config is None:
             mend += " (or name the configuration of a running one with --config)"
         try:
@@ -114,6 +116,11 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
             _refuse_strangers(Path(address), path)
         except FileNotFoundError as error:
             raise NoManager(f"no manager answers at {path}; {mend}") from error
+        except PermissionError as error:
+            raise OutsideError(
+                f"{path} can't be reached: {error.strerror}; run this as the user that the manager"
+                " runs as, or with sudo"
+            ) from error
         except OSError as error:
             raise OutsideError(f"{path} can't be reached: {error.strerror}") from error
         transport = httpx.HTTPTransport(uds=address)

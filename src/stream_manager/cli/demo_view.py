@@ -1,7 +1,7 @@
 """How the demo looks: a story line by line, on a terminal above a live table of the streams."""
 
-import shlex
 from collections.abc import Iterator
+from functools import partial
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from stream_manager.cli.printing import show
 from stream_manager.cli.table import draw
+from stream_manager.cli.typed import command
 from stream_manager.cli.words import at, plain
 from stream_manager.clock import Clock
 from stream_manager.lab.demo_results import CONFIG, LOG, RECORDINGS, Json, Outcome, Verdict
@@ -64,7 +65,12 @@ class Screen(Lines):
 
     def show(self, status: Json) -> None:
         """Draw the table anew."""
-        table = draw(status, now=self._clock.wall(), width=self._console.width)
+        table = draw(
+            status,
+            now=self._clock.wall(),
+            width=self._console.width,
+            command=partial(command, config=None),
+        )
         self._live.update(Group(Text(), *table))
 
     def _print(self, when: Text, said: Text) -> None:
@@ -94,11 +100,11 @@ def _conclusion(verdict: Verdict) -> Iterator[RenderableType]:
             frames = f"{it.frames} frames decode"
         yield Text(f"{it.stream}: {it.files} files, {it.size_bytes / 1e6:.1f} MB, {frames}")
     yield Text()
-    config, folder = shlex.quote(str(verdict.folder / CONFIG)), verdict.folder
+    config, folder = verdict.folder / CONFIG, verdict.folder
     yield Text(f"recordings   {folder / RECORDINGS}")
     yield Text(f"log          {folder / LOG}")
-    yield Text(f"journal      stream-manager journal --config {config}")
-    yield Text(f"gaps         stream-manager segments gaps --config {config}")
+    yield Text(f"journal      {command('journal', config)}")
+    yield Text(f"gaps         {command('segments gaps', config)}")
     for flaw in verdict.flaws:
         yield Text(plain(flaw), style=_STYLES[Beat.LOST])
 

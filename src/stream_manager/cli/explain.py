@@ -5,6 +5,7 @@ import json
 import typer
 
 from stream_manager.cli.client import ConfigOption, JsonOption, StreamArgument, UrlOption, connect
+from stream_manager.cli.typed import pasteable
 from stream_manager.cli.words import plain, without_debug
 
 
@@ -21,4 +22,8 @@ def explain(
     if as_json:
         typer.echo(json.dumps(answer, indent=2))
     else:
-        typer.echo("\n".join(plain(without_debug(it)) for it in answer["sentences"]))
+        typer.echo(
+            "\n".join(
+                pasteable(plain(without_debug(it)), config, url) for it in answer["sentences"]
+            )
+        )

@@ -1,6 +1,7 @@
 """`stream-manager install`: writes the systemd unit, and says what it did and what comes next."""
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from stream_manager.errors import OutsideError, UsageError
 if TYPE_CHECKING:
     from stream_manager.cli.account import Account
     from stream_manager.cli.unit import Scope
+
+SYSTEMD = Path("/run/systemd/system")  # there if systemd runs the machine: sd_booted(3)
 
 
 def install(
@@ -49,9 +52,10 @@ def install(
         typer.echo(installation.text, nl=False)
         return
     if for_system and os.geteuid() != 0:
+        named = "" if config is None else f" --config {shlex.quote(str(config))}"
         raise UsageError(
             "--system writes into /etc and makes a user: run it as root"
-            f" (sudo {_program()} install --system)"
+            f" (sudo {_program()} install --system{named})"
         )
     for line in installation.carry_out():
         typer.echo(line)
@@ -72,6 +76,11 @@ class Installation:
         self._config = scope.config if config is None else config.absolute()
         self._first = config is None and not self._config.exists()
         self._written = self._outside()
+        self._variables: tuple[str, ...] = ()
+        if not self._first:
+            from stream_manager.config import load_variables
+
+            self._variables = load_variables(self._config)
         from stream_manager.cli.unit import unit
 
         self.text = unit(
@@ -94,7 +103,7 @@ class Installation:
         except OSError as error:
             raise OutsideError(f"{error.filename} can't be written: {error.strerror}") from error
         verb = {"": "wrote", self.text: "kept"}.get(before, "wrote anew")
-        return [*done, f"{verb} {self._scope.unit}", *self._next(before)]
+        return [*done, f"{verb} {self._scope.unit}", *_absence(), *self._next(before)]
 
     def _outside(self) -> dict[Path, str]:
         """Return what is written outside the service's own directories, and how to test(1) it."""
@@ -109,9 +118,12 @@ class Installation:
         if not scope.system:
             return {}
         if manager.runtime_dir != scope.runtime_dir:
+            from stream_manager.config import place_of
+
             raise UsageError(
-                f"{self._config}: manager.runtime_dir: found {manager.runtime_dir}, expected"
-                f" {scope.runtime_dir}, which systemd makes for it"
+                f"{place_of(self._config, 'manager', 'runtime_dir')}: manager.runtime_dir: found"
+                f" {manager.runtime_dir}, expected {scope.runtime_dir}, which systemd makes for it:"
+                " remove the key"
             )
         # State must be the user's own, for the manager takes no directory that others rule.
         written = {volume.path: "-w" for volume in volumes} | {manager.state_dir: "-O"}
@@ -168,7 +180,7 @@ class Installation:
                 account.may_read(self._config)
             done.append(f"wrote {self._config}, without cameras yet")
         if not scope.secrets.exists():
-            _create(scope.secrets, first_secrets(scope))
+            _create(scope.secrets, first_secrets(scope, self._config, self._variables))
             done.append(f"wrote {scope.secrets}, for passwords")
         return done
 
@@ -192,10 +204,12 @@ class Installation:
         control = "systemctl" if system else "systemctl --user"
         journal = "journalctl --unit" if system else "journalctl --user-unit"
         changed = before not in ("", self.text)
+        if self._lacking() and before:
+            changed = True  # one that runs already has none of the variables that are put in now
         return [
             "next:",
             *([f"  put your cameras into {self._config}"] if self._first else []),
-            *([f"  put your passwords into {self._scope.secrets}"] if self._first else []),
+            *self._secrets_lacking(),
             f"  {control} daemon-reload",
             f"  {control} enable --now stream-manager",
             *([f"  {control} restart stream-manager"] if changed else []),
@@ -205,6 +219,34 @@ class Installation:
             f"  {journal} stream-manager --follow",
             f"  {self._program} status --config {self._config}",
         ]
+
+    def _lacking(self) -> list[str]:
+        """Return the variables that the configuration takes and the file of secrets has not."""
+        from stream_manager.cli.unit import names_in
+
+        try:
+            has = names_in(self._scope.secrets.read_text(encoding="utf-8", errors="replace"))
+        except OSError as error:
+            raise OutsideError(f"{error.filename} can't be read: {error.strerror}") from error
+        return [name for name in self._variables if name not in has]
+
+    def _secrets_lacking(self) -> list[str]:
+        if self._first:
+            return [f"  put your passwords into {self._scope.secrets}"]
+        lacking = self._lacking()
+        if not lacking:
+            return []
+        lines = ", ".join(f"{name}='…'" for name in lacking)
+        return [f"  put into {self._scope.secrets} what {self._config} takes and it lacks: {lines}"]
+
+
+def _absence() -> list[str]:
+    """Say that there is no systemd that could start the unit, if so."""
+    if SYSTEMD.is_dir():
+        return []
+    return [
+        "systemd does not run here, and will not start this: see Containers in docs/operations.md"
+    ]
 
 
 def _program() -> Path:

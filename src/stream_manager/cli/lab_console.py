@@ -50,10 +50,10 @@ def show_faults(kinds: "Sequence[FaultKind]") -> None:
 def run(make: Callable[[Callable[[Any], None]], Ordered], control: Path | None) -> None:
     """Run what `make` gives, which gets whom to tell each fact, until a signal or its own end.
 
-    Raises OutsideError if it ended by itself or can't write to stdout, and as `make` and its start
-    do.
+    Raises UsageError where no socket can be made, OutsideError if it ended by itself or can't write
+    to stdout, and as `make` and its start do.
     """
-    from stream_manager.lab.console import Console
+    from stream_manager.lab.console import Console, refuse_place
     from stream_manager.lab.record import ErrorFact, to_json
 
     lost: list[str] = []
@@ -73,6 +73,8 @@ def run(make: Callable[[Callable[[Any], None]], Ordered], control: Path | None) 
             lost.append(fact.text)
             console.end()
 
+    if control is not None:
+        refuse_place(control)
     running = make(tell)
     console = Console(
         running.order,

@@ -9,6 +9,9 @@ from typing import Annotated
 
 import typer
 
+from stream_manager.cli.typed import command
+from stream_manager.errors import OutsideError, UsageError
+
 
 def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
@@ -26,8 +29,10 @@ def run(
 
     import structlog
 
+    from stream_manager.api import CannotListen
     from stream_manager.cli.logs import set_up_logs
-    from stream_manager.config import load
+    from stream_manager.config import load, place_of
+    from stream_manager.store import AlreadyRunning
     from stream_manager.streams import serve
 
     reload = partial(load, config, os.environ)
@@ -35,4 +40,19 @@ def run(
     set_up_logs(as_json=log_json)
     for warning in configuration.warnings:
         structlog.get_logger().warning(str(warning))
-    raise typer.Exit(asyncio.run(serve(configuration, reload=reload)))
+    try:
+        code = asyncio.run(serve(configuration, reload=reload))
+    except AlreadyRunning as error:
+        # Another state_dir's manager may have its sockets anywhere: its pid alone leads there.
+        same = error.directory == configuration.manager.runtime_dir
+        stop = command("shutdown", config) if same else f"kill {error.pid}"
+        known = same or error.pid is not None
+        raise UsageError(f"{error}; to stop it: {stop}" if known else str(error)) from error
+    except CannotListen as error:
+        assert configuration.manager.listen is not None
+        port = configuration.manager.listen[1]
+        raise OutsideError(
+            f"{place_of(config, 'manager', 'listen')}: manager.listen: {error}; name another port"
+            f' (who has this one: ss -ltnp "sport = :{port}"), or "" for none'
+        ) from error
+    raise typer.Exit(code)

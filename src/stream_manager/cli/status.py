@@ -1,6 +1,7 @@
 """`stream-manager status`: one row a stream."""
 
 import json
+from functools import partial
 
 import typer
 
@@ -20,7 +21,14 @@ def status(
 
     from stream_manager.cli.printing import room, show
     from stream_manager.cli.table import draw
+    from stream_manager.cli.typed import command
     from stream_manager.clock import SystemClock
 
     console = Console(highlight=False)
-    show(console, draw(answer, now=SystemClock().wall(), width=room(console)))
+    drawn = draw(
+        answer,
+        now=SystemClock().wall(),
+        width=room(console),
+        command=partial(command, config=config, url=url),
+    )
+    show(console, drawn)

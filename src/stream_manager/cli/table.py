@@ -1,6 +1,6 @@
 """The table that `status` draws: health first, then what is wrong and what happens next."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -29,11 +29,19 @@ _HEALTH_STYLES = {
     "failed": "bold white on red",
 }
 
+# Causes that no further attempt with the same settings can heal.
+_OF_SETTINGS = frozenset({"auth", "config"})
+
 Json = dict[str, Any]
 
 
-def draw(status: Json, *, now: datetime, width: int) -> Iterator[RenderableType]:
-    """Yield what to print for an answer of the API, for a terminal of `width` columns."""
+def draw(
+    status: Json, *, now: datetime, width: int, command: Callable[[str], str]
+) -> Iterator[RenderableType]:
+    """Yield what to print for an answer of the API, for a terminal of `width` columns.
+
+    command: returns how a command, like "start cam", is typed for the manager that answered.
+    """
     yield from _header(status["manager"], now)
     streams = status["streams"]
     if not streams:
@@ -56,7 +64,7 @@ def draw(status: Json, *, now: datetime, width: int) -> Iterator[RenderableType]
             row += [_lost(stream), _sighting(stream, now), _outputs(stream)]
         table.add_row(*row)
     yield table
-    yield from _details(streams, now, wide=wide)
+    yield from _details(streams, now, command, wide=wide)
 
 
 def _header(manager: Json, now: datetime) -> Iterator[Text]:
@@ -116,7 +124,9 @@ def _sighting(stream: Json, now: datetime) -> Text:
     return Text(f"{fault['cause']} {ago(datetime.fromisoformat(fault['at']), now)}", style=style)
 
 
-def _details(streams: list[Json], now: datetime, *, wide: bool) -> Iterator[RenderableType]:
+def _details(
+    streams: list[Json], now: datetime, command: Callable[[str], str], *, wide: bool
+) -> Iterator[RenderableType]:
     """Yield what no row has room for, of each stream that is not simply well."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(style="bold", overflow="fold")
@@ -127,7 +137,7 @@ def _details(streams: list[Json], now: datetime, *, wide: bool) -> Iterator[Rend
         unwell = stream["health"] and any(it["health"] != "healthy" for it in stream["outputs"])
         if unwell and not wide:
             texts.append(Text.assemble("outputs: ", _outputs(stream)))
-        texts.append(_next(stream, now))
+        texts.append(_next(stream, now, command))
         if lines := [text for text in texts if text]:
             grid.add_row(stream["id"], Text("\n").join(lines))
     if grid.row_count:
@@ -148,12 +158,17 @@ def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
     )
 
 
-def _next(stream: Json, now: datetime) -> Text:
-    delay_s, state = stream["next_attempt_in_s"], stream["state"]
+def _next(stream: Json, now: datetime, command: Callable[[str], str]) -> Text:
+    delay_s, state, id_ = stream["next_attempt_in_s"], stream["state"], stream["id"]
     if delay_s is not None:
         tries = "looks again" if state == "failed" else f"attempt {stream['attempt']}"
         return Text(f"next: {tries} {in_time(delay_s, now)}")
-    if state in {"stopped", "failed"}:
-        verb = "start" if state == "stopped" else "reset"
-        return Text(f"next: nothing, until: stream-manager {verb} {stream['id']}")
+    if state == "stopped":
+        return Text(f"next: nothing, until: {command(f'start {id_}')}")
+    if state == "failed":
+        fault = stream["last_fault"]
+        if fault is None or fault["cause"] not in _OF_SETTINGS:
+            return Text(f"next: nothing, until: {command(f'reset {id_}')}")
+        # A reset would present the refused password again; the explanation tells the way.
+        return Text(f"next: nothing, until that is put right: {command(f'explain {id_}')}")
     return Text()

@@ -1,6 +1,7 @@
 """The systemd unit: one text, from where things are; and the files that a first start needs."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,6 +12,8 @@ NAME = "stream-manager"
 MARKER = "# Written by: stream-manager install"
 
 _PLAIN = re.compile(r"[\w@:./+,=~ %-]+")
+_ASSIGNMENT = re.compile(r"^[ \t]*(?P<name>[A-Za-z_]\w*)=(?P<value>.*?)[ \t\r]*$", re.MULTILINE)
+_NOTHING = frozenset({"", "''", '""'})
 # What `ProtectHome=yes` and `PrivateTmp=yes` take out of a service's sight.
 _HOMES = (Path("/home"), Path("/root"), Path("/run/user"))
 _TEMPORARY = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - nothing is put there
@@ -202,11 +205,18 @@ path = "{scope.recordings}"
 """
 
 
-def first_secrets(scope: Scope) -> str:
-    """Return a file of variables without any."""
+def first_secrets(scope: Scope, config: Path, variables: Sequence[str]) -> str:
+    """Return a file of variables without any; the `variables` that `config` takes are prepared."""
     control = "systemctl" if scope.system else "systemctl --user"
+    prepared = "".join(f"# {name}='…'\n" for name in variables or ("CAM_PASSWORD",))
     return f"""\
-# What ${{NAME}} stands for in {scope.config}, one NAME='VALUE' a line.
+# What ${{NAME}} stands for in {config}, one NAME='VALUE' a line.
 # systemd alone reads this file; after a change: {control} restart {NAME}
-# CAM_PASSWORD='…'
-"""
+{prepared}"""
+
+
+def names_in(secrets: str) -> set[str]:
+    """Return the variables that a file of systemd's has a value for."""
+    return {
+        found["name"] for found in _ASSIGNMENT.finditer(secrets) if found["value"] not in _NOTHING
+    }

@@ -6,7 +6,13 @@ details.
 """
 
 from stream_manager.config.checking import Verdict, check
-from stream_manager.config.loading import load, load_directories, load_manager
+from stream_manager.config.loading import (
+    load,
+    load_directories,
+    load_manager,
+    load_variables,
+    place_of,
+)
 from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (
@@ -29,4 +35,6 @@ __all__ = [
     "load",
     "load_directories",
     "load_manager",
+    "load_variables",
+    "place_of",
 ]

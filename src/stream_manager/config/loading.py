@@ -1,13 +1,15 @@
 """From a file to settings: every table by itself, then what they mean together, all errors told."""
 
 import os
+import pwd
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from stream_manager.config import lines, places
 from stream_manager.config.forms import is_id
-from stream_manager.config.placeholders import Vault
+from stream_manager.config.placeholders import Vault, variables
 from stream_manager.config.policies import policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.report import Report, TableT
@@ -82,6 +84,26 @@ def load_directories(
     return manager, tuple(volume for volume in volumes.values() if volume)
 
 
+def load_variables(path: Path) -> tuple[str, ...]:
+    """Return the environment variables that a configuration's streams take, each once, in order.
+
+    Raises ConfigurationErrors where the file can't be read at all.
+    """
+    streams = _open(path)[0].get("streams", ())
+    tables = [it for it in streams if isinstance(it, dict)] if isinstance(streams, list) else []
+    texts = [str(it.get(key, "")) for it in tables for key in ("source", "pipeline")]
+    return tuple(dict.fromkeys(name for text in texts for name in variables(text)))
+
+
+def place_of(path: Path, *key: str) -> str:
+    """Return where a key stands in a file that was read before, like "cameras.toml:3"."""
+    try:
+        line = _open(path)[1].line(key)
+    except ConfigurationErrors:
+        line = 0  # it was changed since
+    return f"{path}:{line}" if line else str(path)
+
+
 def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:
     """Read some tables of a file as if there were no others."""
     values, report = _open(path)
@@ -98,12 +120,32 @@ def _open(path: Path) -> tuple[dict[str, Any], Report]:
         raise _unreadable(file, line, "bytes that are not UTF-8", "text in UTF-8") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _unreadable(file, 0, reason, "a TOML file that can be read") from error
+        expected = "a TOML file that can be read"
+        if isinstance(error, PermissionError):
+            reason += _owner(path)
+            expected = "one that can be read: run this with sudo, or as that user"
+        raise _unreadable(file, 0, reason, expected) from error
     try:
         values, where = lines.parse(text)
     except lines.TomlSyntaxError as error:
         raise _unreadable(file, error.line, f"a syntax error ({error})", "TOML") from error
     return values, Report(file, where)
+
+
+def _owner(path: Path) -> str:
+    """Tell whose a file is that was refused, or the directory that hides it."""
+    for place in (path, *path.absolute().parents):
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        try:
+            owner = pwd.getpwuid(found.st_uid).pw_name
+        except KeyError:
+            owner = f"user {found.st_uid}"
+        what = "it" if place is path else str(place)
+        return f" ({what} belongs to {owner}, mode {stat.S_IMODE(found.st_mode):04o})"
+    return ""
 
 
 def _unreadable(file: str, line: int, found: str, expected: str) -> ConfigurationErrors:

@@ -176,6 +176,11 @@ class Vault:
             return False  # that it can't be read is an error, and told as such
 
 
+def variables(text: str) -> list[str]:
+    """Return the names of the environment variables that a text takes, in its order."""
+    return [found["name"] for found in _PLACEHOLDER.finditer(text) if found["name"]]
+
+
 def is_printable(text: str) -> bool:
     """Tell whether a text is free of control characters (but tab, newline) and of our marks."""
     return text.replace("\t", " ").replace("\n", " ").isprintable()

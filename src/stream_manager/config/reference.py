@@ -32,8 +32,9 @@ This page is made by `python -m stream_manager.config.reference >docs/configurat
 - **Secrets**: `${NAME}` stands for an environment variable, `${file:PATH}` for a file's content, in
   `source` and `pipeline`. They may hold any characters and are percent-encoded where they stand in
   a URL. They appear in no log, status, journal or process title.
-- **Changes** take effect on SIGHUP (`systemctl reload stream-manager`), for the streams that
-  changed alone; those of `[manager]` at the next start. A file with errors changes nothing.
+- **Changes** take effect at `stream-manager reload` (or SIGHUP, `systemctl reload
+  stream-manager`), for the streams that changed alone; those of `[manager]` and of environment
+  variables at the next start. A file with errors changes nothing.
 - **Unknown keys** are errors, not ignored.
 """
 _PARTS: tuple[tuple[str, type[Table], str], ...] = (

@@ -91,14 +91,33 @@ class _Handler(socketserver.StreamRequestHandler):
                 self.wfile.write(f"{answer}\n".encode())
 
 
-@contextmanager
-def _listening(path: Path, answer: Callable[[str], str]) -> Iterator[None]:
-    """Serve a socket that only its owner may use; it is removed in the end."""
+def refuse_place(path: Path) -> None:
+    """Raise `UsageError` if no socket can be made there; one of a process that is gone is removed.
+
+    Asked before anything is started: who read that a camera is ready shall not lose it again.
+    """
     if len(os.fsencode(path)) > LONGEST_PATH:
         raise UsageError(
             f"--control {path}: longer than {LONGEST_PATH} bytes, choose a shorter one"
         )
+    directory = path.parent
+    if not directory.is_dir():
+        raise UsageError(
+            f"--control {path}: there is no directory {directory}; make it (mkdir -p {directory}),"
+            f" or name another place, like ./{path.name}"
+        )
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"--control {path}: the directory {directory} is not yours to write; name another"
+            f" place, like ./{path.name}"
+        )
     _remove_stale(path)
+
+
+@contextmanager
+def _listening(path: Path, answer: Callable[[str], str]) -> Iterator[None]:
+    """Serve a socket that only its owner may use; it is removed in the end."""
+    refuse_place(path)
     others = os.umask(0o177)
     try:
         server = _Server(path, answer)

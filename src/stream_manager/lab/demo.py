@@ -43,12 +43,12 @@ async def play(
     UsageError for a clip that can't be read, and OutsideError if a camera or the manager fails.
     """
     async with AsyncExitStack() as stack:
+        cameras = {id_: stack.enter_context(Camera(id_, clip=clip)) for id_ in STREAMS}
+        networked = cameras[BEHIND_THE_NETWORK]
         sent = "a generated picture" if clip is None else clip.name
         audience.tell(
             Beat.STEP, f"{len(STREAMS)} cameras send {sent} over RTSP: {', '.join(STREAMS)}"
         )
-        cameras = {id_: stack.enter_context(Camera(id_, clip=clip)) for id_ in STREAMS}
-        networked = cameras[BEHIND_THE_NETWORK]
         network = stack.enter_context(Proxy(to=f"127.0.0.1:{networked.port}"))
         urls = {id_: cameras[id_].url(id_) for id_ in STREAMS}
         urls[BEHIND_THE_NETWORK] = network.url(BEHIND_THE_NETWORK)

@@ -179,4 +179,8 @@ def _read(state_dir: Path, query: Callable[[sqlite3.Connection], schema.Answer])
     try:
         return schema.read(path, query)
     except sqlite3.Error as error:
-        raise OutsideError(f"the journal {path} can't be read: {error}") from error
+        if schema.is_broken(error):
+            mend = "the next start of the manager sets it aside and begins a new one"
+        else:
+            mend = "try again when no other program holds it"
+        raise OutsideError(f"the journal {path} can't be read: {error}; {mend}") from error

@@ -19,8 +19,8 @@ class AlreadyRunning(UsageError):  # noqa: N818 - the name says what is so, as t
         self.pid = pid
         owner = "another process" if pid is None else f"the stream-manager with pid {pid}"
         super().__init__(
-            f"{directory} is in use by {owner}; stop that one first (stream-manager shutdown),"
-            " or give this one a directory of its own"
+            f"{directory} is in use by {owner}; stop that one first, or give this one a directory"
+            " of its own"
         )
 
 

@@ -2,7 +2,7 @@
 
 Read in this order: channel, launcher (the fork server), process and worker (one process), parts,
 stream (one stream), history and media (what it cost and brought), manager (all streams), views,
-entries and report (what is told), logs, systemd, serve (the whole process).
+entries and report (what is told), logs, systemd, reload, serve (the whole process).
 """
 
 from stream_manager.streams.manager import StreamManager

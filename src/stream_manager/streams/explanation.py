@@ -6,7 +6,7 @@ from typing import Any
 
 from stream_manager.clock import Clock
 from stream_manager.health import HealthState
-from stream_manager.recovery import Phase, Record, advice, explain, span
+from stream_manager.recovery import Cause, Phase, Record, advice, explain, span
 from stream_manager.store import Entry
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.views import (
@@ -22,6 +22,20 @@ SHOWN = 8  # of what was tried, the newest
 # With any of these a component begins anew: what was tried before is history.
 _ANEW = frozenset(
     {"stable", "wanted", "configuration-changed", "restart-commanded", "reset-commanded"}
+)
+
+# What no attempt with the same settings can heal; a camera may lock the account for each.
+_OF_SETTINGS = frozenset({Cause.AUTH, Cause.CONFIG})
+_NEW_SETTINGS = (
+    (
+        "After a change of the configuration, or of a file that it reads, this tries at once:"
+        " stream-manager reload"
+    ),
+    "After a change of an environment variable (secrets.env), restart the manager.",
+    (
+        "With the same settings once more, as after a change in the camera or of this machine:"
+        " stream-manager reset {stream}"
+    ),
 )
 
 Json = dict[str, Any]
@@ -114,6 +128,10 @@ def _what_to_do(stream: str, reason: Record) -> list[str]:
         return []
     todo = f"What you can do: {advice(reason.last.fault, reason.last.rule)}."
     match reason.phase:
+        case Phase.FAILED | Phase.BACKING_OFF | Phase.TEARING_DOWN if (
+            reason.last.rule.cause in _OF_SETTINGS
+        ):
+            return [todo, *(it.format(stream=stream) for it in _NEW_SETTINGS)]
         case Phase.FAILED:
             return [todo, f"When that is done: stream-manager reset {stream}"]
         case Phase.BACKING_OFF | Phase.TEARING_DOWN:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +35,16 @@ POLL_S = 0.02
 EXPLAINED_BY_ENTRIES = 1000
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """Which streams a configuration added, changed, removed and left as they were, by id."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: tuple[str, ...] = ()
 
 
 class StreamManager:
@@ -87,21 +97,30 @@ class StreamManager:
             tasks.create_task(self._look(), name="look")
             tasks.create_task(self._keep_index(), name="index")
 
-    def configure(self, configuration: Configuration) -> None:
+    def configure(self, configuration: Configuration) -> Changes:
         """Run these streams: new ones start, changed ones start anew, missing ones stop."""
         if self.stopping.is_set():
-            return
+            return Changes()
         self._keeper.configure({volume.id: volume.path for volume in configuration.volumes})
         wanted = {settings.spec.id: settings for settings in configuration.streams}
+        kept: list[str] = []
+        anew: list[str] = []
+        removed: list[str] = []
         for id_, stream in list(self._streams.items()):
             settings = wanted.pop(id_, None)
             changed = settings is None or settings.digest != stream.settings.digest
             if changed or id_ in self._leaving:
+                (removed if settings is None else anew).append(id_)
                 self._leaving[id_] = settings
                 stream.want(up=False, by="configuration")
                 self._supervisor.between_rounds(partial(self._replace, stream))
+            else:
+                kept.append(id_)
         for settings in wanted.values():
             self._add(settings)
+        return Changes(
+            added=tuple(wanted), changed=tuple(anew), removed=tuple(removed), unchanged=tuple(kept)
+        )
 
     def index_lost(self) -> None:
         """Fill the index of recordings anew: its file was lost while we ran."""

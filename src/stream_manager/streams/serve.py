@@ -11,12 +11,13 @@ import structlog
 from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
-from stream_manager.config import Configuration, ConfigurationErrors, ManagerSettings
+from stream_manager.config import Configuration
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.processes import end_leftover, leftovers
+from stream_manager.streams.reload import Reload, make_volumes
 from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
@@ -28,9 +29,10 @@ log = structlog.get_logger()
 async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
     """Run the configured streams until SIGTERM, SIGINT, SIGUSR2 or a shutdown command; return 0.
 
-    A second signal ends everything at once. SIGHUP reads the configuration again: one with errors
-    is refused and changes nothing. Raises UsageError where another manager runs, and OutsideError
-    where the API can't listen.
+    A second signal ends everything at once. SIGHUP, or a reload command, reads the configuration
+    again: one with errors is refused and changes nothing. Raises AlreadyRunning where another
+    manager runs, CannotListen where the address of `listen` can't be had, and OutsideError where
+    the API's own socket can't be made.
     """
     clock = SystemClock()
     loop = asyncio.get_running_loop()
@@ -83,12 +85,13 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
-        _listen_to_signals(manager, settings, reload, systemd)
+        again = Reload(manager, settings, reload, systemd)
+        _listen_to_signals(manager, again)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)
-        _make_volumes(configuration)
+        make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
-        app = create_app(manager)
+        app = create_app(manager, reload=again)
         api = asyncio.create_task(serve_api(app, sockets), name="api")
         api.add_done_callback(_tell_the_end_of_the_api)
         manager.configure(configuration)
@@ -133,12 +136,7 @@ def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
         log.error("the API has ended, the streams go on", error=repr(error))
 
 
-def _listen_to_signals(
-    manager: StreamManager,
-    settings: ManagerSettings,
-    reload: Callable[[], Configuration],
-    systemd: Systemd,
-) -> None:
+def _listen_to_signals(manager: StreamManager, reload: Reload) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -147,45 +145,9 @@ def _listen_to_signals(
             os._exit(1)  # the workers see their manager gone and finish their files
         manager.shutdown()
 
-    def read_again() -> None:
-        with systemd.reloading():
-            take()
-
-    def take() -> None:
-        try:
-            configuration = reload()
-        except ConfigurationErrors as errors:
-            log.error(  # noqa: TRY400 - the user's mistake, not ours: its lines say all
-                "the configuration is refused, nothing changed", errors=str(errors)
-            )
-            return
-        for warning in configuration.warnings:
-            log.warning(str(warning))
-        if not configuration.streams and manager.stream_ids():
-            log.error(
-                "a configuration without streams is refused: stop them by stream-manager stop"
-            )
-            return
-        if configuration.manager != settings:
-            log.warning("what stands under [manager] changes at the next start only")
-        _make_volumes(configuration)
-        manager.configure(configuration)
-        log.info("configuration read again", streams=len(configuration.streams))
-
     # SIGUSR2 is how a service manager asks us to leave: the workers will then go on for the next
     # manager. Until a manager can adopt them they end too, in the same order.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, read_again)
+    loop.add_signal_handler(signal.SIGHUP, reload.by_signal)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})  # blocked since the command began
-
-
-def _make_volumes(configuration: Configuration) -> None:
-    for volume in configuration.volumes:
-        try:
-            volume.path.mkdir(mode=0o750, parents=True, exist_ok=True)
-        except OSError as error:
-            # The recorders will say so too, and go on trying; the streams themselves run.
-            log.error(  # noqa: TRY400 - the disk's trouble: its name says all
-                "a volume can't be made", volume=volume.id, error=str(error)
-            )

@@ -77,6 +77,15 @@ ENTRY = Entry(
 )
 
 
+RELOADED: dict[str, Any] = {
+    "added": ["garden"],
+    "changed": [],
+    "removed": [],
+    "unchanged": ["front-door"],
+    "warnings": ["a warning"],
+}
+
+
 @dataclass
 class Manager:
     """A service that notes what it was asked."""
@@ -121,6 +130,13 @@ class Manager:
             await asyncio.Event().wait()
         return [ENTRY]
 
+    def reload(self) -> dict[str, Any]:
+        """Refuse the second one."""
+        if ("reload",) in self.asked:
+            raise UsageError("cameras.toml:3: found a mistake, expected none")
+        self.asked.append(("reload",))
+        return RELOADED
+
     def shutdown(self) -> None:
         """Note it."""
         self.asked.append(("shutdown",))
@@ -129,7 +145,7 @@ class Manager:
 @asynccontextmanager
 async def served(manager: Manager, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
     """Serve `manager` on a real TCP socket and yield a client of it."""
-    serving = asyncio.create_task(serve(create_app(manager), [listener]))
+    serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
     host, port = listener.getsockname()
     async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
         yield client
@@ -190,6 +206,19 @@ def test_a_senseless_command_is_refused_with_the_reason(ask: Ask) -> None:
     assert answer.json() == {"detail": "car-park is running already"}
 
 
+def test_a_reload_answers_what_it_did_or_why_it_was_refused(ask: Ask) -> None:
+    """Whoever changed the file learns it without a look into the log."""
+
+    async def script(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/api/v1/reload")
+        assert (answer.status_code, answer.json()) == (200, RELOADED)
+        answer = await client.post("/api/v1/reload")
+        assert answer.status_code == 409
+        assert answer.json() == {"detail": "cameras.toml:3: found a mistake, expected none"}
+
+    ask(Manager(), script)
+
+
 def test_an_unknown_stream_is_named_beside_those_there_are(ask: Ask) -> None:
     """A typing error is answered with what could have been meant."""
     manager = Manager()
@@ -245,7 +274,7 @@ def test_a_long_poll_ends_when_serving_ends() -> None:
         manager = Manager()
         listener = tcp_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
-        serving = asyncio.create_task(serve(create_app(manager), [listener]))
+        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             await client.get("/api/v1/status")
             poll = asyncio.create_task(client.get("/api/v1/journal?after=5&wait_s=25"))
@@ -312,7 +341,7 @@ def test_the_unix_socket_is_private_and_may_lie_deep(tmp_path: Path) -> None:
         try:
             address = f"/proc/self/fd/{descriptor}/api.sock"
             transport = httpx.AsyncHTTPTransport(uds=address)
-            serving = asyncio.create_task(serve(create_app(Manager()), [listener]))
+            serving = asyncio.create_task(serve(create_app(Manager(), reload=dict), [listener]))
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
                 answer = await client.get("/api/v1/status", headers={"host": "manager"})
             serving.cancel()

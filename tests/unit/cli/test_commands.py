@@ -89,6 +89,7 @@ class Manager:
 
     commands: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    reloads: list[dict[str, Any]] = field(default_factory=list)
 
     def stream_ids(self) -> Sequence[str]:
         """Have two streams."""
@@ -104,7 +105,12 @@ class Manager:
             "stream": stream,
             "state": "running",
             "health": "healthy",
-            "sentences": [f"{stream} is \x1b[31mrunning"],
+            "sentences": [
+                f"{stream} is \x1b[31mrunning",
+                f"To stop it one would type stream-manager reset {stream}, maybe",
+                f"Not to wait: stream-manager reset {stream}",
+                "After a change: stream-manager reload",
+            ],
             "components": [],
             "tried": [],
         }
@@ -126,6 +132,13 @@ class Manager:
             return [make_entry(4)]
         await asyncio.sleep(wait_s)
         return []
+
+    def reload(self) -> dict[str, Any]:
+        """Do what the test prepared; refuse a configuration where it prepared nothing."""
+        if not self.reloads:
+            raise UsageError("cameras.toml:3: found a mistake\ncameras.toml:4: and another")
+        nothing: dict[str, Any] = {"added": [], "changed": [], "removed": [], "warnings": []}
+        return {**nothing, "unchanged": ["front-door"], **self.reloads.pop(0)}
 
     def shutdown(self) -> None:
         """End serving."""
@@ -151,7 +164,7 @@ def running(config: str) -> Iterator[Running]:
     sockets = [unix_socket(runtime), tcp]
 
     async def live() -> None:
-        serving = asyncio.create_task(serve(create_app(manager), sockets))
+        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), sockets))
         await asyncio.to_thread(manager.ended.wait)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -183,11 +196,20 @@ def test_status_for_people_names_the_stream_and_its_health(cli: Cli, running: Ru
 def test_explain(cli: Cli, running: Running) -> None:
     """Sentences are printed without what a terminal would obey; JSON has them as they are."""
     where = ("--config", running.config)
-    assert cli("explain", "car-park", *where) == (0, "car-park is  [31mrunning\n", "")
+    code, out, err = cli("explain", "car-park", *where)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "car-park is  [31mrunning",
+        "To stop it one would type stream-manager reset car-park, maybe",
+        f"Not to wait: stream-manager reset car-park --config {running.config}",
+        f"After a change: stream-manager reload --config {running.config}",
+    ]
+    _, out, _ = cli("explain", "car-park", "--url", running.url)
+    assert out.endswith(f": stream-manager reload --url {running.url}\n")
     code, out, _ = cli("explain", "car-park", "--json", *where)
     answer = json.loads(out)
     assert (code, answer["stream"], answer["health"]) == (0, "car-park", "healthy")
-    assert answer["sentences"] == ["car-park is \x1b[31mrunning"]
+    assert answer["sentences"][0] == "car-park is \x1b[31mrunning"
 
 
 def test_commands_reach_the_manager(cli: Cli, running: Running) -> None:
@@ -203,6 +225,34 @@ def test_what_the_manager_refuses_is_misuse(cli: Cli, running: Running) -> None:
     where = ("--config", running.config)
     assert cli("stop", "x", *where) == (2, "", 'no stream "x"; there are: front-door, car-park\n')
     assert cli("start", "car-park", *where) == (2, "", "car-park is running already\n")
+
+
+def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
+    """What changed and what went on; and where nothing did, what a reload can't reach."""
+    where = ("--config", running.config)
+    running.manager.reloads = [
+        {"added": ["a", "b"], "changed": ["c"], "removed": ["d"], "warnings": ["look\nhere"]},
+        {},
+    ]
+    code, out, err = cli("reload", *where)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [
+        "look here (warning)",
+        "new: a, b",
+        "changed, and started anew: c",
+        "removed: d",
+        "unchanged, and undisturbed: front-door",
+    ]
+    code, out, err = cli("reload", *where)
+    assert (code, err) == (0, "")
+    assert out.startswith("nothing in it has changed. A new value of an environment variable takes")
+
+
+def test_reload_of_a_bad_configuration_is_misuse(cli: Cli, running: Running) -> None:
+    """Its errors are shown line by line, as `check` shows them."""
+    code, out, err = cli("reload", "--config", running.config)
+    assert (code, out) == (2, "")
+    assert err == "cameras.toml:3: found a mistake\ncameras.toml:4: and another\n"
 
 
 # httpcore leaves a socket that could not connect to the garbage collector.
@@ -236,6 +286,24 @@ def test_a_socket_of_another_user_is_not_asked(
     code, out, err = cli("stop", "car-park", "--config", running.config)
     assert (code, out, running.manager.commands) == (2, "", [])
     assert "/run/api.sock belongs to user 4711, and this is user 4712: " in err
+
+
+def test_a_socket_that_is_another_users_says_as_whom_to_ask(
+    cli: Cli, config: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory of a service's sockets is closed to all others."""
+
+    def refuse(_: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    (Path(config).parent / ("d" * 100) / "run").mkdir(parents=True)
+    monkeypatch.setattr(Path, "lstat", refuse)
+    code, out, err = cli("status", "--config", config)
+    assert (code, out) == (1, "")
+    assert err.endswith(
+        "api.sock can't be reached: Permission denied; run this as the user that the manager runs"
+        " as, or with sudo\n"
+    )
 
 
 def test_the_default_manager_is_sought_in_the_default_place(

@@ -110,6 +110,18 @@ def text(scope: unit.Scope, **places: Path) -> str:
     )
 
 
+def test_root_is_asked_for_by_the_whole_command(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sudo finds no program in the user's own PATH, and the configuration is meant to stay."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(unit, "_TEMPORARY", ())
+    config = home / "my cameras.toml"
+    config.write_text('[manager]\nruntime_dir = "/run/stream-manager"\n')
+    _, _, err = cli("install", "--system", "--config", str(config))
+    assert f"(sudo {PROGRAM} install --system --config '{config}')" in err
+
+
 def test_a_users_first_installation(cli: Cli, home: Path) -> None:
     """One command writes a unit, a configuration that loads and a place for secrets, all told."""
     code, out, err = cli("install", "--user")
@@ -238,6 +250,51 @@ def test_volumes_elsewhere_are_made_and_opened_to_the_service(
     assert f"made {volume}" not in system(machine, user, configured(machine, volume)).carry_out()
 
 
+def test_passwords_that_the_service_will_lack_are_named_until_they_are_there(
+    machine: unit.Scope, cli: Cli, home: Path
+) -> None:
+    """A unit that is enabled without them can't start; systemd alone reads the file of secrets."""
+    config = configured(machine, machine.recordings)
+    config.write_text(
+        config.read_text()
+        + '[[streams]]\nid = "b"\nsource = "rtsp://${USER_B}:${NOT_HERE}@h/${file:x}"\n'
+        + '[[streams]]\nid = "c"\npipeline = "a ! b key=${KEY_C}"\n'
+    )
+    lacks = "NOT_HERE='…', USER_B='…', KEY_C='…'"
+    lines = system(machine, Recorder(), config).carry_out()
+    put = f"  put into {machine.secrets} what {config} takes and it lacks: {lacks}"
+    assert lines.index(put) < lines.index("  systemctl enable --now stream-manager")
+    prepared = machine.secrets.read_text()
+    assert f"stands for in {config}, one" in prepared
+    assert prepared.endswith("# NOT_HERE='…'\n# USER_B='…'\n# KEY_C='…'\n")
+    machine.secrets.write_text("NOT_HERE='x'\n# KEY_C='z'\n USER_B=y\nKEY_C=''\n")
+    lines = system(machine, Recorder(), config).carry_out()
+    assert put.replace(lacks, "KEY_C='…'") in lines
+    assert "  systemctl restart stream-manager" in lines  # which has its variables from its start
+    machine.secrets.write_text("NOT_HERE='x'\nUSER_B=y\nKEY_C=z\n")
+    lines = system(machine, Recorder(), config).carry_out()
+    assert not any("put" in line for line in lines)
+    assert "  systemctl restart stream-manager" not in lines
+    own = home / "mine.toml"
+    own.write_text('[[streams]]\nid = "a"\nsource = "rtsp://a:${CAM_PASSWORD}@h/"\n')
+    code, out, _ = cli("install", "--user", "--config", str(own))
+    assert code == 0
+    assert f"secrets.env what {own} takes and it lacks: CAM_PASSWORD='…'\n" in out
+    assert f"for in {own}," in (home / ".config/stream-manager/secrets.env").read_text()
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_machine_without_systemd_is_told_so(
+    cli: Cli, home: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """The unit would never start, as in a container; there is another way."""
+    assert home.is_dir()
+    monkeypatch.setattr("stream_manager.cli.install.SYSTEMD", home if there else home / "none")
+    _, out, _ = cli("install", "--user")
+    assert ("systemd does not run here" in out) is not there
+    assert ("see Containers in docs/operations.md" in out) is not there
+
+
 @pytest.mark.parametrize(
     ("cannot", "words"),
     [
@@ -262,7 +319,9 @@ def test_sockets_must_be_where_systemd_makes_their_place(
 ) -> None:
     """A directory that the service could not write is refused, with the one that it can."""
     config = configured(machine, tmp_path / "video", runtime_dir=tmp_path / "elsewhere")
-    with pytest.raises(UsageError, match=f"expected {machine.runtime_dir}"):
+    with pytest.raises(
+        UsageError, match=f"toml:3: manager.*expected {machine.runtime_dir}.*: remove the key"
+    ):
         system(machine, Recorder(), config)
 
 
@@ -342,6 +401,7 @@ def test_a_program_that_fails_hangs_or_is_missing_is_told(monkeypatch: pytest.Mo
         (1, "program: no such option", False),
         (126, "runuser: failed to execute /root/x: Permission denied", False),
         (127, "runuser: failed to execute /x: No such file or directory", False),
+        (1, "runuser: failed to execute /root/x: Permission denied", False),
         (1, "runuser: user stream-manager does not exist", None),
     ],
 )

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 import structlog
+
+from stream_manager.api import tcp_socket
+from stream_manager.store import lock_directory
 
 Cli = Callable[..., tuple[int, str, str]]
 
@@ -112,3 +116,50 @@ def test_run_serves_the_configuration_and_logs_to_stderr(
     assert "started" in err
     assert "streams=0" in err
     assert "\x1b" not in err
+
+
+def refused(config: str) -> tuple[int, str]:
+    """Start a manager that can't run; return its exit code and the last line that it said."""
+    ended = subprocess.run(
+        [sys.executable, "-c", "from stream_manager.cli import main; main()", "run", config],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.stdout == ""
+    return ended.returncode, ended.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("shared", ["run", "state"])
+def test_a_second_manager_is_told_how_to_stop_the_first(config: str, shared: str) -> None:
+    """By its sockets where it has the same; where only the state is shared its pid leads to it."""
+    directory = Path(config).parent / ("d" * 100) / shared
+    lock = lock_directory(directory)
+    stop = (
+        f"stream-manager shutdown --config {config}" if shared == "run" else f"kill {os.getpid()}"
+    )
+    assert refused(config) == (
+        2,
+        (
+            f"{directory} is in use by the stream-manager with pid {os.getpid()};"
+            f" stop that one first, or give this one a directory of its own; to stop it: {stop}"
+        ),
+    )
+    lock.release()
+
+
+def test_a_taken_port_is_told_with_its_key_and_the_mend(config: str) -> None:
+    """File and line, as for every other value that can't be used."""
+    with tcp_socket("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        path = Path(config)
+        path.write_text(
+            path.read_text().replace("[manager]", f'[manager]\nlisten = "127.0.0.1:{port}"')
+        )
+        code, said = refused(config)
+    assert code == 1
+    assert said.startswith(
+        f"{config}:2: manager.listen: the API can't listen at 127.0.0.1:{port}: Address already in"
+        " use; name another port"
+    )
+    assert said.endswith('or "" for none')

@@ -88,10 +88,16 @@ OFF = make_stream(
 ALL = make_status(WELL, DOWN, LOST, OFF)
 
 
+def pasted(words: str) -> str:
+    """Return a command as it can be typed."""
+    return f"stream-manager {words} -c X"
+
+
 def drawn(status: dict[str, Any], width: int) -> list[str]:
     """Return the lines that a terminal of `width` columns shows."""
     console = Console(file=StringIO(), width=width, highlight=False)
-    console.print(*draw(status, now=NOW, width=width), sep="\n")
+    shown = draw(status, now=NOW, width=width, command=pasted)
+    console.print(*shown, sep="\n")
     assert isinstance(console.file, StringIO)
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
@@ -125,8 +131,8 @@ def test_a_narrow_terminal_gets_the_essentials_in_rows_and_the_rest_below() -> N
         "car-park    network fault 14 s ago (12:59:46): ECONNREFUSED: connection refused",
         "            outputs: record parked",
         "            next: attempt 3 at 13:00:12 (in 12 s)",
-        "dock        next: nothing, until: stream-manager reset dock",
-        "attic       next: nothing, until: stream-manager start attic",
+        "dock        next: nothing, until: stream-manager reset dock -c X",
+        "attic       next: nothing, until: stream-manager start attic -c X",
     ]
 
 
@@ -143,8 +149,8 @@ def test_a_wide_terminal_shows_faults_and_outputs_in_the_rows() -> None:
         "",
         "car-park  network fault 14 s ago (12:59:46): ECONNREFUSED: connection refused",
         "          next: attempt 3 at 13:00:12 (in 12 s)",
-        "dock      next: nothing, until: stream-manager reset dock",
-        "attic     next: nothing, until: stream-manager start attic",
+        "dock      next: nothing, until: stream-manager reset dock -c X",
+        "attic     next: nothing, until: stream-manager start attic -c X",
     ]
 
 
@@ -152,7 +158,7 @@ def test_in_a_pipe_every_stream_has_one_line_and_no_blanks_after_it() -> None:
     """Whatever width rich takes it for: grep finds a stream with all that is told of it."""
     long = make_stream("the-camera-above-the-loading-bay", "running", "healthy", **REFUSED)
     console = Console(file=StringIO(), width=80, highlight=False)
-    show(console, draw(make_status(WELL, long), now=NOW, width=room(console)))
+    show(console, draw(make_status(WELL, long), now=NOW, width=room(console), command=pasted))
     assert isinstance(console.file, StringIO)
     lines = console.file.getvalue().splitlines()
     assert lines == [line.rstrip() for line in lines]
@@ -164,7 +170,7 @@ def test_in_a_pipe_every_stream_has_one_line_and_no_blanks_after_it() -> None:
 def test_on_a_terminal_it_keeps_to_the_width() -> None:
     """Nothing reaches beyond the last column."""
     console = Console(file=StringIO(), width=80, force_terminal=True, color_system=None)
-    show(console, draw(ALL, now=NOW, width=room(console)))
+    show(console, draw(ALL, now=NOW, width=room(console), command=pasted))
     assert isinstance(console.file, StringIO)
     assert [it.rstrip() for it in console.file.getvalue().splitlines()] == drawn(ALL, 80)
 
@@ -198,6 +204,16 @@ def test_a_failed_stream_that_is_probed_says_when() -> None:
     """The slow probe of a failed stream is something to wait for."""
     probed = make_stream("dock", "failed", "failed", next_attempt_in_s=300.0)
     assert drawn(make_status(probed), 80)[-1] == "dock  next: looks again at 13:05:00 (in 5 min)"
+
+
+@pytest.mark.parametrize("cause", ["auth", "config"])
+def test_what_only_new_settings_heal_is_not_sent_to_a_reset(cause: str) -> None:
+    """It would present the refused password once more."""
+    refused = make_stream(
+        "dock", "failed", "failed", last_fault=fault("2026-01-31T11:59:46Z", cause, "x", "no")
+    )
+    last = drawn(make_status(refused), 100)[-1]
+    assert last == "      next: nothing, until that is put right: stream-manager explain dock -c X"
 
 
 def test_when_all_is_well_there_is_nothing_below_the_table() -> None:
@@ -235,7 +251,7 @@ def test_trouble_with_the_index_is_told_too() -> None:
 def test_colours_only_repeat_what_words_say() -> None:
     """A terminal that has colours gets the word and the colour."""
     console = Console(file=StringIO(), width=80, force_terminal=True, color_system="standard")
-    console.print(*draw(ALL, now=NOW, width=80), sep="\n")
+    console.print(*draw(ALL, now=NOW, width=80, command=str), sep="\n")
     assert isinstance(console.file, StringIO)
     text = console.file.getvalue()
     assert "\x1b[32mhealthy" in text

@@ -1,6 +1,7 @@
 """A valid file becomes the settings that it says, and everything else gets its default."""
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -215,3 +216,33 @@ def test_importing_the_configuration_loads_no_media_and_no_server() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()
     assert not {"gi", "fastapi", "asyncio", "sqlite3", "rich"} & set(modules)
+
+
+def test_a_file_of_somebody_elses_is_told_with_its_owner(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks about a service's configuration learns as whom to ask; also behind a directory."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc").chmod(0o750)
+    file = tmp_path / "etc/cameras.toml"
+    file.write_text(SMALLEST)
+    file.chmod(0o640)
+    os.chown(file, os.geteuid(), -1)
+    owner = pwd.getpwuid(os.geteuid()).pw_name
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(ConfigurationErrors) as told:
+        load_manager(file, {})
+    assert str(told.value) == (
+        f"{file}: found Permission denied (it belongs to {owner}, mode 0640), expected one that"
+        " can be read: run this with sudo, or as that user"
+    )
+    file.unlink()
+    with pytest.raises(ConfigurationErrors, match=r"etc belongs to \w+, mode 0750\)"):
+        load_manager(file, {})
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: {}[uid])
+    with pytest.raises(ConfigurationErrors, match=rf"belongs to user {os.geteuid()}, mode 0750"):
+        load_manager(file, {})

@@ -115,8 +115,13 @@ def test_reading_a_journal_that_is_not_there_says_where_it_was_sought(tmp_path: 
     with pytest.raises(OutsideError, match="no manager has run"):
         read_journal(tmp_path)
     (tmp_path / "manager.db").write_text("not a database at all, but long enough to be read")
-    with pytest.raises(OutsideError, match=r"manager\.db can't be read: file is not a database"):
+    with pytest.raises(
+        OutsideError, match=r"manager\.db can't be read: file is not a database"
+    ) as it:
         read_journal(tmp_path)
+    assert str(it.value).endswith(
+        "the next start of the manager sets it aside and begins a new one"
+    )
 
 
 def test_state_outlives_the_manager(tmp_path: Path, open_store: Open) -> None:

@@ -147,8 +147,12 @@ def test_failed_is_told_with_what_ends_it(tmp_path: Path) -> None:
         await settle()
         lines = sentences(it)
         assert lines[0].startswith("cam is failed: out since ")
-        assert lines[-2].startswith("What you can do: put user and password right")
-        assert lines[-1] == "When that is done: stream-manager reset cam"
+        assert lines[-4].startswith("What you can do: put user and password right")
+        # A reset alone would present the refused password again: so many accounts are locked.
+        assert lines[-3].endswith("tries at once: stream-manager reload")
+        assert lines[-2].endswith("restart the manager.")
+        assert lines[-1].startswith("With the same settings once more")
+        assert lines[-1].endswith(": stream-manager reset cam")
 
     simulated(tmp_path, script)
 

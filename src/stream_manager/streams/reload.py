@@ -1,0 +1,81 @@
+"""Reading the configuration again: by SIGHUP or by an operator's command, all of it or nothing."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from stream_manager.config import Configuration, ManagerSettings, Volume
+from stream_manager.errors import UsageError
+from stream_manager.streams.manager import StreamManager
+from stream_manager.streams.systemd import Systemd
+
+log = structlog.get_logger()
+
+
+class Reload:
+    """Gives the manager what its configuration says now.
+
+    settings: what `[manager]` said at the start; it holds until the next one.
+    read: reads and judges the file again, with the environment that the process was started with.
+    """
+
+    def __init__(
+        self,
+        manager: StreamManager,
+        settings: ManagerSettings,
+        read: Callable[[], Configuration],
+        systemd: Systemd,
+    ) -> None:
+        self._manager = manager
+        self._settings = settings
+        self._read = read
+        self._systemd = systemd
+
+    def by_signal(self) -> None:
+        """Reload for somebody who hears no answer; the log tells it."""
+        try:
+            self()
+        except UsageError as error:
+            log.error(  # noqa: TRY400 - the user's mistake, not ours: its lines say all
+                "the configuration is refused, nothing changed", errors=str(error)
+            )
+
+    def __call__(self) -> dict[str, Any]:
+        """Reload; return what api.models.Reloaded describes.
+
+        Raises UsageError where nothing was changed: ConfigurationErrors for a file with errors.
+        """
+        if self._manager.stopping.is_set():
+            raise UsageError("the manager is stopping: it takes no more commands")
+        with self._systemd.reloading():
+            return self._take()
+
+    def _take(self) -> dict[str, Any]:
+        configuration = self._read()
+        if not configuration.streams and self._manager.stream_ids():
+            raise UsageError(
+                "a configuration without streams is refused: stop them by stream-manager stop"
+            )
+        warnings = [str(warning) for warning in configuration.warnings]
+        if configuration.manager != self._settings:
+            warnings.append("what stands under [manager] changes at the next start only")
+        for warning in warnings:
+            log.warning(warning)
+        make_volumes(configuration.volumes)
+        changes = self._manager.configure(configuration)
+        log.info("configuration read again", streams=len(configuration.streams))
+        return {**asdict(changes), "warnings": warnings}
+
+
+def make_volumes(volumes: tuple[Volume, ...]) -> None:
+    """Make the volumes' directories that are missing; one that can't be made is told."""
+    for volume in volumes:
+        try:
+            volume.path.mkdir(mode=0o750, parents=True, exist_ok=True)
+        except OSError as error:
+            # The recorders will say so too, and go on trying; the streams themselves run.
+            log.error(  # noqa: TRY400 - the disk's trouble: its name says all
+                "a volume can't be made", volume=volume.id, error=str(error)
+            )

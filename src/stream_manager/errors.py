@@ -15,3 +15,22 @@ class OutsideError(StreamManagerError):
 
 class InvariantError(StreamManagerError):
     """Our own logic broke; the state is as before the call. A bug to report, never to retry."""
+
+
+class CircuitOpenError(OutsideError):
+    """A circuit breaker rejected a call, which was not made; wait, or do without.
+
+    retry_after_s: how long to wait; None: nobody can tell (a probe is out, or it was forced open).
+    last_cause: the text of the failure that it remembers last; None before any.
+    """
+
+    # Positional, so that they are `args` too (BaseException sees to that) and it can be pickled.
+    def __init__(self, name: str, retry_after_s: float | None, last_cause: str | None, /) -> None:
+        self.name = name
+        self.retry_after_s = retry_after_s
+        self.last_cause = last_cause
+
+    def __str__(self) -> str:
+        again = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"
+        cause = "" if self.last_cause is None else f"; the last failure was {self.last_cause}"
+        return f"circuit breaker {self.name!r} admits no call now{again}{cause}"

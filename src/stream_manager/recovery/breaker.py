@@ -58,7 +58,8 @@ class Breaker:
         self.consecutive = 0
         self.shut_until_s = -inf
         # The generation while every call is admitted, and while a success is merely counted; or 0.
-        self.free_pass = self.carefree = self.generation
+        self.free_pass = self.generation
+        self.carefree = 0
         self.slow_call_s = inf if policy.slow_call_s is None else policy.slow_call_s
         self.window = self.new_window(now_s)
         self.probes: dict[int, Probe] = {}  # by id, so the one with the earliest deadline is first
@@ -74,6 +75,7 @@ class Breaker:
         self._last_probe = 0
         self._step = 0
         self._step_calls = 0
+        self.find_carefree()
 
     def admit(self, now_s: float) -> Permit | None:
         """Return a permit, or None for a call that is rejected (in a dry run: would be)."""
@@ -250,7 +252,7 @@ class Breaker:
     def _close(self, now_s: float, *, ramping: bool) -> None:
         self.reopens = 0
         self.window = self.new_window(now_s)
-        self.carefree = self.generation
+        self.find_carefree()
         self._step = self._step_calls = 0
         self.closed_at_s = now_s if ramping else -inf
         self.free_pass = 0 if ramping else self.generation

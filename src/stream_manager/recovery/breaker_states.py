@@ -96,3 +96,13 @@ class Transition:
     retry_at_s: float | None
     cause: str | None
     enforced: bool
+
+
+def diagram() -> str:
+    """Draw `TABLE` for Mermaid; what leaves the state as it is, is left out."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (before, trigger), after in TABLE.items():
+        if after is not None and after is not before:
+            arrows.setdefault((before.value, after.value), []).append(trigger.value)
+    lines = [f"    {a} --> {b}: {', '.join(triggers)}" for (a, b), triggers in arrows.items()]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {BreakerState.CLOSED.value}", *lines])

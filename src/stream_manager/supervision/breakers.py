@@ -33,6 +33,7 @@ class BreakerRegistry:
             return CircuitBreaker(key, ignore=ignore, clock=clock, chance=chance, **rules)
 
         self._make = make
+        make("of a registry")  # so that bad rules are refused, and odd ones warned of, already here
 
     def of(self, key: str) -> CircuitBreaker:
         """Return the breaker of `key`, always the same one."""

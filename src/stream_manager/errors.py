@@ -1,5 +1,7 @@
 """One root error in three branches: who has to act is told by the class."""
 
+from typing import TYPE_CHECKING, cast
+
 
 class StreamManagerError(Exception):
     """Root of everything that this package raises on purpose."""
@@ -18,17 +20,29 @@ class InvariantError(StreamManagerError):
 
 
 class CircuitOpenError(OutsideError):
-    """A circuit breaker rejected a call, which was not made; wait, or do without.
+    """A circuit breaker rejected a call, which was not made; wait, or do without."""
 
-    retry_after_s: how long to wait; None: nobody can tell (a probe is out, or it was forced open).
-    last_cause: the text of the failure that it remembers last; None before any.
-    """
+    # They are `args` and nothing else: overload brings many of these, so no Python code makes one.
+    if TYPE_CHECKING:
 
-    # Positional, so that they are `args` too (BaseException sees to that) and it can be pickled.
-    def __init__(self, name: str, retry_after_s: float | None, last_cause: str | None, /) -> None:
-        self.name = name
-        self.retry_after_s = retry_after_s
-        self.last_cause = last_cause
+        def __init__(
+            self, name: str, retry_after_s: float | None, last_cause: str | None, /
+        ) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """The breaker's name."""
+        return str(self.args[0])
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long to wait; None: nobody can tell (a probe is out, or it was forced open)."""
+        return cast("float | None", self.args[1])
+
+    @property
+    def last_cause(self) -> str | None:
+        """The text of the failure that it remembers last; None before any."""
+        return cast("str | None", self.args[2])
 
     def __str__(self) -> str:
         again = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"

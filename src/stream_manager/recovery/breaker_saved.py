@@ -50,6 +50,8 @@ class SavedBreaker:
         for name, values in numbers.items():
             if not all(isfinite(value) and value >= 0 for value in values):
                 raise ValueError(f"{name} is {getattr(self, name)}: expected no less than 0")
+        if any(len(row) != 3 for row in self.window):
+            raise ValueError(f"window is {self.window}: expected rows of three")
 
 
 def save(breaker: Breaker, now_s: float) -> SavedBreaker:

@@ -160,6 +160,7 @@ def test_saving_changes_nothing() -> None:
         ("probe_leases_s", (-1.0,)),
         ("ramped_for_s", -0.1),
         ("window", ((1, -1, 0),)),
+        ("window", ((1, 0, 0), (1, 0))),
     ],
 )
 def test_what_can_not_have_been_saved_is_refused_by_name(name: str, value: object) -> None:

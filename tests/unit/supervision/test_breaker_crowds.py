@@ -3,6 +3,7 @@
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import count, pairwise
@@ -11,7 +12,8 @@ import pytest
 from tests.unit.fake_clock import FakeClock
 
 from stream_manager.errors import CircuitOpenError
-from stream_manager.recovery import BreakerState, Transition
+from stream_manager.recovery import BreakerState, Probe, Transition
+from stream_manager.recovery import breaker as breaker_module
 from stream_manager.supervision import BreakerRegistry, CircuitBreaker
 
 THREADS = 8
@@ -68,11 +70,20 @@ class Gauge:
 
 
 @pytest.mark.parametrize("max_concurrent", [1, 3])
-def test_never_more_probes_than_allowed_are_inside(max_concurrent: int) -> None:
+def test_never_more_probes_than_allowed_are_inside(
+    max_concurrent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of thousands of calls by eight threads through a breaker that opens again and again.
 
-    The clock leaps with each rejection, so that the breaker is half-open most of the time.
+    The clock leaps with each rejection, so that the breaker is half-open most of the time, and
+    other threads run while a probe's permit is made, where a missing lock would let them in.
     """
+
+    def interrupted(**values: float) -> Probe:
+        time.sleep(1e-5)
+        return Probe(**values)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(breaker_module, "Probe", interrupted)
     clock = FakeClock()
     breaker = CircuitBreaker(
         "x",

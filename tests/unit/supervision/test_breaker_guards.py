@@ -180,6 +180,65 @@ def trip(it: Guarded) -> None:
             it.breaker.call(it.work)
 
 
+# What is done without the lock is the same as with it
+def outcomes(it: Guarded, letters: str) -> None:
+    """Make a call for each letter: S succeeds, F fails."""
+    for letter in letters:
+        it.error = OSError("gone") if letter == "F" else None
+        with suppress(OSError):
+            by_decorator(it)
+
+
+def test_a_success_ends_a_row_of_failures() -> None:
+    """Also when the window is full enough for successes to be merely counted."""
+    it = Guarded()
+    outcomes(it, "SSSSSSSSSSFFFFSFFFF")
+    assert it.breaker.state is CLOSED
+
+
+def test_a_success_that_completes_the_least_number_opens() -> None:
+    """Three failures of four calls are a rate of 75 %, whoever made the fourth."""
+    it = Guarded(min_calls=4)
+    outcomes(it, "FFFS")
+    assert it.breaker.state is OPEN
+
+
+def test_successes_leave_the_window_in_their_time() -> None:
+    """The first one after a bucket's end moves the window on."""
+    it = Guarded(failure_rate=0.5, window_s=30.0)
+    outcomes(it, "SSSS")
+    it.clock.now_s += 20.0
+    outcomes(it, "SS")
+    assert it.breaker.tally().calls == 6
+    it.clock.now_s += 15.0
+    outcomes(it, "S")
+    assert it.breaker.tally().calls == 3
+
+
+def test_a_count_window_is_filled_by_successes() -> None:
+    """Only a full one may pass them by: five successes make one failure a rate of 20 %."""
+    it = Guarded(failure_rate=0.25, window_calls=5)
+    outcomes(it, "SSSSSSSSF")
+    assert (it.breaker.state, it.breaker.tally().calls) == (CLOSED, 5)
+
+
+def test_calls_come_back_along_the_ramp() -> None:
+    """After closing, twenty at once and no more; after it, all."""
+    it = Guarded()
+    trip(it)
+    it.clock.now_s += 2.5
+    outcomes(it, "SS")
+    assert it.breaker.state is CLOSED
+    it.calls = 0
+    for _ in range(100):
+        with suppress(CircuitOpenError):
+            by_decorator(it)
+    assert it.calls == 20
+    it.clock.now_s += 1.0
+    outcomes(it, "S" * 100)
+    assert it.calls == 120
+
+
 # Functions of all kinds
 def test_a_decorated_function_stays_what_it_was() -> None:
     """Name, docstring, kind and the access from an instance."""

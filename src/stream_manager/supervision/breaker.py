@@ -95,9 +95,9 @@ class CircuitBreaker:
             return self._breaker.window.tally(self._now_s())
 
     def on_transition(self, listener: Listener) -> Listener:
-        """Call `listener` with every transition, in order, in the thread that brought it about.
+        """Call `listener` with every transition, in order; returns it, to serve as a decorator.
 
-        What it raises is logged and changes nothing. Returns it, so that it may be decorated.
+        It runs in a thread that uses the breaker. What it raises is logged and changes nothing.
         """
         self._listeners.add(listener)
         return listener

@@ -1,5 +1,7 @@
 """One root error in three branches: who has to act is told by the class."""
 
+from typing import TYPE_CHECKING, cast
+
 
 class StreamManagerError(Exception):
     """Root of everything that this package raises on purpose."""
@@ -15,3 +17,34 @@ class OutsideError(StreamManagerError):
 
 class InvariantError(StreamManagerError):
     """Our own logic broke; the state is as before the call. A bug to report, never to retry."""
+
+
+class CircuitOpenError(OutsideError):
+    """A circuit breaker rejected a call, which was not made; wait, or do without."""
+
+    # They are `args` and nothing else: overload brings many of these, so no Python code makes one.
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, name: str, retry_after_s: float | None, last_cause: str | None, /
+        ) -> None: ...
+
+    @property
+    def name(self) -> str:
+        """The breaker's name."""
+        return str(self.args[0])
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How long to wait; None: nobody can tell (a probe is out, or it was forced open)."""
+        return cast("float | None", self.args[1])
+
+    @property
+    def last_cause(self) -> str | None:
+        """The text of the failure that it remembers last; None before any."""
+        return cast("str | None", self.args[2])
+
+    def __str__(self) -> str:
+        again = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"
+        cause = "" if self.last_cause is None else f"; the last failure was {self.last_cause}"
+        return f"circuit breaker {self.name!r} admits no call now{again}{cause}"

@@ -2,11 +2,23 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain, advice and reasons (what people read).
+explain, advice and reasons (what people read). Beside them stands the circuit breaker of guarded
+calls: breaker_policy, window, breaker_states (its words), breaker, breaker_saved, breaker_words.
 """
 
 from stream_manager.recovery.advice import advice
 from stream_manager.recovery.backoff import Backoff
+from stream_manager.recovery.breaker import Breaker
+from stream_manager.recovery.breaker_policy import BreakerPolicy, BreakerRules, Ramp
+from stream_manager.recovery.breaker_states import (
+    BreakerState,
+    Outcome,
+    Permit,
+    Probe,
+    Transition,
+    Trigger,
+)
+from stream_manager.recovery.breaker_words import transition_in_words
 from stream_manager.recovery.budget import Budget
 from stream_manager.recovery.classify import RULES, History, Rule, When, classify
 from stream_manager.recovery.explain import describe, in_words
@@ -41,6 +53,10 @@ __all__ = [
     "UP",
     "Action",
     "Backoff",
+    "Breaker",
+    "BreakerPolicy",
+    "BreakerRules",
+    "BreakerState",
     "Budget",
     "Cause",
     "Decision",
@@ -52,8 +68,12 @@ __all__ = [
     "FaultClass",
     "Gone",
     "History",
+    "Outcome",
+    "Permit",
     "Phase",
+    "Probe",
     "Proved",
+    "Ramp",
     "Record",
     "RecoveryManager",
     "RecoveryPolicy",
@@ -64,6 +84,8 @@ __all__ = [
     "Start",
     "Started",
     "Stop",
+    "Transition",
+    "Trigger",
     "Wanted",
     "When",
     "advice",
@@ -73,4 +95,5 @@ __all__ = [
     "explain",
     "in_words",
     "span",
+    "transition_in_words",
 ]

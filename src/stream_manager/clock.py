@@ -22,13 +22,16 @@ class Clock(Protocol):
         """Return after `delay_s` seconds."""
         ...
 
+    def pause(self, delay_s: float) -> None:
+        """Block this thread for `delay_s` seconds: for calls that are not on an event loop."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
 
-    def monotonic_s(self) -> float:
-        """Return the seconds of CLOCK_MONOTONIC."""
-        return time.monotonic()
+    # The function itself: guards ask on every call, and a method around it costs more than it.
+    monotonic_s = staticmethod(time.monotonic)
 
     def wall(self) -> datetime:
         """Return the date and time in UTC."""
@@ -37,6 +40,10 @@ class SystemClock:
     async def sleep(self, delay_s: float) -> None:
         """Return after `delay_s` seconds."""
         await asyncio.sleep(delay_s)
+
+    def pause(self, delay_s: float) -> None:
+        """Block this thread for `delay_s` seconds."""
+        time.sleep(delay_s)
 
 
 def chance() -> float:

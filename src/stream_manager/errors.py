@@ -15,3 +15,29 @@ class OutsideError(StreamManagerError):
 
 class InvariantError(StreamManagerError):
     """Our own logic broke; the state is as before the call. A bug to report, never to retry."""
+
+
+class BulkheadFullError(OutsideError):
+    """No room came free in time; the call was not made. Its caller sheds it, or tries later.
+
+    name: of the bulkhead; waited_s: in its queue, None if even that was full.
+    """
+
+    def __init__(self, name: str, *, concurrent: int, queue: int, waited_s: float | None) -> None:
+        super().__init__(name)
+        self.name = name
+        self.concurrent = concurrent
+        self.queue = queue
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        told = (
+            f"its queue of {self.queue} is full"
+            if self.waited_s is None
+            else f"none came free within {self.waited_s:.3g} s"
+        )
+        return (
+            f"bulkhead {self.name!r}: all {self.concurrent} places are taken and {told}; "
+            "drop this call or make it later, and if that happens under a normal load, "
+            "raise concurrent, queue or wait_s"
+        )

@@ -2,7 +2,7 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain, advice and reasons (what people read).
+explain, advice and reasons (what people read). Beside them, for calls: retry_budget.
 """
 
 from stream_manager.recovery.advice import advice
@@ -14,6 +14,7 @@ from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
+from stream_manager.recovery.retry_budget import RetryAllowance, RetryWindow
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
@@ -59,6 +60,8 @@ __all__ = [
     "RecoveryPolicy",
     "Reset",
     "Restart",
+    "RetryAllowance",
+    "RetryWindow",
     "Rule",
     "Spec",
     "Start",

@@ -259,7 +259,7 @@ class _Run(Scope):
                 return f"the next attempt would pass the deadline ({self._left_s():.3g} s left)"
             case GaveUp.BUDGET:
                 return f"{policy.budget} is spent"
-            case GaveUp.CANCELLED:
+            case _:  # cancelled
                 return "its task is being cancelled"
 
     def _tell(

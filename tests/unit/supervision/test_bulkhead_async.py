@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from tests.unit.fake_clock import settle
-from tests.unit.supervision.test_bulkhead import PATIENT_S, Holder, until
+from tests.unit.supervision.holder import PATIENT_S, Holder, until
 
 from stream_manager.errors import BulkheadFullError
 from stream_manager.supervision import Bulkhead
@@ -149,6 +149,7 @@ def test_threads_and_tasks_share_one_queue() -> None:
     assert (bulkhead.running, bulkhead.waiting) == (0, 0)
 
 
+@pytest.mark.usefixtures("hasty_threads")
 def test_no_place_is_lost_in_a_storm_of_cancellations() -> None:
     """On two loops at once, tasks are cancelled at random moments: all places come back."""
     bulkhead = Bulkhead("api", concurrent=3, queue=50, wait_s=0.002)

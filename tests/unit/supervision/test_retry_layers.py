@@ -21,12 +21,12 @@ def test_only_the_outermost_layer_retries() -> None:
 def test_an_inner_layer_tells_nothing_and_pays_nothing() -> None:
     """Its budget and its watch are left alone: it has one attempt, and that is the outer's."""
     call, made = world(*refusals(9))
-    budget = RetryBudget("api", share=0.0, floor_per_s=0.1, clock=call.clock)
+    budget = RetryBudget("api", share=1.0, floor_per_s=0.1, clock=call.clock)
     told: list[FailedAttempt] = []
     with pytest.raises(RefusedError):
         made(attempts=2).call(made(budget=budget, watch=told.append)(call))
     assert told == []
-    assert budget.take()
+    assert [budget.take(), budget.take()] == [True, False]  # the floor's one, no request's
 
 
 def test_a_deadline_inside_a_retry_is_no_layer_that_ends_the_guard() -> None:

@@ -19,10 +19,11 @@ def test_it_lets_so_many_in_and_queues_the_others_as_they_came() -> None:
     holders = []
     for number in range(6):
         holders.append(Holder(bulkhead, entered, number))
-        until(lambda: bulkhead.running + bulkhead.waiting == len(holders))
+        until(lambda: len(entered) + bulkhead.waiting == len(holders))
     assert (bulkhead.running, bulkhead.waiting) == (2, 4)
     for holder in holders:
         holder.end()
+        until(lambda: len(entered) == 6 - bulkhead.waiting)
     assert sorted(entered[:2]) == [0, 1]
     assert entered[2:] == [2, 3, 4, 5]
     assert (bulkhead.running, bulkhead.waiting) == (0, 0)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import wraps
 from math import inf, isfinite
 from types import CoroutineType
@@ -12,6 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from stream_manager.clock import Clock, SystemClock, chance
 from stream_manager.recovery.backoff import Backoff
+from stream_manager.supervision.attempts import FailedAttempt, GaveUp
 from stream_manager.supervision.guarded import name_of, refuse_coroutine, runs_async
 from stream_manager.supervision.retry_budget import RetryBudget
 from stream_manager.supervision.scope import Scope, current
@@ -22,34 +22,6 @@ T = TypeVar("T")
 FOR_CALLS = Backoff(base_s=0.1, cap_s=5.0, jitter="full")
 
 logger = logging.getLogger(__name__)
-
-
-class GaveUp(Enum):
-    """Why a failed attempt was the last one."""
-
-    ATTEMPTS = "attempts"  # as many as allowed were made
-    DEADLINE = "deadline"  # the next one would have begun at the deadline or past it
-    BUDGET = "budget"  # everybody's retries together have spent it
-    CANCELLED = "cancelled"  # the task was asked to end, and the call made an error of that
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailedAttempt:
-    """An attempt that failed with an error of `on`, and what follows from it.
-
-    function: the qualified name of what was called.
-    number: of this attempt, counted from 1; attempts: the most that are made, the first included.
-    elapsed_s: seconds since the first attempt began.
-    delay_s: seconds until the next attempt, None where there is none; gave_up: then, why.
-    """
-
-    function: str
-    number: int
-    attempts: int
-    error: Exception
-    elapsed_s: float
-    delay_s: float | None
-    gave_up: GaveUp | None
 
 
 def retry_after_s(error: Exception) -> float | None:
@@ -125,6 +97,7 @@ class Retry:
         def retried(*args: P.args, **kwargs: P.kwargs) -> T:
             run = _Run(self)
             try:
+                current.set(run)
                 while True:
                     try:
                         result = function(*args, **kwargs)
@@ -150,6 +123,7 @@ class Retry:
         async def retried(*args: P.args, **kwargs: P.kwargs) -> T:
             run = _Run(self)
             try:
+                current.set(run)
                 while True:
                     try:
                         return await function(*args, **kwargs)
@@ -193,7 +167,6 @@ class _Run(Scope):
         self._began_s = now_s
         self._delay_s = 0.0
         self._number = 1
-        current.set(self)
         if policy.budget is not None and not self._nested:
             policy.budget.request()
 

@@ -18,7 +18,9 @@ class Scope:
     """A stretch of running code. deadline_s: monotonic, `inf` for none, never later than outside.
 
     It is not taken out of the context at its end but says itself that it is `over`: a task that
-    was started inside carries a copy of the context, and must not be bound by it for ever.
+    was started inside carries a copy of the context, and must not be bound by it for ever. So it
+    is set inside the `try` whose `finally` ends it: an interrupt between the two would bind all
+    that follows.
     """
 
     __slots__ = ("deadline_s", "outer", "over", "retries")
@@ -57,8 +59,8 @@ def deadline(within_s: float, *, clock: Clock = _SYSTEM) -> Iterator[None]:
         deadline_s=min(inherited_s, clock.monotonic_s() + within_s),
         retries=outer is not None and outer.retries,
     )
-    current.set(scope)
     try:
+        current.set(scope)
         yield
     finally:
         scope.over = True

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 from tests.unit.fake_clock import settle
 from tests.unit.supervision.retry_world import RefusedError, World, refusals, world
 
-from stream_manager.supervision import Bulkhead, FailedAttempt, GaveUp, deadline, remaining_s, retry
+from stream_manager.recovery import Backoff
+from stream_manager.supervision import FailedAttempt, GaveUp, retry
 
 
 def fetching(call: World) -> Callable[[], Awaitable[str]]:
@@ -51,6 +53,17 @@ def test_the_last_error_is_raised_as_it_is() -> None:
         assert raised.value.__notes__ == ["retry gave up after 2 attempts in 1 s: attempts=2"]
 
     asyncio.run(script())
+
+
+def test_time_and_chance_are_real_by_default() -> None:
+    """Without a clock of the test, sync and async calls wait in truth."""
+    call, _ = world(*refusals(2))
+    real = retry(on=(OSError,), backoff=Backoff(base_s=0.002, cap_s=0.002, jitter="equal"))
+    began_s = time.monotonic()
+    assert real.call(call) == "done"
+    call.errors += refusals(2)
+    assert asyncio.run(real.acall(fetching(call))) == "done"
+    assert time.monotonic() - began_s >= 4 * 0.001
 
 
 def test_a_task_that_is_cancelled_while_it_waits_ends() -> None:
@@ -252,48 +265,5 @@ def test_acall_awaits_whatever_is_awaitable() -> None:
         task = asyncio.ensure_future(made().acall(lambda: fetch(1)))
         await call.clock.advance(1.0)
         assert task.result() == "done"
-
-    asyncio.run(script())
-
-
-def test_a_deadline_can_be_asked_for() -> None:
-    """What is called can take the rest of it as its own timeout."""
-    call, made = world()
-    clock = call.clock
-    left: list[float | None] = [remaining_s(clock=clock)]
-
-    def look() -> None:
-        left.append(remaining_s(clock=clock))
-
-    made().call(look)
-    with deadline(5.0, clock=clock):
-        look()
-        clock.now_s += 2.0
-        made(deadline_s=1.0, attempts=1).call(look)
-        look()
-        with deadline(60.0, clock=clock):
-            look()
-        clock.now_s += 60.0
-        look()
-    look()
-    assert left == [None, None, 5.0, 1.0, 3.0, 3.0, 0.0, None]
-
-
-@pytest.mark.parametrize("within_s", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_impossible_deadline_is_refused(within_s: float) -> None:
-    """It is told by its name and value."""
-    with pytest.raises(ValueError, match=f"within_s is {within_s}"), deadline(within_s):
-        pass
-
-
-def test_a_retry_around_a_bulkhead_waits_within_its_deadline() -> None:
-    """The queue of a bulkhead inside is left when the deadline is over."""
-    bulkhead = Bulkhead("api", concurrent=1, wait_s=600.0)
-
-    async def script() -> None:
-        async with bulkhead:
-            with deadline(0.01), pytest.raises(Exception, match=r"none came free within 0\.0"):
-                await bulkhead.acall(settle)
-        assert (bulkhead.running, bulkhead.waiting) == (0, 0)
 
     asyncio.run(script())

@@ -2,5 +2,6 @@
 
 Read in this order: figures (what a measurement is), report (how it is shown), machine and process
 (what the kernel tells), rig and cameras (what is measured), growth and peers (bytes on disk, and
-others beside us), then one module a subject: start, heal, freeze, reboot, capacity.
+others beside us), then one module a subject: start, heal, freeze, reboot, capacity; and
+retries, which measures guards of the library beside their peers, where those are installed.
 """

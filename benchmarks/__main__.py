@@ -17,6 +17,7 @@ from benchmarks import (
     machine,
     reboot,
     report,
+    retries,
     segments,
     start,
 )
@@ -31,6 +32,7 @@ SUBJECTS = {
     "capacity": capacity.measure,
     "segments": segments.measure,
     "guards": guards.measure,
+    "retries": retries.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -22,11 +22,15 @@ class Clock(Protocol):
         """Return after `delay_s` seconds."""
         ...
 
+    def pause(self, delay_s: float) -> None:
+        """Block this thread for `delay_s` seconds: for calls that are not on an event loop."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
 
-    # The function itself: a guard asks it twice a call, and a method around it would cost as much.
+    # The function itself: guards ask on every call, and a method around it costs more than it.
     monotonic_s = staticmethod(time.monotonic)
 
     def wall(self) -> datetime:
@@ -36,6 +40,10 @@ class SystemClock:
     async def sleep(self, delay_s: float) -> None:
         """Return after `delay_s` seconds."""
         await asyncio.sleep(delay_s)
+
+    def pause(self, delay_s: float) -> None:
+        """Block this thread for `delay_s` seconds."""
+        time.sleep(delay_s)
 
 
 def chance() -> float:

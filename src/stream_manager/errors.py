@@ -48,3 +48,29 @@ class CircuitOpenError(OutsideError):
         again = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"
         cause = "" if self.last_cause is None else f"; the last failure was {self.last_cause}"
         return f"circuit breaker {self.name!r} admits no call now{again}{cause}"
+
+
+class BulkheadFullError(OutsideError):
+    """No room came free in time; the call was not made. Its caller sheds it, or tries later.
+
+    name: of the bulkhead; waited_s: in its queue, None if even that was full.
+    """
+
+    def __init__(self, name: str, *, concurrent: int, queue: int, waited_s: float | None) -> None:
+        super().__init__(name)
+        self.name = name
+        self.concurrent = concurrent
+        self.queue = queue
+        self.waited_s = waited_s
+
+    def __str__(self) -> str:
+        told = (
+            f"its queue of {self.queue} is full"
+            if self.waited_s is None
+            else f"none came free within {self.waited_s:.3g} s"
+        )
+        return (
+            f"bulkhead {self.name!r}: all {self.concurrent} places are taken and {told}; "
+            "drop this call or make it later, and if that happens under a normal load, "
+            "raise concurrent, queue or wait_s"
+        )

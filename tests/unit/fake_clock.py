@@ -33,6 +33,10 @@ class FakeClock:
         heapq.heappush(self._sleepers, (self.now_s + delay_s, next(self._numbers), woken))
         await woken
 
+    def pause(self, delay_s: float) -> None:
+        """Move on at once: whoever blocks has nobody else to wait for."""
+        self.now_s += delay_s
+
     async def advance(self, seconds: float) -> None:
         """Move on, waking every sleeper at its own instant, and let the tasks react."""
         end_s = self.now_s + seconds

@@ -2,8 +2,8 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain, advice and reasons (what people read). Beside them stands the circuit breaker of guarded
-calls: breaker_policy, window, breaker_states (its words), breaker, breaker_saved, breaker_words.
+explain, advice and reasons (what people read). Beside them, for guarded calls: retry_budget, and
+the circuit breaker (breaker_policy, window, breaker_states, breaker, breaker_saved, breaker_words).
 """
 
 from stream_manager.recovery.advice import advice
@@ -26,6 +26,7 @@ from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
+from stream_manager.recovery.retry_budget import RetryAllowance, RetryWindow
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
@@ -79,6 +80,8 @@ __all__ = [
     "RecoveryPolicy",
     "Reset",
     "Restart",
+    "RetryAllowance",
+    "RetryWindow",
     "Rule",
     "Spec",
     "Start",

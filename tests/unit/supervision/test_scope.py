@@ -1,0 +1,52 @@
+"""Deadlines that nested code inherits."""
+
+import asyncio
+
+import pytest
+from tests.unit.fake_clock import settle
+from tests.unit.supervision.retry_world import world
+
+from stream_manager.supervision import Bulkhead, deadline, remaining_s
+
+
+def test_a_deadline_can_be_asked_for() -> None:
+    """What is called can take the rest of it as its own timeout."""
+    call, made = world()
+    clock = call.clock
+    left: list[float | None] = [remaining_s(clock=clock)]
+
+    def look() -> None:
+        left.append(remaining_s(clock=clock))
+
+    made().call(look)
+    with deadline(5.0, clock=clock):
+        look()
+        clock.now_s += 2.0
+        made(deadline_s=1.0, attempts=1).call(look)
+        look()
+        with deadline(60.0, clock=clock):
+            look()
+        clock.now_s += 60.0
+        look()
+    look()
+    assert left == [None, None, 5.0, 1.0, 3.0, 3.0, 0.0, None]
+
+
+@pytest.mark.parametrize("within_s", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_impossible_deadline_is_refused(within_s: float) -> None:
+    """It is told by its name and value."""
+    with pytest.raises(ValueError, match=f"within_s is {within_s}"), deadline(within_s):
+        pass
+
+
+def test_a_retry_around_a_bulkhead_waits_within_its_deadline() -> None:
+    """The queue of a bulkhead inside is left when the deadline is over."""
+    bulkhead = Bulkhead("api", concurrent=1, wait_s=600.0)
+
+    async def script() -> None:
+        async with bulkhead:
+            with deadline(0.01), pytest.raises(Exception, match=r"none came free within 0\.0"):
+                await bulkhead.acall(settle)
+        assert (bulkhead.running, bulkhead.waiting) == (0, 0)
+
+    asyncio.run(script())

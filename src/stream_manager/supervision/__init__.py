@@ -1,7 +1,7 @@
 """asyncio around `recovery`: the one loop of the product. Standard library alone.
 
 supervisor runs components. For calls: scope (what a call inherits), guarded (what can be guarded),
-retry_budget, attempts, retry and bulkhead; calls, listeners, breaker and breakers.
+retry_budget, attempts, retry and bulkhead; listeners, breaker and breakers.
 """
 
 from stream_manager.supervision.attempts import FailedAttempt, GaveUp

@@ -22,7 +22,7 @@ from stream_manager.recovery.breaker_policy import BreakerPolicy, BreakerRules
 from stream_manager.recovery.breaker_saved import SavedBreaker, restore, save
 from stream_manager.recovery.breaker_states import BreakerState, Outcome, Permit, Transition
 from stream_manager.recovery.window import Tally
-from stream_manager.supervision.calls import Errors, catchable, in_words, is_async
+from stream_manager.supervision.guarded import Errors, catchable, in_words, runs_async
 from stream_manager.supervision.listeners import Listeners
 
 P = ParamSpec("P")
@@ -178,7 +178,7 @@ class CircuitBreaker:
         self.__exit__(kind, error, traceback)
 
     def _guarded(self, function: Callable[..., R]) -> Callable[..., R]:
-        if is_async(function):
+        if runs_async(function, "a circuit breaker"):
             return self._guarded_async(function)
 
         def guarded(*args: object, **kwargs: object) -> R:

@@ -8,7 +8,7 @@ from stream_manager.clock import Clock
 from stream_manager.clock import chance as system_chance
 from stream_manager.recovery.breaker_policy import BreakerRules
 from stream_manager.supervision.breaker import CircuitBreaker, Listener
-from stream_manager.supervision.calls import Errors
+from stream_manager.supervision.guarded import Errors
 
 
 class BreakerRegistry:

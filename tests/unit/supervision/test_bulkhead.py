@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.unit.supervision.holder import PATIENT_S, Holder, until
 
-from stream_manager.errors import BulkheadFullError, OutsideError
+from stream_manager.errors import BulkheadFullError, OutsideError, UsageError
 from stream_manager.supervision import Bulkhead, deadline
 
 
@@ -201,8 +201,8 @@ def test_generators_and_slipped_coroutines_are_refused() -> None:
     async def fetch() -> None:
         raise AssertionError("never awaited")
 
-    with pytest.raises(TypeError, match="a bulkhead can't guard the generator"):
+    with pytest.raises(UsageError, match="a bulkhead can't guard the generator"):
         bulkhead(generator)
-    with pytest.raises(TypeError, match="use acall"):
+    with pytest.raises(UsageError, match="use acall"):
         bulkhead.call(fetch).close()
     assert bulkhead.running == 0

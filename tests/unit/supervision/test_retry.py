@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from tests.unit.supervision.retry_world import RefusedError, refusals, world
 
+from stream_manager.errors import UsageError
 from stream_manager.supervision import FailedAttempt, GaveUp, retry
 
 
@@ -167,14 +168,14 @@ async def _async_generator() -> AsyncIterator[int]:
 @pytest.mark.parametrize("function", [_generator, _async_generator])
 def test_generators_are_refused(function: Callable[[], object]) -> None:
     """Their bodies run after the call has returned, where no retry could see them fail."""
-    with pytest.raises(TypeError, match=r"can't guard the generator _\w*generator"):
+    with pytest.raises(UsageError, match=r"can't guard the generator _\w*generator"):
         retry(on=(OSError,))(function)
 
 
 @pytest.mark.parametrize("kind", [staticmethod, classmethod, property])
 def test_what_is_no_function_is_refused(kind: Callable[..., Any]) -> None:
     """A decorator in the wrong order is told at once, not at the first call."""
-    with pytest.raises(TypeError, match="retry needs a function"):
+    with pytest.raises(UsageError, match="retry needs a function"):
         retry(on=(OSError,))(kind(len))
 
 
@@ -187,5 +188,5 @@ def test_a_coroutine_does_not_slip_through_a_sync_call() -> None:
     def sync() -> Coroutine[Any, Any, str]:
         return fetch()
 
-    with pytest.raises(TypeError, match="use acall"):
+    with pytest.raises(UsageError, match="use acall"):
         retry(on=(OSError,))(sync)().close()

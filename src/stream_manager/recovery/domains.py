@@ -127,3 +127,9 @@ class Domain:
         self.incident = None
         for part in (self.waiting, self.coming, self.involved, self.let_go, self.relapsed):
             part.clear()
+
+
+def incident_of(domain: Domain) -> Incident:
+    """Return the incident that a domain under way has."""
+    assert domain.incident is not None
+    return domain.incident

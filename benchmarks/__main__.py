@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     capacity,
+    core,
     faults,
     freeze,
     guards,
@@ -33,6 +34,7 @@ SUBJECTS = {
     "segments": segments.measure,
     "guards": guards.measure,
     "retries": retries.measure,
+    "core": core.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

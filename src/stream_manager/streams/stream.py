@@ -33,6 +33,7 @@ from stream_manager.recovery import (
     Failed,
     Fault,
     Gone,
+    Incident,
     Phase,
     Proved,
     Record,
@@ -148,6 +149,10 @@ class Stream:
         else a stream is healthy for them while the outage that this ended still lasts.
         """
         return self._supervisor.recovery.records[id_]
+
+    def incident_of(self, id_: str) -> Incident | None:
+        """Return the incident of a domain in which one of the components waits, or None."""
+        return self._supervisor.recovery.incident_of(id_)
 
     @property
     def missing(self) -> frozenset[str]:

@@ -84,10 +84,13 @@ __all__ = [
     "Gone",
     "Held",
     "History",
-words), engine (the table), commands, rise, fall, queueing, steps (its rows), incidents (words for
-what components share), domains, choosing, course, outbreak (its rules), manager (many components),
-explain, advice and reasons (what people read). Beside them, for guarded calls: retry_budget, and
-the circuit breaker (breaker_policy, window, breaker_states, breaker, breaker_saved, breaker_words).
+    "Incident",
+    "IncidentPolicy",
+    "IncidentState",
+    "IncidentStep",
+    "Moment",
+    "Outcome",
+    "Permit",
     "Phase",
     "Probe",
     "Proved",

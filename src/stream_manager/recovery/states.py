@@ -192,6 +192,8 @@ class Spec:
 
     parent: whom its failure escalates to; `needs`: what must be up for it to start.
     proven_by: the child whose media is the proof of this component; None: its own.
+    domains: what it shares with others and can fail with, narrowest first, like "host:10.0.0.5",
+        "subnet:10.0.0.0/24", "volume:main", "node".
     """
 
     id: str
@@ -199,6 +201,7 @@ class Spec:
     parent: str | None = None
     needs: tuple[str, ...] = ()
     proven_by: str | None = None
+    domains: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

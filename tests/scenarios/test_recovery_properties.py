@@ -75,8 +75,10 @@ def stream(name: str, policy: RecoveryPolicy) -> list[Spec]:
     worker, source = name, f"{name}/source"
     return [
         Spec(id=worker, policy=policy, proven_by=source),
-        Spec(id=source, policy=policy, parent=worker, needs=(worker,)),
-        Spec(id=f"{name}/record", policy=policy, parent=worker, needs=(worker, source)),
+        Spec(id=source, policy=policy, parent=worker, needs=(worker,), inside=True),
+        Spec(
+            id=f"{name}/record", policy=policy, parent=worker, needs=(worker, source), inside=True
+        ),
     ]
 
 

@@ -1,8 +1,8 @@
 """The recovery core: pure decisions, no I/O, no clock, no chance of its own.
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
-words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
-explain, advice and reasons (what people read).
+words), engine (the table), commands, rise, fall, steps (its rows), tree (who stands on whom),
+manager (many components), explain, advice and reasons (what people read).
 """
 
 from stream_manager.recovery.advice import advice
@@ -23,16 +23,19 @@ from stream_manager.recovery.states import (
     Escalated,
     Event,
     Failed,
+    Finished,
     Gone,
     Phase,
     Proved,
     Record,
     Reset,
     Restart,
+    RestartType,
     Spec,
     Start,
     Started,
     Stop,
+    Strategy,
     Wanted,
 )
 
@@ -50,6 +53,7 @@ __all__ = [
     "Failed",
     "Fault",
     "FaultClass",
+    "Finished",
     "Gone",
     "History",
     "Phase",
@@ -59,11 +63,13 @@ __all__ = [
     "RecoveryPolicy",
     "Reset",
     "Restart",
+    "RestartType",
     "Rule",
     "Spec",
     "Start",
     "Started",
     "Stop",
+    "Strategy",
     "Wanted",
     "When",
     "advice",

@@ -12,6 +12,7 @@ from stream_manager.recovery.states import (
     Gone,
     Phase,
     Record,
+    RestartType,
     Sighting,
 )
 from stream_manager.recovery.steps import (
@@ -43,6 +44,17 @@ def escalated(record: Record, event: Event, context: Context) -> Decision:
     return _judged(record, event, context, fault=event.fault, rule=rule)
 
 
+def finished(record: Record, event: Event, context: Context) -> Decision:
+    """It has ended by itself: a fault of what should always run, the aim of anything else."""
+    if record.spec.restart is RestartType.PERMANENT:
+        fault = Fault(origin="component", code="finished", text="it ended, and should go on")
+        rule = _rule(record, context, fault)
+        return _judged(record, event, context, fault=fault, rule=rule)
+    after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED)
+    after = replace(after, wanted=False, probing=False)
+    return decided(event, "finished", record, after, actions=stop)
+
+
 def overdue_start(record: Record, event: Event, context: Context) -> Decision:
     """The start deadline is over: some failures give no message at all."""
     deadline_s = record.spec.policy.start_deadline_s
@@ -72,16 +84,18 @@ def _judged(
     if end is None:
         return _retried(record, after, event, context, rule=rule, saw=saw)
     if end == "budget-spent" and record.spec.parent is not None:
-        # The parent's teardown takes this component with it; its window starts anew.
-        after = replace(
-            after, phase=Phase.PARKED, due_s=None, charged=(), attempts=record.attempts + 1
-        )
+        # It waits for its parent's next run, in which its window starts anew.
+        after = replace(after, charged=(), attempts=record.attempts + 1, resume_s=None)
         tells = (_escalation(record.spec.parent, record, fault, rule.cause),)
-        return decided(event, end, record, after, saw=saw, tells=tells)
+        if record.spec.inside:
+            after = replace(after, phase=Phase.PARKED, due_s=None)
+            return decided(event, end, record, after, saw=saw, tells=tells)
+        after, stop = stopping(after, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF)
+        return decided(event, end, record, after, saw=saw, actions=stop, tells=tells)
     after, stop = stopping(after, context, Phase.TEARING_DOWN, afterwards=Phase.FAILED)
     # A probe that failed explains nothing: what once led to FAILED does.
     after = replace(after, resume_s=None, ended_by=record.ended_by or end)
-    return decided(event, end, record, after, saw=saw, actions=(stop,))
+    return decided(event, end, record, after, saw=saw, actions=stop)
 
 
 def _marked(record: Record, now_s: float, fault: Fault, rule: Rule) -> Record:
@@ -138,12 +152,14 @@ def _retried(
         delay_s=delay_s,
         resume_s=context.now_s + delay_s,
     )
-    return decided(event, rule.name, record, after, saw=saw, actions=(stop,))
+    return decided(event, rule.name, record, after, saw=saw, actions=stop)
 
 
 def _end(record: Record, after: Record, now_s: float, rule: Rule) -> str | None:
     """Name the reason for which there is no next attempt, or return None."""
     policy = record.spec.policy
+    if record.spec.restart is RestartType.TEMPORARY:
+        return "temporary"
     if record.probing:
         return "probe-failed"
     if rule.fault_class is FaultClass.FATAL:
@@ -178,7 +194,7 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
 
 def overdue_teardown(record: Record, event: Event, context: Context) -> Decision:
     """Past twice its grace a teardown hangs: its epoch fences it off, and its parent ends it."""
-    if record.spec.parent is None or record.phase is Phase.STOPPING:
+    if not record.spec.inside or record.phase is Phase.STOPPING:
         return gone(record, event, context)
     fault = Fault(
         origin="teardown",
@@ -186,6 +202,7 @@ def overdue_teardown(record: Record, event: Event, context: Context) -> Decision
         text=f"{record.spec.id} could not be torn down within "
         f"{2 * record.spec.policy.teardown_s:g} s",
     )
+    assert record.spec.parent is not None
     tells = (_escalation(record.spec.parent, record, fault, Cause.HANG),)
     after = taken_along(record, context)
     return decided(event, "abandoned", record, after, tells=tells)

@@ -1,8 +1,7 @@
 """`RecoveryManager`: all components, their relations, and the one place where events enter.
 
-It asks the engine about one component at a time and spreads the consequences: who needs what went
-down is parked, who is proven by a child is told, whose budget is spent escalates. It performs
-nothing; the caller journals the decisions and then does their actions.
+It asks the engine about one component at a time and hands the consequences, which the tree knows,
+to the others. It performs nothing; the caller journals the decisions and then does their actions.
 """
 
 import heapq
@@ -13,25 +12,19 @@ from dataclasses import replace
 from stream_manager.errors import UsageError
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.states import (
-    UP,
     Decision,
     Due,
     Event,
     Failed,
     Gone,
-    Lifted,
-    Lost,
     Phase,
     Proved,
     Record,
-    Reset,
-    Restart,
     Spec,
     Started,
-    Unproved,
-    Vouched,
 )
 from stream_manager.recovery.steps import Context
+from stream_manager.recovery.tree import Tree
 
 
 class RecoveryManager:
@@ -44,8 +37,7 @@ class RecoveryManager:
         self._chance = chance
         self._seq = first_seq
         self._records: dict[str, Record] = {}
-        self._dependents: dict[str, list[str]] = {}
-        self._children: dict[str, list[str]] = {}
+        self._tree = Tree(self._records)
         self._timers: list[tuple[float, str]] = []
         self.late_facts = 0
 
@@ -59,34 +51,21 @@ class RecoveryManager:
 
         epoch: the last one that an earlier manager gave it; the next start counts on from there.
 
-        Raises UsageError for an id in use, an unknown parent or need, or a parent that is not
-        needed: a parent's end has to be its children's.
+        Raises UsageError for an id in use, an unknown parent or need, a parent that is not needed
+        (its end has to be its children's), or a place inside what sweeps its children.
         """
         if spec.id in self._records:
             raise UsageError(f"component {spec.id!r} exists already")
-        for need in spec.needs:
-            if need not in self._records:
-                raise UsageError(f"component {spec.id!r} needs {need!r}, which does not exist")
-        if spec.parent is not None and spec.parent not in spec.needs:
-            raise UsageError(f"component {spec.id!r} does not need its parent {spec.parent!r}")
+        self._tree.add(spec)
         self._records[spec.id] = Record(spec=spec, epoch=epoch)
-        for need in spec.needs:
-            self._dependents.setdefault(need, []).append(spec.id)
-        if spec.parent is not None:
-            self._children.setdefault(spec.parent, []).append(spec.id)
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
         record = self._records[id_]
         if record.phase is not Phase.STOPPED:
             raise UsageError(f"component {id_!r} is {record.phase.value}: stop it first")
-        if self._dependents.get(id_) or self._children.get(id_):
-            raise UsageError(f"component {id_!r} is still needed: remove what stands on it first")
+        self._tree.remove(record.spec)
         del self._records[id_]
-        for need in record.spec.needs:
-            self._dependents[need].remove(id_)
-        if record.spec.parent is not None:
-            self._children[record.spec.parent].remove(id_)
 
     def handle(self, event: Event, now_s: float) -> list[Decision]:
         """Decide about `event` and all that follows from it, in order.
@@ -102,15 +81,22 @@ class RecoveryManager:
             if record is None or _outdated(told, record, now_s):
                 self.late_facts += 1
                 continue
-            ready = all(self._records[need].phase in UP for need in record.spec.needs)
-            context = Context(now_s=now_s, chance=self._chance, ready=ready)
+            if isinstance(told, Failed):
+                told = self._tree.collateral(told, record)
+            context = Context(
+                now_s=now_s,
+                chance=self._chance,
+                ready=self._tree.ready(record.spec),
+                burdened=self._tree.burdened(told.id),
+            )
             decision = decide(record, told, context)
             if decision is None:
                 continue
-            tells = (*decision.tells, *self._consequences(decision))
-            decision = replace(decision, seq=self._seq, because=because, at_s=now_s, tells=tells)
-            self._seq += 1
+            decision = replace(decision, seq=self._seq, because=because, at_s=now_s)
             self._apply(decision)
+            tells = (*decision.tells, *self._tree.consequences(decision))
+            decision = replace(decision, tells=tells)
+            self._seq += 1
             decisions.append(decision)
             queue.extend((tell, decision.seq) for tell in tells)
         return decisions
@@ -135,27 +121,6 @@ class RecoveryManager:
         self._records[after.spec.id] = after
         if after.due_s is not None and after.due_s != decision.before.due_s:
             heapq.heappush(self._timers, (after.due_s, after.spec.id))
-
-    def _consequences(self, decision: Decision) -> Iterator[Event]:
-        """Tell the others what this component's new phase means to them."""
-        before, after = decision.before, decision.after
-        id_, parent = after.spec.id, after.spec.parent
-        if (before.phase in UP) and after.phase not in UP:
-            own = after.last if isinstance(decision.event, Failed) else None
-            cause = None if own is None else own.rule.cause
-            for other in self._dependents.get(id_, ()):
-                yield Lost(id=other, by=id_, cause=cause)
-        if (after.phase in UP) and before.phase not in UP:
-            for other in self._dependents.get(id_, ()):
-                yield Lifted(id=other, by=id_)
-        if parent is not None and self._records[parent].spec.proven_by == id_:
-            if after.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
-                yield Vouched(id=parent, by=id_)
-            elif before.phase is Phase.RUNNING and after.phase is not Phase.RUNNING:
-                yield Unproved(id=parent, by=id_)
-        if isinstance(decision.event, Restart | Reset):
-            for child in self._children.get(id_, ()):
-                yield Reset(id=child)
 
 
 def _outdated(event: Event, record: Record, now_s: float) -> bool:

@@ -10,6 +10,7 @@ from stream_manager.recovery.states import (
     Event,
     Phase,
     Record,
+    RestartType,
     Start,
     Stop,
 )
@@ -28,6 +29,7 @@ class Context:
     now_s: float
     chance: Callable[[], float]
     ready: bool  # everything that the component needs is up
+    burdened: bool  # something is alive that has to go down before it
 
 
 Handler = Callable[[Record, Event, Context], Decision | None]
@@ -97,17 +99,21 @@ def resume(record: Record, event: Event, context: Context, *, rule: str) -> Deci
 
 def stopping(
     record: Record, context: Context, phase: Phase, *, afterwards: Phase
-) -> tuple[Record, Stop]:
-    """Return the record of a component that is being ended, and the action that ends it."""
+) -> tuple[Record, tuple[Stop, ...]]:
+    """Return the record of a component that is being ended, and the action that ends it.
+
+    As long as others stand on it there is neither action nor timer: see `unburdened`.
+    """
     grace_s = record.spec.policy.teardown_s
     after = replace(
         record,
         phase=phase,
-        due_s=context.now_s + 2 * grace_s,
+        due_s=None if context.burdened else context.now_s + 2 * grace_s,
         afterwards=afterwards,
         proven_at_s=None,
     )
-    return after, Stop(id=record.spec.id, epoch=record.epoch, grace_s=grace_s)
+    stop = Stop(id=record.spec.id, epoch=record.epoch, grace_s=grace_s)
+    return after, () if context.burdened else (stop,)
 
 
 def forgiven(record: Record) -> Record:
@@ -125,7 +131,8 @@ def forgiven(record: Record) -> Record:
 
 def given_up(record: Record, context: Context) -> Record:
     """Return the record in FAILED, with the slow probe's timer where the rule allows one."""
-    probed = record.last is None or record.last.rule.probed
+    temporary = record.spec.restart is RestartType.TEMPORARY
+    probed = not temporary and (record.last is None or record.last.rule.probed)
     return replace(
         record,
         phase=Phase.FAILED,

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import get_args
@@ -28,18 +29,23 @@ from stream_manager.recovery.engine import TABLE, decide, illegal
 from stream_manager.recovery.states import (
     Due,
     Escalated,
+    Finished,
     Gone,
     Lifted,
     Lost,
     Proved,
     Record,
+    RestartType,
     Started,
+    Swept,
+    Unburdened,
     Unproved,
     Vouched,
 )
 from stream_manager.recovery.steps import Context
 from stream_manager.testing import Script
 
+CONTEXT = Context(now_s=1.0, chance=lambda: 0.5, ready=True, burdened=False)
 DESIGN = Path(__file__).parents[3] / "docs/design/0001-recovery-core.md"
 CRASHED = Fault(origin="process", code="SIGSEGV")
 WRONG_PASSWORD = Fault(origin="rtspsrc", code="gst-resource-error:15", status=401)
@@ -53,16 +59,20 @@ EVENTS: tuple[Event, ...] = (
     Proved(id="cam", epoch=1),
     Failed(id="cam", epoch=1, fault=CRASHED),
     Failed(id="cam", epoch=1, fault=WRONG_PASSWORD),
+    Finished(id="cam", epoch=1),
     Gone(id="cam", epoch=1),
     Due(id="cam"),
     Lifted(id="cam", by="worker"),
     Lost(id="cam", by="worker", cause=None),
+    Swept(id="cam", by="sibling"),
+    Unburdened(id="cam", by="child"),
     Vouched(id="cam", by="child"),
     Unproved(id="cam", by="child"),
     Escalated(id="cam", child="child", cause=Cause.MEDIA, fault=CRASHED),
 )
 ILLEGAL = [(phase, event) for (phase, event), handler in TABLE.items() if handler is illegal]
 UNTIMED = frozenset({Phase.STOPPED, Phase.RUNNING, Phase.PARKED})
+PARENTS = ((None, False), ("worker", True), ("group", False))
 # What a teardown may lead to; elsewhere the field says nothing.
 AFTERWARDS = {
     Phase.TEARING_DOWN: (Phase.BACKING_OFF, Phase.FAILED),
@@ -81,7 +91,7 @@ def test_an_illegal_pair_raises(phase: Phase, kind: type[Event]) -> None:
     record = Record(spec=Spec(id="cam", policy=RecoveryPolicy()), phase=phase, epoch=1)
     event = next(event for event in EVENTS if type(event) is kind)
     with pytest.raises(InvariantError, match=f"cam got {kind.__name__} while {phase.value}"):
-        decide(record, event, Context(now_s=1.0, chance=lambda: 0.5, ready=True))
+        decide(record, event, CONTEXT)
 
 
 def test_an_illegal_fact_changes_nothing() -> None:
@@ -97,19 +107,22 @@ def test_an_illegal_fact_changes_nothing() -> None:
 
 def records() -> Iterator[Record]:
     """Yield a component in each phase, with each past that makes a difference to its next one."""
-    for phase, parent, resume_s, probing, spent in product(
-        Phase, (None, "worker"), (None, 99.0), (False, True), (False, True)
+    for phase, (parent, inside), resume_s, probing, spent, restart in product(
+        Phase, PARENTS, (None, 99.0), (False, True), (False, True), RestartType
     ):
         if probing and phase not in {Phase.STARTING, Phase.VERIFYING, Phase.RUNNING}:
             continue
-        for afterwards in AFTERWARDS.get(phase, (Phase.BACKING_OFF,)):
+        timers = (None, 1.0) if phase in AFTERWARDS else (None if phase in UNTIMED else 1.0,)
+        for afterwards, due_s in product(AFTERWARDS.get(phase, (Phase.BACKING_OFF,)), timers):
             yield Record(
-                spec=Spec(id="cam", policy=RecoveryPolicy(), parent=parent),
+                spec=Spec(
+                    id="cam", policy=RecoveryPolicy(), parent=parent, inside=inside, restart=restart
+                ),
                 digest="as configured",
                 wanted=phase not in {Phase.STOPPED, Phase.STOPPING},
                 phase=phase,
                 epoch=1,
-                due_s=None if phase in UNTIMED else 1.0,
+                due_s=due_s,
                 resume_s=resume_s,
                 afterwards=afterwards,
                 probing=probing,
@@ -119,9 +132,10 @@ def records() -> Iterator[Record]:
 
 def decisions() -> Iterator[Decision]:
     """Yield all that the table decides for them."""
-    for record, event, ready in product(records(), EVENTS, (False, True)):
+    for record, event, ready, burdened in product(records(), EVENTS, (False, True), (False, True)):
         if TABLE[record.phase, type(event)] is not illegal:
-            decision = decide(record, event, Context(now_s=1.0, chance=lambda: 0.5, ready=ready))
+            context = replace(CONTEXT, ready=ready, burdened=burdened)
+            decision = decide(record, event, context)
             if decision is not None:
                 yield decision
 

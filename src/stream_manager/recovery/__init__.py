@@ -2,7 +2,7 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, steps (its rows), tree (who stands on whom),
-manager (many components), explain, advice and reasons (what people read).
+manager (many components), saved (what outlives it), explain, advice and reasons (what people read).
 """
 
 from stream_manager.recovery.advice import advice
@@ -14,6 +14,7 @@ from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
+from stream_manager.recovery.saved import revive, save
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
@@ -78,5 +79,7 @@ __all__ = [
     "exit_fault",
     "explain",
     "in_words",
+    "revive",
+    "save",
     "span",
 ]

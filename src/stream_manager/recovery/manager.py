@@ -47,17 +47,25 @@ class RecoveryManager:
         return self._records
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
-        """Take a component in, STOPPED; what it names must be there already.
+        """Take a component in, STOPPED; see `take`.
 
         epoch: the last one that an earlier manager gave it; the next start counts on from there.
+        """
+        self.take(Record(spec=spec, epoch=epoch))
+
+    def take(self, record: Record) -> None:
+        """Take a component in as it is; what it names must be there already.
 
         Raises UsageError for an id in use, an unknown parent or need, a parent that is not needed
         (its end has to be its children's), or a place inside what sweeps its children.
         """
+        spec = record.spec
         if spec.id in self._records:
             raise UsageError(f"component {spec.id!r} exists already")
         self._tree.add(spec)
-        self._records[spec.id] = Record(spec=spec, epoch=epoch)
+        self._records[spec.id] = record
+        if record.due_s is not None:
+            heapq.heappush(self._timers, (record.due_s, spec.id))
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""

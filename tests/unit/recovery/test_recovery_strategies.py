@@ -15,6 +15,7 @@ from stream_manager.recovery import (
     RestartType,
     Spec,
     Strategy,
+    explain,
 )
 from stream_manager.testing import Script
 
@@ -261,6 +262,10 @@ def test_recovery_by_restart_type(restart: RestartType, finished: str, failed: P
     script.passes(3600.0)
     comes_back(script)
     assert script.phase("b") is failed
+    told = explain(script["b"], now_s=script.now_s, wall=str)
+    assert ("It was given up because it is temporary: a fault ends it." in told) is (
+        failed is Phase.FAILED
+    )
     if done:
         script.wants("a")
         assert comes_back(script) == ["a"]

@@ -30,8 +30,8 @@ def door(policy: RecoveryPolicy = POLICY) -> Script:
     """Give one stream, not wanted yet."""
     return Script(
         Spec(id=WORKER, policy=policy, proven_by=SOURCE),
-        Spec(id=SOURCE, policy=policy, parent=WORKER, needs=(WORKER,)),
-        Spec(id=RECORD, policy=policy, parent=WORKER, needs=(WORKER, SOURCE)),
+        Spec(id=SOURCE, policy=policy, parent=WORKER, needs=(WORKER,), inside=True),
+        Spec(id=RECORD, policy=policy, parent=WORKER, needs=(WORKER, SOURCE), inside=True),
     )
 
 

@@ -82,8 +82,10 @@ def stream(name: str, policy: RecoveryPolicy) -> list[Spec]:
     worker, source = name, f"{name}/source"
     return [
         Spec(id=worker, policy=policy, proven_by=source),
-        Spec(id=source, policy=policy, parent=worker, needs=(worker,)),
-        Spec(id=f"{name}/record", policy=policy, parent=worker, needs=(worker, source)),
+        Spec(id=source, policy=policy, parent=worker, needs=(worker,), inside=True),
+        Spec(
+            id=f"{name}/record", policy=policy, parent=worker, needs=(worker, source), inside=True
+        ),
     ]
 
 
@@ -97,7 +99,14 @@ def sites(number: int, policy: RecoveryPolicy) -> list[Spec]:
     specs += [Spec(id=f"v{it}", policy=policy, domains=("volume:v", a)) for it in range(2)]
     specs += [Spec(id=f"w{it}", policy=policy, domains=(b, "volume:v")) for it in range(2)]
     specs.append(Spec(id="worker", policy=policy, domains=("node",), proven_by="worker/source"))
-    part = Spec(id="worker/source", policy=policy, parent="worker", needs=("worker",), domains=(a,))
+    part = Spec(
+        id="worker/source",
+        policy=policy,
+        parent="worker",
+        needs=("worker",),
+        inside=True,
+        domains=(a,),
+    )
     return [*specs, part]
 
 

@@ -2,8 +2,9 @@
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
 words), engine (the table), commands, rise, fall, queueing, steps (its rows), incidents (words for
-what components share), domains, choosing, course, outbreak (its rules), manager (many components),
-explain, advice and reasons (what people read). Beside them, for guarded calls: retry_budget, and
+what components share), domains, choosing, course, outbreak (its rules), tree (who stands on whom),
+manager (many components), saved (what outlives it), explain, advice and reasons (what people read).
+Beside them, for guarded calls: retry_budget, and
 the circuit breaker (breaker_policy, window, breaker_states, breaker, breaker_saved, breaker_words).
 """
 
@@ -36,6 +37,7 @@ from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
 from stream_manager.recovery.retry_budget import RetryAllowance, RetryWindow
+from stream_manager.recovery.saved import revive, save
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
@@ -47,6 +49,7 @@ from stream_manager.recovery.states import (
     Escalated,
     Event,
     Failed,
+    Finished,
     Gone,
     Held,
     Phase,
@@ -54,10 +57,12 @@ from stream_manager.recovery.states import (
     Record,
     Reset,
     Restart,
+    RestartType,
     Spec,
     Start,
     Started,
     Stop,
+    Strategy,
     Wanted,
 )
 
@@ -81,6 +86,7 @@ __all__ = [
     "Failed",
     "Fault",
     "FaultClass",
+    "Finished",
     "Gone",
     "Held",
     "History",
@@ -100,6 +106,7 @@ __all__ = [
     "RecoveryPolicy",
     "Reset",
     "Restart",
+    "RestartType",
     "RetryAllowance",
     "RetryWindow",
     "Rule",
@@ -108,6 +115,7 @@ __all__ = [
     "Started",
     "Step",
     "Stop",
+    "Strategy",
     "Transition",
     "Trigger",
     "Wanted",
@@ -118,6 +126,8 @@ __all__ = [
     "exit_fault",
     "explain",
     "in_words",
+    "revive",
+    "save",
     "span",
     "transition_in_words",
 ]

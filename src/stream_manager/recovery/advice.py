@@ -64,6 +64,7 @@ RULES: Mapping[str, str] = {
     "crash": _LOG,
     "hang-once": _LOG,
     "hang": _LOG,
+    "ended": "let it go on for ever, or give it the restart type transient",
     "stall": _PICTURE,
     "start-deadline": 'look at the camera\'s picture; through firewalls transport = "tcp" helps',
     "track-missing": "see whether that track was switched off in the camera",

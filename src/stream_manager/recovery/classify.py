@@ -176,6 +176,9 @@ RULES: tuple[Rule, ...] = (
     Rule(name="hang-once", cause=Cause.HANG, fault_class=_once, codes=frozenset({"hang", "lost"}), when=When.CALM),
     Rule(name="hang", cause=Cause.HANG, fault_class=_retry, codes=frozenset({"hang", "lost", "deadline"})),
 
+    # What should go on for ever came to its end.
+    Rule(name="ended", cause=Cause.UNKNOWN, fault_class=_retry, origins=frozenset({"component"}), codes=frozenset({"finished"})),
+
     # Media that stops, never comes, or comes broken.
     Rule(name="stall", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"stall"})),
     Rule(name="start-deadline", cause=Cause.STALL, fault_class=_retry, codes=frozenset({"start-deadline"})),

@@ -25,7 +25,7 @@ def _unwanted(record: Record, event: Event, context: Context, *, before: Record)
     match record.phase:
         case Phase.STARTING | Phase.VERIFYING | Phase.RUNNING:
             after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED)
-            return decided(event, "unwanted", before, after, context, actions=(stop,))
+            return decided(event, "unwanted", before, after, context, actions=stop)
         case Phase.TEARING_DOWN:
             after = replace(record, phase=Phase.STOPPING, afterwards=Phase.STOPPED, held_by=None)
             return decided(event, "unwanted", before, after, context)
@@ -61,7 +61,7 @@ def _again(
             after, stop = stopping(
                 record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF
             )
-            return decided(event, rule, before, after, context, actions=(stop,))
+            return decided(event, rule, before, after, context, actions=stop)
         case Phase.TEARING_DOWN | Phase.STOPPING:
             after = replace(
                 record,

@@ -13,7 +13,14 @@ Every pair of phase and event stands in `TABLE`; IGNORE changes nothing, ILLEGAL
 
 from stream_manager.errors import InvariantError
 from stream_manager.recovery.commands import reset, restart, wanted
-from stream_manager.recovery.fall import escalated, failed, gone, overdue_start, overdue_teardown
+from stream_manager.recovery.fall import (
+    escalated,
+    failed,
+    finished,
+    gone,
+    overdue_start,
+    overdue_teardown,
+)
 from stream_manager.recovery.queueing import admitted, held
 from stream_manager.recovery.rise import (
     backoff_over,
@@ -23,6 +30,8 @@ from stream_manager.recovery.rise import (
     slow_probe,
     stable,
     started,
+    swept,
+    unburdened,
     unproved,
 )
 from stream_manager.recovery.states import (
@@ -32,6 +41,7 @@ from stream_manager.recovery.states import (
     Escalated,
     Event,
     Failed,
+    Finished,
     Gone,
     Held,
     Lifted,
@@ -42,6 +52,8 @@ from stream_manager.recovery.states import (
     Reset,
     Restart,
     Started,
+    Swept,
+    Unburdened,
     Unproved,
     Vouched,
     Wanted,
@@ -84,10 +96,13 @@ _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Started:   (ignore, started, illegal, illegal, ignore, ignore, ignore, ignore, ignore),
     Proved:    (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
     Failed:    (ignore, failed, failed, failed, ignore, ignore, ignore, ignore, ignore),
+    Finished:  (ignore, finished, finished, finished, ignore, ignore, ignore, ignore, ignore),
     Gone:      (ignore, illegal, illegal, illegal, gone, ignore, ignore, ignore, gone),
     Due:       (illegal, overdue_start, overdue_start, stable, overdue_teardown, backoff_over, illegal, slow_probe, overdue_teardown),
     Lifted:    (ignore, ignore, ignore, ignore, ignore, ignore, lifted, ignore, ignore),
     Lost:      (ignore, lost, lost, lost, lost, lost, ignore, ignore, lost),
+    Swept:     (ignore, swept, swept, swept, ignore, ignore, ignore, ignore, ignore),
+    Unburdened: (ignore, ignore, ignore, ignore, unburdened, ignore, ignore, ignore, unburdened),
     Vouched:   (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
     Unproved:  (ignore, ignore, ignore, unproved, ignore, ignore, ignore, ignore, ignore),
     Escalated: (ignore, ignore, escalated, escalated, ignore, ignore, ignore, ignore, ignore),

@@ -44,6 +44,7 @@ FAULTS: Mapping[str, str] = {
     "crash": "crash",
     "hang-once": "it hung",
     "hang": "it hung",
+    "ended": "it ended by itself",
     "stall": "media stopped",
     "start-deadline": "the start brought no steady media in time",
     "track-missing": "a track is missing",
@@ -73,6 +74,7 @@ CODES: Mapping[str, str] = {
 ENDS: Mapping[str, str] = {
     "probe-failed": "the slow probe failed",
     "poison": "the same fault {same_faults} times before it ever worked",
+    "temporary": "it is temporary and not restarted",
     "give-up": "given up as configured, after {attempt} retries",
     "budget-spent": "{restarts} restarts within {within_s:g} s, where {limit} are allowed",
 }
@@ -94,6 +96,9 @@ STEPS: Mapping[str, str] = {
     "need-is-down": "{need} went down",
     "held": "{domain} is down, and so this is no failure of its own",
     "admitted": "its domain lets it go",
+    "swept": "{by} went down and takes it along",
+    "unburdened": "nothing stands on it any more",
+    "finished": "it has ended in good order",
     "gone": "torn down",
     "abandoned": "its teardown hangs and is abandoned",
 }
@@ -113,6 +118,7 @@ UNTIMED: Mapping[Phase, str] = {
     Phase.RUNNING: "healthy",
     Phase.PARKED: "waiting for {waits_for}, charged nothing",
     Phase.FAILED: f"not tried again; {REARMED}",
+    Phase.STOPPING: "stopping, as soon as nothing stands on it any more",
 }
 
 

@@ -14,6 +14,7 @@ from stream_manager.recovery.states import (
     Gone,
     Phase,
     Record,
+    RestartType,
     Sighting,
 )
 from stream_manager.recovery.steps import (
@@ -43,6 +44,17 @@ def escalated(record: Record, event: Event, context: Context) -> Decision:
     assert isinstance(event, Escalated)
     rule = Rule(name="escalated", cause=event.cause, fault_class=FaultClass.RECOVERABLE)
     return _judged(record, event, context, fault=event.fault, rule=rule)
+
+
+def finished(record: Record, event: Event, context: Context) -> Decision:
+    """It has ended by itself: a fault of what should always run, the aim of anything else."""
+    if record.spec.restart is RestartType.PERMANENT:
+        fault = Fault(origin="component", code="finished", text="it ended, and should go on")
+        rule = _rule(record, context, fault)
+        return _judged(record, event, context, fault=fault, rule=rule)
+    marks = {"wanted": False, "probing": False}
+    after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED, marks=marks)
+    return decided(event, "finished", record, after, context, actions=stop)
 
 
 def overdue_start(record: Record, event: Event, context: Context) -> Decision:
@@ -78,25 +90,32 @@ def _judged(
     if end is None:
         return _retried(record, marks, event, context, rule=rule, saw=saw)
     if end == "budget-spent" and record.spec.parent is not None:
-        # The parent's teardown takes this component with it; its window starts anew.
-        marks |= {"charged": (), "attempts": record.attempts + 1, "proven_at_s": None}
-        after = replace(record, phase=Phase.PARKED, due_s=None, **marks)
+        # It waits for its parent's next run, in which its window starts anew.
+        marks |= {"charged": (), "attempts": record.attempts + 1, "resume_s": None}
         tells = (_escalation(record.spec.parent, record, fault, rule.cause),)
-        return decided(event, end, record, after, context, saw=saw, tells=tells)
+        if record.spec.inside:
+            after = replace(record, phase=Phase.PARKED, due_s=None, proven_at_s=None, **marks)
+            return decided(event, end, record, after, context, saw=saw, tells=tells)
+        after, stop = stopping(
+            record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=marks
+        )
+        return decided(event, end, record, after, context, saw=saw, actions=stop, tells=tells)
     # A probe that failed explains nothing: what once led to FAILED does.
     marks |= {"resume_s": None, "ended_by": record.ended_by or end}
     after, stop = stopping(
         record, context, Phase.TEARING_DOWN, afterwards=Phase.FAILED, marks=marks
     )
-    return decided(event, end, record, after, context, saw=saw, actions=(stop,))
+    return decided(event, end, record, after, context, saw=saw, actions=stop)
 
 
 def _spared_by(record: Record, context: Context, rule: Rule) -> str | None:
     """Name the domain that a failure is put down to: its probe's, or one by its incident's cause.
 
-    FATAL is the component's own always, and so is the end of a FAILED one's slow probe.
+    FATAL is the component's own always, and so is the end of a FAILED one's slow probe, and of what
+    is never restarted.
     """
-    if record.probing or rule.fault_class is FaultClass.FATAL:
+    own = record.probing or record.spec.restart is RestartType.TEMPORARY
+    if own or rule.fault_class is FaultClass.FATAL:
         return None
     for incident in context.incidents:
         if incident.cause is rule.cause or incident.probe == record.spec.id:
@@ -119,7 +138,7 @@ def _spared(
     )
     saw = _evidence(record, sighting) | {"domain": domain}
     rule = sighting.rule.name
-    return decided(event, rule, record, after, context, saw=saw, actions=(stop,))
+    return decided(event, rule, record, after, context, saw=saw, actions=stop)
 
 
 def _marks(record: Record, sighting: Sighting) -> dict[str, Any]:
@@ -189,12 +208,14 @@ def _retried(
     after, stop = stopping(
         record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=settled
     )
-    return decided(event, rule.name, record, after, context, saw=saw, actions=(stop,))
+    return decided(event, rule.name, record, after, context, saw=saw, actions=stop)
 
 
 def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> str | None:
     """Name the reason for which there is no next attempt, or return None."""
     policy = record.spec.policy
+    if record.spec.restart is RestartType.TEMPORARY:
+        return "temporary"
     if record.probing:
         return "probe-failed"
     if rule.fault_class is FaultClass.FATAL:
@@ -230,7 +251,7 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
 
 def overdue_teardown(record: Record, event: Event, context: Context) -> Decision:
     """Past twice its grace a teardown hangs: its epoch fences it off, and its parent ends it."""
-    if record.spec.parent is None or record.phase is Phase.STOPPING:
+    if not record.spec.inside or record.phase is Phase.STOPPING:
         return gone(record, event, context)
     fault = Fault(
         origin="teardown",
@@ -238,6 +259,7 @@ def overdue_teardown(record: Record, event: Event, context: Context) -> Decision
         text=f"{record.spec.id} could not be torn down within "
         f"{2 * record.spec.policy.teardown_s:g} s",
     )
+    assert record.spec.parent is not None
     tells = (_escalation(record.spec.parent, record, fault, Cause.HANG),)
     after = taken_along(record, context)
     return decided(event, "abandoned", record, after, context, tells=tells)

@@ -1,9 +1,9 @@
 """`RecoveryManager`: all components, their relations, and the one place where events enter.
 
-It asks the engine about one component at a time and spreads the consequences: who needs what went
-down is parked, who is proven by a child is told, whose budget is spent escalates. It performs
-nothing; the caller journals the decisions and then does their actions. What components share is
-watched by `Domains`: its incidents' steps stand among the decisions, under the same numbers.
+It asks the engine about one component at a time and hands the consequences, which `Tree` knows, to
+the others. It performs nothing; the caller journals the decisions and then does their actions. What
+components share is watched by `Domains`: its incidents' steps stand among the decisions, under the
+same numbers.
 """
 
 from collections import deque
@@ -15,27 +15,21 @@ from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
 from stream_manager.recovery.states import (
-    UP,
     Decision,
     DomainDue,
     Due,
     Event,
     Failed,
     Gone,
-    Lifted,
-    Lost,
     Phase,
     Proved,
     Record,
-    Reset,
-    Restart,
     Spec,
     Started,
-    Unproved,
-    Vouched,
 )
 from stream_manager.recovery.steps import Context
 from stream_manager.recovery.timers import Timers
+from stream_manager.recovery.tree import Tree
 
 
 class RecoveryManager:
@@ -55,8 +49,7 @@ class RecoveryManager:
         self._chance = chance
         self._seq = first_seq
         self._records: dict[str, Record] = {}
-        self._dependents: dict[str, list[str]] = {}
-        self._children: dict[str, list[str]] = {}
+        self._tree = Tree(self._records)
         self._timers = Timers(self._due_s)
         self.late_facts = 0
         self._domains = Domains(
@@ -79,40 +72,35 @@ class RecoveryManager:
         return None if held_by is None else self._domains.incident_of(held_by)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
-        """Take a component in, STOPPED; what it names must be there already.
+        """Take a component in, STOPPED; see `take`.
 
         epoch: the last one that an earlier manager gave it; the next start counts on from there.
-
-        Raises UsageError for an id in use, an unknown parent or need, or a parent that is not
-        needed: a parent's end has to be its children's.
         """
+        self.take(Record(spec=spec, epoch=epoch))
+
+    def take(self, record: Record) -> None:
+        """Take a component in as it is; what it names must be there already.
+
+        Raises UsageError for an id in use, an unknown parent or need, a parent that is not needed
+        (its end has to be its children's), or a place inside what sweeps its children.
+        """
+        spec = record.spec
         if spec.id in self._records:
             raise UsageError(f"component {spec.id!r} exists already")
-        for need in spec.needs:
-            if need not in self._records:
-                raise UsageError(f"component {spec.id!r} needs {need!r}, which does not exist")
-        if spec.parent is not None and spec.parent not in spec.needs:
-            raise UsageError(f"component {spec.id!r} does not need its parent {spec.parent!r}")
-        self._records[spec.id] = Record(spec=spec, epoch=epoch)
-        for need in spec.needs:
-            self._dependents.setdefault(need, []).append(spec.id)
+        self._tree.add(spec)
+        self._records[spec.id] = record
         self._domains.add(spec)
-        if spec.parent is not None:
-            self._children.setdefault(spec.parent, []).append(spec.id)
+        if record.due_s is not None:
+            self._timers.set(spec.id, record.due_s)
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
         record = self._records[id_]
         if record.phase is not Phase.STOPPED:
             raise UsageError(f"component {id_!r} is {record.phase.value}: stop it first")
-        if self._dependents.get(id_) or self._children.get(id_):
-            raise UsageError(f"component {id_!r} is still needed: remove what stands on it first")
+        self._tree.remove(record.spec)
         del self._records[id_]
         self._domains.remove(record.spec)
-        for need in record.spec.needs:
-            self._dependents[need].remove(id_)
-        if record.spec.parent is not None:
-            self._children[record.spec.parent].remove(id_)
 
     def handle(self, event: Event, now_s: float) -> list[Step]:
         """Decide about `event` and all that follows from it, in order.
@@ -146,12 +134,14 @@ class RecoveryManager:
         if record is None or self._outdated(event, record, now_s):
             self.late_facts += 1
             return None
-        ready = all(self._records[need].phase in UP for need in record.spec.needs)
+        if isinstance(event, Failed):
+            event = self._tree.collateral(event, record)
         held_by, incidents = self._domains.surrounding(record.spec)
         context = Context(
             now_s=now_s,
             chance=self._chance,
-            ready=ready,
+            ready=self._tree.ready(record.spec),
+            burdened=self._tree.burdened(event.id),
             held_by=held_by,
             incidents=incidents,
             seq=self._seq,
@@ -160,11 +150,11 @@ class RecoveryManager:
         decision = decide(record, event, context)
         if decision is None:
             return None
-        consequences = tuple(self._consequences(decision))
-        if consequences:
-            decision = replace(decision, tells=(*decision.tells, *consequences))
         self._seq += 1
         self._apply(decision)
+        consequences = tuple(self._tree.consequences(decision))
+        if consequences:
+            decision = replace(decision, tells=(*decision.tells, *consequences))
         return decision
 
     def next_due_s(self) -> float | None:
@@ -189,27 +179,6 @@ class RecoveryManager:
         self._records[after.spec.id] = after
         if after.due_s is not None and after.due_s != decision.before.due_s:
             self._timers.set(after.spec.id, after.due_s)
-
-    def _consequences(self, decision: Decision) -> Iterator[Event]:
-        """Tell the others what this component's new phase means to them."""
-        before, after = decision.before, decision.after
-        id_, parent = after.spec.id, after.spec.parent
-        is_up = after.phase in UP
-        if is_up is not (before.phase in UP):
-            own = after.last if isinstance(decision.event, Failed) else None
-            cause = None if own is None else own.rule.cause
-            for other in self._dependents.get(id_, ()):
-                yield Lifted(id=other, by=id_) if is_up else Lost(id=other, by=id_, cause=cause)
-        runs = after.phase is Phase.RUNNING
-        if (
-            parent is not None
-            and runs is not (before.phase is Phase.RUNNING)
-            and self._records[parent].spec.proven_by == id_
-        ):
-            yield Vouched(id=parent, by=id_) if runs else Unproved(id=parent, by=id_)
-        if isinstance(decision.event, Restart | Reset):
-            for child in self._children.get(id_, ()):
-                yield Reset(id=child)
 
     def _outdated(self, event: Event, record: Record, now_s: float) -> bool:
         match event:

@@ -123,6 +123,8 @@ def _given_up(record: Record, wall: Wall) -> list[str]:
                 f"the same fault came {record.same_faults} times before it ever worked, so it is "
                 "not a matter of time"
             )
+        case "temporary":
+            why = "it is temporary: a fault ends it"
         case "give-up" if policy.give_up_after_attempts is not None:
             why = f"give_up_after allows {policy.give_up_after_attempts} retries, and all were used"
         case "give-up":

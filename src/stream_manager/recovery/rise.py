@@ -2,14 +2,25 @@
 
 from dataclasses import replace
 
-from stream_manager.recovery.states import Decision, Event, Lost, Phase, Record, Unproved
+from stream_manager.recovery.states import (
+    Decision,
+    Event,
+    Lost,
+    Phase,
+    Record,
+    Swept,
+    Unburdened,
+    Unproved,
+)
 from stream_manager.recovery.steps import (
     Context,
+    Evidence,
     begin,
     decided,
     forgiven,
     resume,
     snapshot_blamed,
+    stopping,
     taken_along,
 )
 
@@ -74,9 +85,11 @@ def lifted(record: Record, event: Event, context: Context) -> Decision | None:
     return resume(record, event, context, rule="need-is-up")
 
 
-def lost(record: Record, event: Event, context: Context) -> Decision:
+def lost(record: Record, event: Event, context: Context) -> Decision | None:
     """What it needs went down: wait for it, charged nothing."""
     assert isinstance(event, Lost)
+    if not record.spec.inside and record.phase is not Phase.BACKING_OFF:
+        return _along(record, event, context, rule="need-is-down", saw={"need": event.by})
     if record.phase is Phase.STOPPING:
         after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
     else:
@@ -86,3 +99,29 @@ def lost(record: Record, event: Event, context: Context) -> Decision:
             blamed = snapshot_blamed(record, event.cause)
             after = replace(after, restore_failures=record.restore_failures + blamed)
     return decided(event, "need-is-down", record, after, context, saw={"need": event.by})
+
+
+def swept(record: Record, event: Event, context: Context) -> Decision | None:
+    """A sibling's failure takes it along, charged nothing."""
+    assert isinstance(event, Swept)
+    return _along(record, event, context, rule="swept", saw={"by": event.by})
+
+
+def unburdened(record: Record, event: Event, context: Context) -> Decision | None:
+    """What stood on it is gone: its own teardown begins."""
+    assert isinstance(event, Unburdened)
+    if record.due_s is not None:
+        return None  # it has begun already
+    after, stop = stopping(record, context, record.phase, afterwards=record.afterwards)
+    return decided(event, "unburdened", record, after, context, saw={"by": event.by}, actions=stop)
+
+
+def _along(
+    record: Record, event: Event, context: Context, *, rule: str, saw: Evidence
+) -> Decision | None:
+    """Tear down what runs for itself; what is on its way down already goes on with that."""
+    if record.phase in {Phase.TEARING_DOWN, Phase.STOPPING}:
+        return None
+    afterwards = Phase.FAILED if record.probing else Phase.BACKING_OFF
+    after, stop = stopping(record, context, Phase.TEARING_DOWN, afterwards=afterwards)
+    return decided(event, rule, record, after, context, saw=saw, actions=stop)

@@ -30,6 +30,24 @@ class Phase(Enum):
 
 
 UP = frozenset({Phase.VERIFYING, Phase.RUNNING})
+# Something of it may exist: it has been started, and is not confirmed gone.
+ALIVE = UP | {Phase.STARTING, Phase.TEARING_DOWN, Phase.STOPPING}
+
+
+class Strategy(Enum):
+    """Which siblings a child's failure takes along; they come back in the order of their start."""
+
+    ONE_FOR_ONE = "one_for_one"  # none
+    REST_FOR_ONE = "rest_for_one"  # those that were started after it
+    ONE_FOR_ALL = "one_for_all"  # all of them
+
+
+class RestartType(Enum):
+    """When a component that has ended is started again."""
+
+    PERMANENT = "permanent"  # always
+    TRANSIENT = "transient"  # after a fault, and not when it has ended in good order
+    TEMPORARY = "temporary"  # never
 
 
 # Events: what the world says. One that carries an old epoch is counted and changes nothing.
@@ -82,6 +100,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """It has ended by itself, in good order."""
+
+    id: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
     """The teardown is confirmed."""
 
@@ -111,6 +137,22 @@ class Lost:
     id: str
     by: str
     cause: Cause | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """Internal: a sibling's failure takes it along."""
+
+    id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unburdened:
+    """Internal: nothing that stands on it is alive any more, the last of them `by`."""
+
+    id: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,10 +214,13 @@ Event = (
     | Started
     | Proved
     | Failed
+    | Finished
     | Gone
     | Due
     | Lifted
     | Lost
+    | Swept
+    | Unburdened
     | Vouched
     | Unproved
     | Escalated
@@ -223,6 +268,9 @@ class Spec:
 
     parent: whom its failure escalates to; `needs`: what must be up for it to start.
     proven_by: the child whose media is the proof of this component; None: its own.
+    inside: whether it runs inside its parent, whose end is its own; else it is torn down for itself
+        before its parent is.
+    strategy: which of its children go down with one that fails. restart: when it is restarted.
     domains: what it shares with others and can fail with, narrowest first, like "host:10.0.0.5",
         "subnet:10.0.0.0/24", "volume:main", "node".
     """
@@ -232,6 +280,9 @@ class Spec:
     parent: str | None = None
     needs: tuple[str, ...] = ()
     proven_by: str | None = None
+    inside: bool = False
+    strategy: Strategy = Strategy.ONE_FOR_ONE
+    restart: RestartType = RestartType.PERMANENT
     domains: tuple[str, ...] = ()
 
 

@@ -12,6 +12,7 @@ from stream_manager.recovery.states import (
     Event,
     Phase,
     Record,
+    RestartType,
     Start,
     Stop,
 )
@@ -28,7 +29,8 @@ RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, 
 class Context:
     """What a decision may look at besides the record and the event.
 
-    ready: everything that the component needs is up. held_by: the domain that lets it not start.
+    ready: everything that the component needs is up. burdened: something is alive that has to go
+        down before it. held_by: the domain that lets it not start.
     incidents: those under way in its domains, of which each spares who fails by its cause.
     seq, because: the number that the decision will have, and of the one that led to it.
     """
@@ -36,6 +38,7 @@ class Context:
     now_s: float
     chance: Callable[[], float]
     ready: bool
+    burdened: bool = False
     held_by: str | None = None
     incidents: tuple[Incident, ...] = ()
     seq: int = 0
@@ -136,21 +139,23 @@ def stopping(
     *,
     afterwards: Phase,
     marks: Mapping[str, Any] = NOTHING,
-) -> tuple[Record, Stop]:
+) -> tuple[Record, tuple[Stop, ...]]:
     """Return the record of a component that is being ended, and the action that ends it.
 
+    As long as others stand on it there is neither action nor timer: see `unburdened`.
     marks: further fields of the record, since replacing it twice takes twice as long.
     """
     grace_s = record.spec.policy.teardown_s
     after = replace(
         record,
         phase=phase,
-        due_s=context.now_s + 2 * grace_s,
+        due_s=None if context.burdened else context.now_s + 2 * grace_s,
         afterwards=afterwards,
         proven_at_s=None,
         **marks,
     )
-    return after, Stop(id=record.spec.id, epoch=record.epoch, grace_s=grace_s)
+    stop = Stop(id=record.spec.id, epoch=record.epoch, grace_s=grace_s)
+    return after, () if context.burdened else (stop,)
 
 
 def forgiven(record: Record) -> Record:
@@ -168,7 +173,8 @@ def forgiven(record: Record) -> Record:
 
 def given_up(record: Record, context: Context) -> Record:
     """Return the record in FAILED, with the slow probe's timer where the rule allows one."""
-    probed = record.last is None or record.last.rule.probed
+    temporary = record.spec.restart is RestartType.TEMPORARY
+    probed = not temporary and (record.last is None or record.last.rule.probed)
     return replace(
         record,
         phase=Phase.FAILED,

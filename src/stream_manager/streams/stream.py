@@ -114,7 +114,9 @@ class Stream:
         policy = self.settings.policy
         worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
         self._supervisor.add(worker, self.worker, epoch=self._snapshots.epoch(self.id))
-        source = Spec(id=self.source_id, policy=policy, parent=self.id, needs=(self.id,))
+        source = Spec(
+            id=self.source_id, policy=policy, parent=self.id, needs=(self.id,), inside=True
+        )
         part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
         self._supervisor.add(source, part, epoch=self._snapshots.epoch(self.source_id))
         if self.settings.spec.record is not None:
@@ -123,6 +125,7 @@ class Stream:
                 policy=policy,
                 parent=self.id,
                 needs=(self.id, self.source_id),
+                inside=True,
             )
             part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
             self._supervisor.add(record, part, epoch=self._snapshots.epoch(self.record_id))

@@ -121,6 +121,7 @@ CASES = (
     Case("real-time signal", exit_fault(-64), "crash-once"),
     Case("first hang", seen("control", "hang"), "hang-once"),
     Case("second hang", seen("control", "hang"), "hang", AGAIN),
+    Case("what came to its end", seen("component", "finished"), "ended"),
     # Media.
     Case("one broken frame", stream(7), "media-once"),
     Case("decode errors go on", stream(7), "media", AGAIN),

@@ -510,7 +510,7 @@ def test_only_what_is_stopped_and_not_needed_is_forgotten() -> None:
     """A component is removed after what stands on it, and never while it lives."""
     script = Script(
         Spec(id="worker", policy=STEADY),
-        Spec(id="source", policy=STEADY, parent="worker", needs=("worker",)),
+        Spec(id="source", policy=STEADY, parent="worker", needs=("worker",), inside=True),
     )
     with pytest.raises(UsageError, match="still needed"):
         script.manager.remove("worker")

@@ -38,7 +38,7 @@ def door(policy: RecoveryPolicy = POLICY) -> Script:
     """Give a worker and its source, proven for an hour."""
     script = Script(
         Spec(id="door", policy=policy, proven_by="door/source"),
-        Spec(id="door/source", policy=policy, parent="door", needs=("door",)),
+        Spec(id="door/source", policy=policy, parent="door", needs=("door",), inside=True),
     )
     for id_ in ("door", "door/source"):
         script.wants(id_)

@@ -606,7 +606,7 @@ def test_a_command_may_probe_what_is_only_suspected() -> None:
 def test_a_command_for_one_that_can_not_start_waits_for_the_window() -> None:
     """Its process is down: the probe is postponed, and the window decides as before."""
     worker = Spec(id="w", policy=POLICY)
-    part = Spec(id="s", policy=POLICY, parent="w", needs=("w",), domains=(HOST,))
+    part = Spec(id="s", policy=POLICY, parent="w", needs=("w",), inside=True, domains=(HOST,))
     others = [Spec(id=id_, policy=POLICY, domains=(HOST,)) for id_ in names(2)]
     script = healthy([worker, part, *others])
     breaks(script, ["s", *names(2)])

@@ -30,13 +30,17 @@ from stream_manager.recovery.states import (
     DomainDue,
     Due,
     Escalated,
+    Finished,
     Gone,
     Held,
     Lifted,
     Lost,
     Proved,
     Record,
+    RestartType,
     Started,
+    Swept,
+    Unburdened,
     Unproved,
     Vouched,
 )
@@ -56,10 +60,13 @@ EVENTS: tuple[Event, ...] = (
     Proved(id="cam", epoch=1),
     Failed(id="cam", epoch=1, fault=CRASHED),
     Failed(id="cam", epoch=1, fault=WRONG_PASSWORD),
+    Finished(id="cam", epoch=1),
     Gone(id="cam", epoch=1),
     Due(id="cam"),
     Lifted(id="cam", by="worker"),
     Lost(id="cam", by="worker", cause=None),
+    Swept(id="cam", by="sibling"),
+    Unburdened(id="cam", by="child"),
     Vouched(id="cam", by="child"),
     Unproved(id="cam", by="child"),
     Escalated(id="cam", child="child", cause=Cause.MEDIA, fault=CRASHED),
@@ -69,6 +76,7 @@ EVENTS: tuple[Event, ...] = (
 )
 ILLEGAL = [(phase, event) for (phase, event), handler in TABLE.items() if handler is illegal]
 UNTIMED = frozenset({Phase.STOPPED, Phase.RUNNING, Phase.PARKED})
+PARENTS = ((None, False), ("worker", True), ("group", False))
 # What a teardown may lead to; elsewhere the field says nothing.
 AFTERWARDS = {
     Phase.TEARING_DOWN: (Phase.BACKING_OFF, Phase.FAILED),
@@ -103,19 +111,22 @@ def test_an_illegal_fact_changes_nothing() -> None:
 
 def records() -> Iterator[Record]:
     """Yield a component in each phase, with each past that makes a difference to its next one."""
-    for phase, parent, resume_s, probing, spent in product(
-        Phase, (None, "worker"), (None, 99.0), (False, True), (False, True)
+    for phase, (parent, inside), resume_s, probing, spent, restart in product(
+        Phase, PARENTS, (None, 99.0), (False, True), (False, True), RestartType
     ):
         if probing and phase not in {Phase.STARTING, Phase.VERIFYING, Phase.RUNNING}:
             continue
-        for afterwards in AFTERWARDS.get(phase, (Phase.BACKING_OFF,)):
+        timers = (None, 1.0) if phase in AFTERWARDS else (None if phase in UNTIMED else 1.0,)
+        for afterwards, due_s in product(AFTERWARDS.get(phase, (Phase.BACKING_OFF,)), timers):
             yield Record(
-                spec=Spec(id="cam", policy=RecoveryPolicy(), parent=parent),
+                spec=Spec(
+                    id="cam", policy=RecoveryPolicy(), parent=parent, inside=inside, restart=restart
+                ),
                 digest="as configured",
                 wanted=phase not in {Phase.STOPPED, Phase.STOPPING},
                 phase=phase,
                 epoch=1,
-                due_s=None if phase in UNTIMED else 1.0,
+                due_s=due_s,
                 resume_s=resume_s,
                 afterwards=afterwards,
                 probing=probing,
@@ -125,9 +136,13 @@ def records() -> Iterator[Record]:
 
 def decisions() -> Iterator[Decision]:
     """Yield all that the table decides for them."""
-    for record, event, ready, held_by in product(records(), EVENTS, (False, True), (None, "node")):
+    for record, event, ready, burdened, held_by in product(
+        records(), EVENTS, (False, True), (False, True), (None, "node")
+    ):
         if TABLE[record.phase, type(event)] is not illegal:
-            context = Context(now_s=1.0, chance=lambda: 0.5, ready=ready, held_by=held_by)
+            context = Context(
+                now_s=1.0, chance=lambda: 0.5, ready=ready, burdened=burdened, held_by=held_by
+            )
             decision = decide(record, event, context)
             if decision is not None:
                 yield decision

@@ -1,0 +1,88 @@
+"""A record as plain values, so that the next manager goes on counting where this one ended.
+
+Instants are monotonic: within one boot they hold as they are, and after another they are moved by
+what the wall clock says, which is as near as one can get.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from typing import Any
+
+from stream_manager.recovery.classify import Rule
+from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.states import Phase, Record, Sighting, Spec
+
+# What a rule has said of a fault stays said, also when the table of rules is another one.
+_JUDGED = ("name", "charged", "probed")
+_COUNTED = (
+    *("digest", "wanted", "epoch", "delay_s", "attempts", "excused", "restarts_total"),
+    *("proven", "same_faults", "restore_failures", "ended_by"),
+)
+_INSTANTS = ("due_s", "resume_s", "failing_since_s")
+
+
+def save(record: Record) -> dict[str, Any]:
+    """Return what outlives the manager, as values that JSON can hold."""
+    saved: dict[str, Any] = {name: getattr(record, name) for name in (*_COUNTED, *_INSTANTS)}
+    saved["phase"] = record.phase.value
+    saved["charged"] = list(record.charged)
+    if record.last is not None:
+        rule = record.last.rule
+        saved["last"] = {
+            "at_s": record.last.at_s,
+            "fault": asdict(record.last.fault),
+            "cause": rule.cause.value,
+            "class": rule.fault_class.value,
+            **{name: getattr(rule, name) for name in _JUDGED},
+        }
+    return saved
+
+
+def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float) -> Record:
+    """Return the record of a component that has ended with its manager, or long after it.
+
+    moved_s: what the saved instants have to be moved by to be instants of this boot. It waits for
+    its next attempt, or for its probe if it had FAILED; what ran when the manager ended starts at
+    once. Raises ValueError for values that `save` can't have returned.
+    """
+    try:
+        return _revived(spec, saved, now_s, moved_s)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the saved counters of {spec.id} can't be read: {error!r}") from error
+
+
+def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float) -> Record:
+    def instant(value: float | None) -> float | None:
+        return None if value is None else min(value + moved_s, now_s)
+
+    counted = {name: saved[name] for name in _COUNTED}
+    record = Record(
+        spec=spec,
+        **counted,
+        charged=tuple(min(at_s + moved_s, now_s) for at_s in saved["charged"]),
+        failing_since_s=instant(saved["failing_since_s"]),
+        last=_sighting(saved.get("last"), now_s, moved_s),
+    )
+    if not record.wanted:
+        return record
+    phase = Phase(saved["phase"])
+    if phase is Phase.FAILED:
+        due_s = saved["due_s"]
+        return replace(record, phase=phase, due_s=None if due_s is None else due_s + moved_s)
+    waited_for_s = saved["due_s"] if phase is Phase.BACKING_OFF else saved["resume_s"]
+    due_s = now_s if waited_for_s is None else waited_for_s + moved_s
+    # No wait is longer than the schedule allows, whatever the wall clock has done meanwhile.
+    due_s = min(max(due_s, now_s), now_s + spec.policy.backoff.cap_s)
+    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s)
+
+
+def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:
+    if saved is None:
+        return None
+    fault = Fault(**{it.name: saved["fault"][it.name] for it in fields(Fault)})
+    rule = Rule(
+        cause=Cause(saved["cause"]),
+        fault_class=FaultClass(saved["class"]),
+        **{name: saved[name] for name in _JUDGED},
+    )
+    return Sighting(fault=fault, rule=rule, at_s=min(saved["at_s"] + moved_s, now_s))

@@ -1,0 +1,166 @@
+"""Counters outlive the manager: one that crashes forgives its components nothing."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from stream_manager.recovery import (
+    Backoff,
+    Budget,
+    Fault,
+    Phase,
+    Record,
+    RecoveryPolicy,
+    Spec,
+    exit_fault,
+    revive,
+    save,
+)
+from stream_manager.testing import Script
+
+POLICY = RecoveryPolicy(
+    backoff=Backoff(base_s=4.0, factor=2.0, cap_s=30.0, jitter="none"),
+    budget=Budget(restarts=3, within_s=60.0),
+)
+SPEC = Spec(id="cam", policy=POLICY)
+CRASHED = exit_fault(-11)
+GARBAGE = Fault(origin="h264parse", code="gst-stream-error:7", text="broken")
+WRONG_PASSWORD = Fault(origin="rtspsrc", code="gst-resource-error:15", status=401)
+
+
+def crashing(times: int) -> Script:
+    """Give a component that has failed so often, and waits for its next attempt."""
+    script = Script(SPEC)
+    script.wants("cam")
+    script.comes_up("cam")
+    for _ in range(times):
+        script.passes(40.0)
+        script.breaks("cam", GARBAGE)
+    return script
+
+
+def after_a_crash(script: Script, *, later_s: float = 1.0, moved_s: float = 0.0) -> Script:
+    """Give the next manager, which finds what the one before has saved."""
+    saved = json.loads(json.dumps(save(script["cam"])))
+    now_s = script.now_s + moved_s + later_s
+    following = Script()
+    following.now_s = now_s
+    following.manager.take(revive(SPEC, saved, now_s=now_s, moved_s=moved_s))
+    return following
+
+
+def test_attempts_budget_and_wait_go_on_where_they_were() -> None:
+    """A manager that was killed in the middle of a wait starts nothing before it is over."""
+    script = crashing(3)
+    before = script["cam"]
+    following = after_a_crash(script)
+    after = following["cam"]
+    assert (after.phase, after.attempts, after.charged) == (
+        Phase.BACKING_OFF,
+        before.attempts,
+        before.charged,
+    )
+    assert following.wants("cam") == []
+    left_s = (before.due_s or 0.0) - following.now_s
+    following.passes(left_s - 0.1)
+    assert following.take() == []
+    following.passes(0.1)
+    assert following.take() == [f"start cam {before.epoch + 1}"]
+
+
+def test_what_ran_starts_at_once_and_is_not_forgiven() -> None:
+    """`stable_for` is counted anew: nobody saw whether it was healthy meanwhile."""
+    script = crashing(1)
+    script.passes(10.0)
+    script.comes_up("cam")
+    following = after_a_crash(script)
+    following.passes(0.0)
+    assert following.take() == [f"start cam {script['cam'].epoch + 1}"]
+    assert following["cam"].attempts == 1
+
+
+def test_what_has_never_failed_starts_at_once() -> None:
+    """There is nothing to remember but that it is wanted, and its epoch."""
+    script = crashing(0)
+    following = after_a_crash(script)
+    following.passes(0.0)
+    assert following.take() == ["start cam 2"]
+    assert following["cam"].last is None
+
+
+def test_failed_stays_failed_until_its_probe_or_a_changed_configuration() -> None:
+    """A manager that restarts does not try a refused password again."""
+    script = Script(SPEC)
+    script.wants("cam")
+    script.started("cam")
+    script.breaks("cam", WRONG_PASSWORD)
+    following = after_a_crash(script)
+    following.wants("cam")
+    following.passes(100_000.0)
+    assert following.take() == []
+    assert following["cam"].ended_by == "auth-never-worked"
+    following.wants("cam", digest="another password")
+    assert following.take() == ["start cam 2"]
+
+
+def test_a_probe_of_what_failed_keeps_its_time() -> None:
+    """The slow probe comes when it would have come."""
+    script = Script(replace(SPEC, policy=replace(POLICY, give_up_after_attempts=1)))
+    script.wants("cam")
+    for _ in range(2):
+        script.breaks("cam", CRASHED)
+        script.passes(10.0)
+    assert script.phase("cam") is Phase.FAILED
+    following = after_a_crash(script)
+    assert following["cam"].due_s == script["cam"].due_s
+
+
+def test_after_another_boot_times_are_as_near_as_the_wall_clock_is() -> None:
+    """The monotonic clock begins anew: all instants move, and no wait exceeds the schedule."""
+    script = crashing(2)
+    following = after_a_crash(script, moved_s=-script.now_s - 500.0)
+    after = following["cam"]
+    assert after.charged == pytest.approx(
+        [it - script.now_s - 500.0 for it in script["cam"].charged]
+    )
+    wild = revive(SPEC, save(script["cam"]), now_s=10.0, moved_s=1e9)
+    assert wild.due_s == 10.0 + POLICY.backoff.cap_s
+    assert max(wild.charged) == 10.0
+
+
+def test_what_nobody_wanted_is_not_started() -> None:
+    """An operator's stop is one after the manager's crash, too."""
+    script = crashing(1)
+    script.wants("cam", up=False)
+    following = after_a_crash(script)
+    assert following.phase("cam") is Phase.STOPPED
+    assert following.wants("cam") == ["cam: wanted"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"phase": "dancing"},
+        {"charged": None},
+        {"charged": ["x"]},
+        {"last": {"at_s": 1.0}},
+        {"due_s": "soon"},
+    ],
+)
+def test_counters_that_can_not_be_read_are_refused(damage: dict[str, Any]) -> None:
+    """The error names the component; who reads them begins anew."""
+    saved = save(crashing(2)["cam"]) | damage
+    with pytest.raises(ValueError, match=r"cam|dancing"):
+        revive(SPEC, saved, now_s=1.0, moved_s=0.0)
+
+
+def test_a_record_is_saved_whole() -> None:
+    """What is not saved is known to be unnecessary: a new field has to be thought of."""
+    left_out = {
+        *("spec", "phase", "charged", "last", "due_s", "resume_s", "failing_since_s"),
+        *("afterwards", "proven_at_s", "probing"),
+        "held_by",  # an incident that lasts is found anew, by its members' next attempts
+    }
+    assert set(save(crashing(1)["cam"])) >= set(Record.__slots__) - left_out

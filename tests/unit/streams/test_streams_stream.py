@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_clock import FakeClock, settle
 from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, settings_of
 
 from stream_manager.api.models import Status
@@ -14,6 +13,7 @@ from stream_manager.health import BORNE_FOR_S
 from stream_manager.recovery import Phase, RecoveryPolicy, Reset, Restart
 from stream_manager.store import Store
 from stream_manager.streams.views import stream_health, stream_status
+from stream_manager.testing import FakeClock, settle
 
 Script = Callable[[Simulation], Coroutine[None, None, None]]
 

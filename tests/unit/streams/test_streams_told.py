@@ -6,7 +6,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from structlog.testing import capture_logs
-from tests.unit.fake_clock import FakeClock, settle
 from tests.unit.streams.simulated import Simulation, settings_of
 
 from stream_manager.clock import wall_of
@@ -14,6 +13,7 @@ from stream_manager.recovery import Restart
 from stream_manager.store import Entry, Store
 from stream_manager.streams.entries import entry
 from stream_manager.streams.report import report
+from stream_manager.testing import FakeClock, settle
 
 
 def simulated(state_dir: Path, script: Callable[[Simulation], Coroutine[None, None, None]]) -> None:

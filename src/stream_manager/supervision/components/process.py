@@ -6,7 +6,7 @@ import signal
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
+from os import PathLike, fspath
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery import exit_fault
@@ -25,18 +25,18 @@ class Subprocess:
 
     def __init__(
         self,
-        arguments: Sequence[str | Path],
+        arguments: Sequence[str | PathLike[str]],
         *,
-        cwd: Path | None = None,
+        cwd: str | PathLike[str] | None = None,
         env: Mapping[str, str] | None = None,
-        log: Path | None = None,
+        log: str | PathLike[str] | None = None,
     ) -> None:
         if isinstance(arguments, str) or not arguments:
             raise UsageError(f"arguments is {arguments!r}: expected a list, the program first")
-        self._arguments = tuple(map(str, arguments))
+        self._arguments = tuple(fspath(it) for it in arguments)
         self._cwd = cwd
         self._env = env
-        self._log = log
+        self._log = None if log is None else fspath(log)
         self._run: Run | None = None
         self._process: Process | None = None
         self._over: asyncio.Task[None] | None = None
@@ -53,7 +53,7 @@ class Subprocess:
         if self._log is None:
             process = await self._spawned(None)
         else:
-            async with logged(self._log) as output:
+            with logged(self._log, run) as output:
                 process = await self._spawned(output)
         self._process = process
         self._over = run.create_task(self._watch(run, process))
@@ -90,6 +90,7 @@ class Subprocess:
             code = await process.wait()
         except asyncio.CancelledError:
             _signal(process, signal.SIGKILL)
+            await process.wait()  # the kernel's answer, and so nobody's patience
             raise
         run.report(exit_fault(code))
 

@@ -38,8 +38,10 @@ from stream_manager.supervision.waits import Waits
 
 # A decision waits this long for its entry to reach the disk; then it is performed all the same.
 JOURNAL_PATIENCE_S = 0.05
+# A journal that has not answered by then, as it should, is not waited for.
+JOURNAL_LOST_S = 0.5
 # What it takes, beside the teardown itself, to decide and journal a component's end.
-STOP_MARGIN_S = 1.0
+STOP_MARGIN_S = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -270,10 +272,17 @@ class Supervisor:
             return []
 
     async def _write(self, decisions: Sequence[Decision]) -> None:
+        """Journal decisions; whatever becomes of that, they are acted upon."""
+        writing = asyncio.ensure_future(self._journal(decisions, JOURNAL_PATIENCE_S))
         try:
-            await self._journal(decisions, JOURNAL_PATIENCE_S)
+            if await within(writing, JOURNAL_LOST_S, self._clock):
+                writing.result()
+            else:
+                logger.error("the journal does not answer: %d decisions unwritten", len(decisions))
         except Exception:
             logger.exception("not journalled: %d decisions", len(decisions))
+        finally:
+            writing.cancel()
 
     def _act(self, decision: Decision) -> None:
         try:

@@ -11,6 +11,7 @@ from stream_manager.errors import InvariantError, UsageError
 from stream_manager.recovery import Backoff, Cause, Decision, Fault, Phase, RecoveryPolicy
 from stream_manager.supervision import Run, Supervisor
 from stream_manager.supervision.ending import LAST_PATIENCE_S
+from stream_manager.supervision.supervisor import JOURNAL_LOST_S, STOP_MARGIN_S
 from stream_manager.testing import Act, FakeClock, FakeComponent, FaultScript, settle
 
 POLICY = RecoveryPolicy(
@@ -393,6 +394,83 @@ def test_a_journal_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -
 
     asyncio.run(run())
     assert "not journalled: 1 decisions" in caplog.text
+
+
+@pytest.mark.parametrize("margin_s", [None, 0.0])
+def test_a_journal_that_hangs_stops_nothing(
+    margin_s: float | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given up after a moment each time, and the block is left in bounded time."""
+    if margin_s is not None:
+        monkeypatch.setattr("stream_manager.supervision.supervisor.STOP_MARGIN_S", margin_s)
+    clock, component = FakeClock(), FakeComponent(teardowns=[Act.HANG])
+
+    async def hangs(decisions: Sequence[Decision], at_most_s: float) -> bool:  # noqa: ARG001
+        await forever()
+        return True
+
+    async def play() -> None:
+        async with Supervisor(clock=clock, journal=hangs) as supervisor:
+            await supervisor.add("ingest", component, policy=POLICY)
+            await supervisor.wait_until("ingest", Phase.RUNNING)
+
+    async def run() -> None:
+        await clock.until(play())
+
+    asyncio.run(run())
+    assert component.told == ["start 1", "teardown 1"]
+    assert clock.now_s < 1000.0 + 4 * JOURNAL_LOST_S + 2 * POLICY.teardown_s + STOP_MARGIN_S
+    assert "the journal does not answer: 1 decisions unwritten" in caplog.text
+    assert ("ingest did not stop within" in caplog.text) is (margin_s is not None)
+
+
+def test_what_ends_by_no_means_is_left_behind_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    """A bare except in a loop survives everything; the block is left all the same."""
+    freed = asyncio.Event()
+
+    class Immortal(FakeComponent):
+        async def start(self, run: Run) -> None:
+            run.create_task(self.work())
+
+        async def work(self) -> None:
+            while not freed.is_set():
+                try:
+                    await freed.wait()
+                except BaseException:  # noqa: BLE001 - the worst that a user can write
+                    continue
+
+        async def teardown(self) -> None:
+            """Do nothing about it."""
+
+    async def run() -> None:
+        clock = FakeClock()
+
+        async def play() -> None:
+            async with Supervisor(clock=clock) as supervisor:
+                await supervisor.add("ingest", Immortal(), policy=POLICY)
+
+        await clock.until(play())
+        freed.set()
+        await settle()
+
+    asyncio.run(run())
+    assert "ingest run 1 ends by no means and is left behind" in caplog.text
+
+
+def test_a_removal_that_something_overtakes_is_refused_and_changes_nothing() -> None:
+    """A component that is started again just then is not torn out of its run."""
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("ingest", FakeComponent(), policy=POLICY)
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+        removal = asyncio.create_task(supervisor.remove("ingest"))
+        await supervisor.wait_until("ingest", Phase.STOPPED)
+        await supervisor.start("ingest")
+        with pytest.raises(UsageError, match="stop it first"):
+            await removal
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+
+    supervised(scene)
 
 
 def test_a_broken_loop_ends_the_block_with_the_reason() -> None:

@@ -16,11 +16,13 @@ from stream_manager import (
     RecoveryPolicy,
     Run,
     Snapshot,
+    Snapshots,
     Status,
     Subprocess,
     Supervisor,
     ThreadFunction,
 )
+from stream_manager.store import Store
 from stream_manager.testing import FakeClock, FakeComponent, FaultScript
 
 
@@ -101,6 +103,11 @@ def parts(component: Component, snapshot: Snapshot) -> FaultClass:
     assert_type(component.snapshot(), Snapshot | None)
     assert_type(snapshot["position"], Any)
     return FaultClass.TRANSIENT
+
+
+def own_store(store: Store) -> Snapshots:
+    """Keep snapshots where streams keep theirs."""
+    return store
 
 
 async def own_tests() -> None:

@@ -192,6 +192,7 @@ class Spec:
 
     parent: whom its failure escalates to; `needs`: what must be up for it to start.
     proven_by: the child whose media is the proof of this component; None: its own.
+    proof: what proves it, in a word for people.
     domains: what it shares with others and can fail with, narrowest first, like "host:10.0.0.5",
         "subnet:10.0.0.0/24", "volume:main", "node".
     """
@@ -202,6 +203,7 @@ class Spec:
     needs: tuple[str, ...] = ()
     proven_by: str | None = None
     domains: tuple[str, ...] = ()
+    proof: str = "media"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
-"""The journal of whoever brings none: the newest decisions in memory, and all in the log."""
+"""Where decisions are written before they are acted upon; by default memory and the log."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Sequence
@@ -7,10 +8,16 @@ from typing import Protocol
 
 from stream_manager.clock import Clock, local_time, wall_of
 from stream_manager.recovery import Decision, Failed, Phase, describe
+from stream_manager.supervision.ending import within
 
+# A decision waits this long for its entry to reach the disk; then it is performed all the same.
+PATIENCE_S = 0.05
+# A journal that has not answered by then, as it should, is not waited for.
+LOST_S = 0.5
 KEPT = 1000
 
-logger = logging.getLogger("stream_manager.decisions")
+logger = logging.getLogger(__name__)
+told = logging.getLogger("stream_manager.decisions")
 
 
 class Journal(Protocol):
@@ -22,6 +29,24 @@ class Journal(Protocol):
         What it raises is logged, and the decisions are performed all the same.
         """
         ...
+
+
+async def write(decisions: Sequence[Decision], journal: Journal, clock: Clock) -> None:
+    """Write decisions down; return when they may be acted upon, whatever becomes of that."""
+
+    async def written() -> bool:
+        return await journal(decisions, PATIENCE_S)
+
+    writing = asyncio.create_task(written())
+    try:
+        if await within(writing, LOST_S, clock):
+            writing.result()
+        else:
+            logger.error("the journal does not answer: %d decisions unwritten", len(decisions))
+    except Exception:
+        logger.exception("not journalled: %d decisions", len(decisions))
+    finally:
+        writing.cancel()
 
 
 class MemoryJournal:
@@ -40,8 +65,8 @@ class MemoryJournal:
         for decision in decisions:
             self.decisions.append(decision)
             level = level_of(decision)
-            if logger.isEnabledFor(level):
-                logger.log(level, "%s [%s]", describe(decision, wall=self._wall), decision.rule)
+            if told.isEnabledFor(level):
+                told.log(level, "%s [%s]", describe(decision, wall=self._wall), decision.rule)
         return False
 
     def _wall(self, instant_s: float) -> str:

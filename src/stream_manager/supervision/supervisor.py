@@ -30,16 +30,12 @@ from stream_manager.supervision.component import Component, Performer, Snapshots
 from stream_manager.supervision.components.function import Function, as_component
 from stream_manager.supervision.ending import end, within
 from stream_manager.supervision.inbox import Inbox
-from stream_manager.supervision.journal import Journal, MemoryJournal
+from stream_manager.supervision.journal import Journal, MemoryJournal, write
 from stream_manager.supervision.runner import Runner
 from stream_manager.supervision.snapshots import MemorySnapshots
 from stream_manager.supervision.status import Status, sentences, status
 from stream_manager.supervision.waits import Waits
 
-# A decision waits this long for its entry to reach the disk; then it is performed all the same.
-JOURNAL_PATIENCE_S = 0.05
-# A journal that has not answered by then, as it should, is not waited for.
-JOURNAL_LOST_S = 0.5
 # What it takes, beside the teardown itself, to decide and journal a component's end.
 STOP_MARGIN_S = 2.0
 
@@ -123,7 +119,7 @@ class Supervisor:
             await self._inbox.until(self.recovery.next_due_s())
             decisions = self._decide()
             if decisions:
-                await self._write(decisions)
+                await write(decisions, self._journal, self._clock)
                 for decision in decisions:
                     self._act(decision)
             while self._inbox.changes and not self._inbox.events:
@@ -161,6 +157,7 @@ class Supervisor:
             parent=parent,
             needs=(*above, *needs),
             domains=tuple(depends_on),
+            proof="progress",
         )
         runner = Runner(
             id_,
@@ -270,19 +267,6 @@ class Supervisor:
             # Our own bug: the component stays as it was, the others go on, and it is told whole.
             logger.exception("event refused: %r", event)
             return []
-
-    async def _write(self, decisions: Sequence[Decision]) -> None:
-        """Journal decisions; whatever becomes of that, they are acted upon."""
-        writing = asyncio.ensure_future(self._journal(decisions, JOURNAL_PATIENCE_S))
-        try:
-            if await within(writing, JOURNAL_LOST_S, self._clock):
-                writing.result()
-            else:
-                logger.error("the journal does not answer: %d decisions unwritten", len(decisions))
-        except Exception:
-            logger.exception("not journalled: %d decisions", len(decisions))
-        finally:
-            writing.cancel()
 
     def _act(self, decision: Decision) -> None:
         try:

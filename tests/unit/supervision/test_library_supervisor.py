@@ -11,7 +11,8 @@ from stream_manager.errors import InvariantError, UsageError
 from stream_manager.recovery import Backoff, Cause, Decision, Fault, Phase, RecoveryPolicy
 from stream_manager.supervision import Run, Supervisor
 from stream_manager.supervision.ending import LAST_PATIENCE_S
-from stream_manager.supervision.supervisor import JOURNAL_LOST_S, STOP_MARGIN_S
+from stream_manager.supervision.journal import LOST_S
+from stream_manager.supervision.supervisor import STOP_MARGIN_S
 from stream_manager.testing import Act, FakeClock, FakeComponent, FaultScript, settle
 
 POLICY = RecoveryPolicy(
@@ -345,6 +346,24 @@ def test_explain_says_why_and_when_in_sentences() -> None:
     supervised(scene)
 
 
+def test_no_word_of_cameras_reaches_whoever_has_none(caplog: pytest.LogCaptureFixture) -> None:
+    """A service is told of connections and of progress."""
+    component = FakeComponent(starts=[REFUSED])
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("ingest", component, policy=POLICY)
+        await clock.advance(0.5)
+        assert "the connection was refused (ECONNREFUSED)" in supervisor.explain("ingest")[1]
+        await clock.advance(1.0)
+        assert "waiting for steady progress, due by" in supervisor.explain("ingest")[0]
+        await clock.advance(30.0)
+
+    with caplog.at_level(logging.DEBUG, "stream_manager.decisions"):
+        supervised(scene)
+    assert "progress advances: proven" in caplog.text
+    assert not {"camera", "media"} & set(caplog.text.replace(":", " ").split())
+
+
 def test_what_is_needed_and_shared_reaches_the_core() -> None:
     """A parent is needed too, and domains are the component's own."""
 
@@ -419,7 +438,7 @@ def test_a_journal_that_hangs_stops_nothing(
 
     asyncio.run(run())
     assert component.told == ["start 1", "teardown 1"]
-    assert clock.now_s < 1000.0 + 4 * JOURNAL_LOST_S + 2 * POLICY.teardown_s + STOP_MARGIN_S
+    assert clock.now_s < 1000.0 + 4 * LOST_S + 2 * POLICY.teardown_s + STOP_MARGIN_S
     assert "the journal does not answer: 1 decisions unwritten" in caplog.text
     assert ("ingest did not stop within" in caplog.text) is (margin_s is not None)
 

@@ -26,7 +26,7 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.supervision import Supervisor
-from stream_manager.supervision.supervisor import JOURNAL_PATIENCE_S
+from stream_manager.supervision.journal import PATIENCE_S
 from stream_manager.testing import FakeClock, settle
 
 POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, jitter="none"), start_deadline_s=15.0)
@@ -128,7 +128,7 @@ def test_nothing_is_done_before_the_journal_answers() -> None:
         shell.supervisor.post(UP)
         await settle()
         assert shell.actions == []
-        assert shell.patience == [JOURNAL_PATIENCE_S]
+        assert shell.patience == [PATIENCE_S]
         shell.disk.set()
         await settle()
         assert shell.actions == [Start(id="cam", epoch=1, restore=True, deadline_s=15.0)]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     capacity,
+    core,
     faults,
     freeze,
     heal,
@@ -30,6 +31,7 @@ SUBJECTS = {
     "faults": faults.measure,
     "capacity": capacity.measure,
     "segments": segments.measure,
+    "core": core.measure,
     "imports": imports.measure,
 }
 _BEGAN_S = time.monotonic()

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
         Decision,
         Fault,
         FaultClass,
+        IncidentStep,
         Phase,
         RecoveryPolicy,
+        Step,
     )
     from stream_manager.supervision import (
         AsyncFunction,
@@ -49,6 +51,7 @@ __all__ = [
     "Decision",
     "Fault",
     "FaultClass",
+    "IncidentStep",
     "InvariantError",
     "Journal",
     "MemoryJournal",
@@ -59,6 +62,7 @@ __all__ = [
     "Snapshot",
     "Snapshots",
     "Status",
+    "Step",
     "StreamManagerError",
     "Subprocess",
     "Supervisor",
@@ -70,7 +74,7 @@ _HOMES = {
     "errors": ("InvariantError", "OutsideError", "StreamManagerError", "UsageError"),
     "recovery": (
         *("Backoff", "Budget", "Cause", "Decision"),
-        *("Fault", "FaultClass", "Phase", "RecoveryPolicy"),
+        *("Fault", "FaultClass", "IncidentStep", "Phase", "RecoveryPolicy", "Step"),
     ),
     "supervision": (
         *("AsyncFunction", "Subprocess", "ThreadFunction", "Component", "Run", "Supervisor"),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from stream_manager.clock import Clock, local_time, wall_of
-from stream_manager.recovery import Decision, Failed, Phase, describe
+from stream_manager.recovery import Failed, IncidentStep, Phase, Step, describe
 from stream_manager.supervision.ending import within
 
 # A decision waits this long for its entry to reach the disk; then it is performed all the same.
@@ -23,7 +23,7 @@ told = logging.getLogger("stream_manager.decisions")
 class Journal(Protocol):
     """Where decisions are written down."""
 
-    def __call__(self, decisions: Sequence[Decision], at_most_s: float) -> Awaitable[bool]:
+    def __call__(self, decisions: Sequence[Step], at_most_s: float) -> Awaitable[bool]:
         """Write them; return within `at_most_s` whether they are safe.
 
         What it raises is logged, and the decisions are performed all the same.
@@ -31,7 +31,7 @@ class Journal(Protocol):
         ...
 
 
-async def write(decisions: Sequence[Decision], journal: Journal, clock: Clock) -> None:
+async def write(decisions: Sequence[Step], journal: Journal, clock: Clock) -> None:
     """Write decisions down; return when they may be acted upon, whatever becomes of that."""
 
     async def written() -> bool:
@@ -57,10 +57,10 @@ class MemoryJournal:
     """
 
     def __init__(self, *, clock: Clock, kept: int = KEPT) -> None:
-        self.decisions: deque[Decision] = deque(maxlen=kept)
+        self.decisions: deque[Step] = deque(maxlen=kept)
         self._clock = clock
 
-    async def __call__(self, decisions: Sequence[Decision], at_most_s: float) -> bool:  # noqa: ARG002 - it never waits
+    async def __call__(self, decisions: Sequence[Step], at_most_s: float) -> bool:  # noqa: ARG002 - it never waits
         """Write them down; they are safe only as long as the process lives."""
         for decision in decisions:
             self.decisions.append(decision)
@@ -73,8 +73,10 @@ class MemoryJournal:
         return local_time(wall_of(instant_s, self._clock), self._clock.wall())
 
 
-def level_of(decision: Decision) -> int:
-    """Return how loud a decision is told."""
+def level_of(decision: Step) -> int:
+    """Return how loud a decision, or a step of an incident, is told."""
+    if isinstance(decision, IncidentStep):
+        return logging.WARNING if decision.before is None else logging.INFO
     before, after = decision.before, decision.after
     if decision.rule == "abandoned":
         return logging.ERROR

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from stream_manager.clock import Clock, local_time, wall_of
-from stream_manager.recovery import Cause, Fault, Phase, Record, explain
+from stream_manager.recovery import Cause, Fault, Incident, Phase, Record, explain
 
 _NEXT_ATTEMPT = frozenset({Phase.BACKING_OFF, Phase.FAILED})
 
@@ -41,11 +41,14 @@ def status(record: Record, *, now_s: float) -> Status:
     )
 
 
-def sentences(record: Record, *, clock: Clock) -> list[str]:
-    """Return why it stands there and what comes next, in sentences with local times."""
+def sentences(record: Record, *, clock: Clock, incident: Incident | None) -> list[str]:
+    """Return why it stands there and what comes next, in sentences with local times.
+
+    incident: that of the domain which holds it, if one does.
+    """
     now = clock.wall()
 
     def wall(instant_s: float) -> str:
         return local_time(wall_of(instant_s, clock), now)
 
-    return explain(record, now_s=clock.monotonic_s(), wall=wall)
+    return explain(record, now_s=clock.monotonic_s(), wall=wall, incident=incident)

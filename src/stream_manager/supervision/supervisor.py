@@ -24,6 +24,7 @@ from stream_manager.recovery import (
     Reset,
     Restart,
     Spec,
+    Step,
     Wanted,
 )
 from stream_manager.supervision.component import Component, Performer, Snapshots
@@ -63,7 +64,7 @@ class Supervisor:
         journal: Journal | None = None,
         clock: Clock | None = None,
         snapshots: Snapshots | None = None,
-        watch: Callable[[Decision], None] | None = None,
+        watch: Callable[[Step], None] | None = None,
         came_round: Callable[[], None] | None = None,
     ) -> None:
         self.recovery = RecoveryManager(chance=chance) if recovery is None else recovery
@@ -212,7 +213,8 @@ class Supervisor:
 
     def explain(self, id_: str) -> list[str]:
         """Return why it stands there, and what happens next and when, in sentences."""
-        return sentences(self._record(id_), clock=self._clock)
+        record = self._record(id_)
+        return sentences(record, clock=self._clock, incident=self.recovery.incident_of(id_))
 
     async def wait_until(self, id_: str, *phases: Phase) -> Phase:
         """Return the first of `phases` that a component is in, or comes to.
@@ -251,16 +253,16 @@ class Supervisor:
 
     # --- the loop -------------------------------------------------------------------------------
 
-    def _decide(self) -> list[Decision]:
+    def _decide(self) -> list[Step]:
         now_s = self._clock.monotonic_s()
-        decisions: list[Decision] = []
+        decisions: list[Step] = []
         while self._inbox.events:
             decisions += self._handle(self._inbox.events.popleft(), now_s)
         for event in self.recovery.due(now_s):
             decisions += self._handle(event, now_s)
         return decisions
 
-    def _handle(self, event: Event, now_s: float) -> list[Decision]:
+    def _handle(self, event: Event, now_s: float) -> list[Step]:
         try:
             return self.recovery.handle(event, now_s)
         except InvariantError:
@@ -268,7 +270,7 @@ class Supervisor:
             logger.exception("event refused: %r", event)
             return []
 
-    def _act(self, decision: Decision) -> None:
+    def _act(self, decision: Step) -> None:
         try:
             if self._watch is not None:
                 self._watch(decision)
@@ -276,8 +278,9 @@ class Supervisor:
                 self._performers[action.id].begin(action)
         except Exception:
             # Our own bug again, in what surrounds the core: it must not end everybody's recovery.
-            logger.exception("not acted upon: %s of %s", decision.rule, decision.after.spec.id)
-        self._waits.tell(decision.after)
+            logger.exception("not acted upon: %s of %s", decision.rule, decision.id)
+        if isinstance(decision, Decision):
+            self._waits.tell(decision.after)
 
     # --- what its own methods share -------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from errno import ECONNREFUSED
 import pytest
 
 from stream_manager.errors import InvariantError, UsageError
-from stream_manager.recovery import Backoff, Cause, Decision, Fault, Phase, RecoveryPolicy
+from stream_manager.recovery import Backoff, Cause, Fault, Phase, RecoveryPolicy, Step
 from stream_manager.supervision import Run, Supervisor
 from stream_manager.supervision.ending import LAST_PATIENCE_S
 from stream_manager.supervision.journal import LOST_S
@@ -380,6 +380,33 @@ def test_what_is_needed_and_shared_reaches_the_core() -> None:
     supervised(scene)
 
 
+def test_components_that_share_a_host_are_one_incident(caplog: pytest.LogCaptureFixture) -> None:
+    """They wait for it together, uncharged, one probes, and all come back; who has another runs."""
+    host = [FakeComponent(starts=[Act.WORK, *[REFUSED] * 3]) for _ in range(5)]
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("other", FakeComponent(), depends_on=["host:10.0.0.6"])
+        for number, component in enumerate(host):
+            await supervisor.add(f"it-{number}", component, depends_on=["host:10.0.0.5"])
+        await clock.advance(5.0)
+        await FaultScript(*((0.1 * n, it, REFUSED) for n, it in enumerate(host))).play(clock)
+        await clock.advance(2.0)
+        assert list(supervisor.recovery.incidents) == ["host:10.0.0.5"]
+        held = [n for n in range(5) if supervisor.status(f"it-{n}").phase is Phase.PARKED]
+        assert len(held) >= 4
+        assert any("host:10.0.0.5" in line for line in supervisor.explain(f"it-{held[0]}"))
+        await clock.advance(60.0)
+        phases = {supervisor.status(f"it-{n}").phase for n in range(5)}
+        assert phases == {Phase.RUNNING}
+        assert supervisor.recovery.incidents == {}
+        assert supervisor.status("other").epoch == 1
+
+    with caplog.at_level(logging.INFO, "stream_manager.decisions"):
+        supervised(scene)
+    told = [it for it in caplog.records if it.getMessage().startswith("host:10.0.0.5")]
+    assert (told[0].levelname, told[-1].levelname) == ("WARNING", "INFO")
+
+
 def test_the_default_journal_tells_the_log(caplog: pytest.LogCaptureFixture) -> None:
     """A fault is a warning, a recovery information, the end of patience an error."""
     component = FakeComponent(starts=[Act.WORK, *[ValueError("no")] * 9])
@@ -402,7 +429,7 @@ def test_the_default_journal_tells_the_log(caplog: pytest.LogCaptureFixture) -> 
 def test_a_journal_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """The loss of the journal is told, and recovery goes on."""
 
-    async def broken(decisions: Sequence[Decision], at_most_s: float) -> bool:
+    async def broken(decisions: Sequence[Step], at_most_s: float) -> bool:
         raise OSError(f"no room for {len(decisions)} within {at_most_s}")
 
     async def run() -> None:
@@ -424,7 +451,7 @@ def test_a_journal_that_hangs_stops_nothing(
         monkeypatch.setattr("stream_manager.supervision.supervisor.STOP_MARGIN_S", margin_s)
     clock, component = FakeClock(), FakeComponent(teardowns=[Act.HANG])
 
-    async def hangs(decisions: Sequence[Decision], at_most_s: float) -> bool:  # noqa: ARG001
+    async def hangs(decisions: Sequence[Step], at_most_s: float) -> bool:  # noqa: ARG001
         await forever()
         return True
 

@@ -27,6 +27,7 @@ from stream_manager.recovery import (
     Step,
     Wanted,
 )
+from stream_manager.supervision.admission import check_stall, spec_of
 from stream_manager.supervision.component import Component, Performer, Snapshots
 from stream_manager.supervision.components.function import Function, as_component
 from stream_manager.supervision.ending import end, within
@@ -150,20 +151,12 @@ class Supervisor:
         Raises UsageError, and nothing has changed, for what can't be run.
         """
         self._must_run()
-        policy = RecoveryPolicy() if policy is None else policy
-        above = () if parent is None or parent in needs else (parent,)
-        spec = Spec(
-            id=id_,
-            policy=policy,
-            parent=parent,
-            needs=(*above, *needs),
-            domains=tuple(depends_on),
-            proof="progress",
-        )
+        spec = spec_of(id_, policy=policy, parent=parent, needs=needs, depends_on=depends_on)
+        check_stall(stall_after_s)
         runner = Runner(
             id_,
             as_component(component),
-            policy=policy,
+            policy=spec.policy,
             stall_after_s=stall_after_s,
             snapshots=self._snapshots,
             clock=self._clock,

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
 from errno import ECONNREFUSED
+from typing import Any
 
 import pytest
 
@@ -290,6 +291,35 @@ def test_what_can_not_be_run_is_refused_at_the_door(given: object, told: str) ->
             supervisor.explain("it")
 
     supervised(scene)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"needs": "broker"}, "needs is 'broker'"),
+        ({"needs": ["broker"]}, "needs 'broker', which does not exist"),
+        ({"parent": "broker"}, "needs 'broker', which does not exist"),
+        ({"depends_on": "host:10.0.0.5"}, "depends_on is 'host:10.0.0.5'"),
+        ({"stall_after_s": 0.0}, "stall_after_s is 0.0"),
+        ({"stall_after_s": -1.0}, "stall_after_s is -1.0"),
+        ({"stall_after_s": float("nan")}, "stall_after_s is nan"),
+        ({"stall_after_s": float("inf")}, "stall_after_s is inf"),
+        ({"id_": ""}, "id is empty"),
+        ({"id_": "there"}, "'there' exists already"),
+    ],
+)
+def test_impossible_options_are_refused_at_the_door(options: dict[str, Any], told: str) -> None:
+    """The option and its value are named, nothing has changed, and nothing was started."""
+    component = FakeComponent()
+
+    async def scene(supervisor: Supervisor, _: FakeClock) -> None:
+        await supervisor.add("there", FakeComponent())
+        with pytest.raises(UsageError, match=told):
+            await supervisor.add(**{"id_": "it", "component": component, **options})
+        assert list(supervisor.recovery.records) == ["there"]
+
+    supervised(scene)
+    assert component.told == []
 
 
 def test_a_coroutine_in_place_of_its_function_is_refused() -> None:

@@ -15,6 +15,7 @@ from benchmarks import (
     freeze,
     guards,
     heal,
+    imports,
     machine,
     reboot,
     report,
@@ -35,6 +36,7 @@ SUBJECTS = {
     "guards": guards.measure,
     "retries": retries.measure,
     "core": core.measure,
+    "imports": imports.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -54,3 +54,10 @@ def chance() -> float:
 def wall_of(instant_s: float, clock: Clock) -> datetime:
     """Return the date and time of a monotonic instant, as far as today's clock can tell."""
     return datetime.fromtimestamp(clock.wall().timestamp() + instant_s - clock.monotonic_s(), UTC)
+
+
+def local_time(instant: datetime, now: datetime) -> str:
+    """Return the local time of day, with the date unless it is today's."""
+    local = instant.astimezone()
+    today = local.date() == now.astimezone().date()
+    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"

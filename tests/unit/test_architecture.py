@@ -19,7 +19,8 @@ FILES = sorted(ROOT.rglob("*.py"))
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("errors", "clock"),
     ("recovery",),
-    ("supervision", "testing"),
+    ("supervision",),
+    ("testing",),
     ("pipelines.spec", "pipelines.sockets"),
     ("pipelines.messages", "pipelines.containers"),
     ("pipelines.findings",),

@@ -9,7 +9,7 @@ from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Fault
 from stream_manager.recovery.incident_words import told
 from stream_manager.recovery.incidents import IncidentStep, Step
-from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
+from stream_manager.recovery.states import Decision, Escalated, Phase, Record
 
 # Renders a monotonic instant for people, in local time.
 Wall = Callable[[float], str]
@@ -45,8 +45,8 @@ FAULTS: Mapping[str, str] = {
     "hang-once": "it hung",
     "hang": "it hung",
     "ended": "it ended by itself",
-    "stall": "media stopped",
-    "start-deadline": "the start brought no steady media in time",
+    "stall": "{proof} stopped",
+    "start-deadline": "the start brought no steady {proof} in time",
     "track-missing": "a track is missing",
     "media-once": "broken media",
     "media": "broken media",
@@ -70,6 +70,16 @@ CODES: Mapping[str, str] = {
     "raw-video": "raw video can't be recorded",
     "container": "this kind of file can't be played",
 }
+# The same where no camera is at the other end: in code that runs under a supervisor.
+PLAIN_CODES: Mapping[str, str] = {
+    **CODES,
+    "ECONNREFUSED": "the connection was refused",
+    "ECONNRESET": "the connection was broken off",
+    "EHOSTUNREACH": "no way leads to the host",
+    "ENETUNREACH": "no way leads to its network",
+    "ETIMEDOUT": "no answer came in time",
+    "dns": "the name can't be resolved",
+}
 # Why there is no next attempt, where it was not the fault itself.
 ENDS: Mapping[str, str] = {
     "probe-failed": "the slow probe failed",
@@ -86,9 +96,9 @@ STEPS: Mapping[str, str] = {
     "restart-commanded": "restart commanded",
     "reset-commanded": "reset commanded, counters cleared",
     "started": "built",
-    "proved": "media advances: proven",
+    "proved": "{proof} advances: proven",
     "stable": "stable for {stable_for_s:g} s: retries forgiven",
-    "child-failed": "{child} brings no media any more",
+    "child-failed": "{child} brings no {proof} any more",
     "backoff-over": "the wait is over",
     "slow-probe": "slow probe",
     "probe-postponed": "slow probe postponed",
@@ -105,8 +115,8 @@ STEPS: Mapping[str, str] = {
 REARMED = "a reset, a restart or a changed configuration re-arms it"
 # Where a component stands: with its timer, and without one.
 STATES: Mapping[Phase, str] = {
-    Phase.STARTING: "{attempt} under way, media due by {at}",
-    Phase.VERIFYING: "waiting for steady media, due by {at}",
+    Phase.STARTING: "{attempt} under way, {proof} due by {at}",
+    Phase.VERIFYING: "waiting for steady {proof}, due by {at}",
     Phase.RUNNING: "healthy; {attempt} is forgiven at {at}",
     Phase.BACKING_OFF: "{attempt} at {at}",
     Phase.FAILED: f"slow probe at {{at}}; {REARMED}",
@@ -114,7 +124,7 @@ STATES: Mapping[Phase, str] = {
 }
 UNTIMED: Mapping[Phase, str] = {
     Phase.STOPPED: "not wanted",
-    Phase.VERIFYING: "waiting for media of {proof}",
+    Phase.VERIFYING: "waiting for {proof} of {prover}",
     Phase.RUNNING: "healthy",
     Phase.PARKED: "waiting for {waits_for}, charged nothing",
     Phase.FAILED: f"not tried again; {REARMED}",
@@ -136,22 +146,23 @@ def describe(decision: Step, *, wall: Wall) -> str:
 def _what(decision: Decision) -> str:
     last, rule = decision.after.last, decision.rule
     if rule in STEPS:
-        return STEPS[rule].format_map(decision.saw)
+        return STEPS[rule].format_map({"proof": decision.after.spec.proof, **decision.saw})
     assert last is not None  # every other rule judges a fault
+    fault = in_words(last.fault, last.rule, proof=decision.after.spec.proof)
     if rule in ENDS:
-        return f"{_fault(last)}; {ENDS[rule].format_map(decision.saw)}"
-    return _fault(last)
+        return f"{fault}; {ENDS[rule].format_map(decision.saw)}"
+    return fault
 
 
-def in_words(fault: Fault, rule: Rule) -> str:
-    """Return half a sentence about a fault, which `rule` judged, with its code."""
-    words = CODES.get(fault.code, FAULTS[rule.name])
+def in_words(fault: Fault, rule: Rule, *, proof: str = "media") -> str:
+    """Return half a sentence about a fault, which `rule` judged, with its code.
+
+    proof: what should have proven the component that failed.
+    """
+    codes = PLAIN_CODES if fault.origin == "python" else CODES
+    words = codes.get(fault.code, FAULTS[rule.name]).format(proof=proof)
     number = fault.code if fault.status is None else f"RTSP {fault.status}"
     return f"{words} ({number})"
-
-
-def _fault(last: Sighting) -> str:
-    return in_words(last.fault, last.rule)
 
 
 def _next(decision: Decision, wall: Wall) -> str:
@@ -172,7 +183,8 @@ def standing(record: Record, wall: Wall) -> str:
         attempt=_attempt(record),
         at="" if record.due_s is None else wall(record.due_s),
         waits_for=record.held_by or " and ".join(record.spec.needs),
-        proof=record.spec.proven_by,
+        proof=record.spec.proof,
+        prover=record.spec.proven_by,
     )
 
 

@@ -60,7 +60,8 @@ def finished(record: Record, event: Event, context: Context) -> Decision:
 def overdue_start(record: Record, event: Event, context: Context) -> Decision:
     """The start deadline is over: some failures give no message at all."""
     deadline_s = record.spec.policy.start_deadline_s
-    what = "did not start" if record.phase is Phase.STARTING else "brought no steady media"
+    starting = record.phase is Phase.STARTING
+    what = "did not start" if starting else f"brought no steady {record.spec.proof}"
     fault = Fault(origin="health", code="start-deadline", text=f"{what} within {deadline_s:g} s")
     return _judged(record, event, context, fault=fault, rule=_rule(record, context, fault))
 

@@ -45,7 +45,7 @@ def explain(
         return sentences
     sentences.append(
         f"Its last fault, at {wall(last.at_s)}, {span(now_s - last.at_s)} ago: "
-        f"{in_words(last.fault, last.rule)}."
+        f"{in_words(last.fault, last.rule, proof=record.spec.proof)}."
     )
     sentences += [f"It said: {last.fault.text}"] if last.fault.text else []
     if record.phase is not Phase.RUNNING:

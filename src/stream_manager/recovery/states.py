@@ -271,6 +271,7 @@ class Spec:
     inside: whether it runs inside its parent, whose end is its own; else it is torn down for itself
         before its parent is.
     strategy: which of its children go down with one that fails. restart: when it is restarted.
+    proof: what proves it, in a word for people.
     domains: what it shares with others and can fail with, narrowest first, like "host:10.0.0.5",
         "subnet:10.0.0.0/24", "volume:main", "node".
     """
@@ -284,6 +285,7 @@ class Spec:
     strategy: Strategy = Strategy.ONE_FOR_ONE
     restart: RestartType = RestartType.PERMANENT
     domains: tuple[str, ...] = ()
+    proof: str = "media"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from stream_manager.clock import Clock
+from stream_manager.clock import Clock, local_time
 from stream_manager.health import HealthState
 from stream_manager.recovery import Cause, Phase, Record, advice, explain, span
 from stream_manager.store import Entry
@@ -12,7 +12,6 @@ from stream_manager.streams.stream import Stream
 from stream_manager.streams.views import (
     deciding,
     last_fault,
-    local_time,
     stream_health,
     stream_state,
     utc,

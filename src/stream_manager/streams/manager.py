@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from stream_manager.api import Verb
-from stream_manager.clock import Clock, chance, wall_of
+from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.recordings import IndexKeeper
@@ -32,7 +32,7 @@ from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report, report_incident
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
-from stream_manager.streams.views import local_time, stream_status, summary
+from stream_manager.streams.views import stream_status, summary
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25

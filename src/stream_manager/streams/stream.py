@@ -113,12 +113,12 @@ class Stream:
         """Become components: the worker, proven by its source, and what needs them."""
         policy = self.settings.policy
         worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
-        self._supervisor.add(worker, self.worker, epoch=self._snapshots.epoch(self.id))
+        self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
         source = Spec(
             id=self.source_id, policy=policy, parent=self.id, needs=(self.id,), inside=True
         )
         part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
-        self._supervisor.add(source, part, epoch=self._snapshots.epoch(self.source_id))
+        self._supervisor.enlist(source, part, epoch=self._snapshots.epoch(self.source_id))
         if self.settings.spec.record is not None:
             record = Spec(
                 id=self.record_id,
@@ -128,12 +128,12 @@ class Stream:
                 inside=True,
             )
             part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
-            self._supervisor.add(record, part, epoch=self._snapshots.epoch(self.record_id))
+            self._supervisor.enlist(record, part, epoch=self._snapshots.epoch(self.record_id))
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
         for id_ in reversed(self.ids):
-            self._supervisor.remove(id_)
+            self._supervisor.dismiss(id_)
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from stream_manager.clock import Clock, wall_of
@@ -18,13 +17,6 @@ def utc(instant_s: float | None, clock: Clock) -> str | None:
     if instant_s is None:
         return None
     return wall_of(instant_s, clock).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def local_time(instant: datetime, now: datetime) -> str:
-    """Return the local time of day, with the date unless it is today's."""
-    local = instant.astimezone()
-    today = local.date() == now.astimezone().date()
-    return f"{local:%H:%M:%S}" if today else f"{local:%Y-%m-%d %H:%M:%S}"
 
 
 def deciding(stream: Stream) -> Record:

@@ -1,6 +1,8 @@
 """asyncio around `recovery`: the one loop of the product. Standard library alone.
 
-supervisor runs components. For calls: scope (what a call inherits), guarded (what can be guarded),
+Read in this order: component (what is run), supervisor (the loop), runner and life (one component
+under it), components (ready ones), then what they use: inbox, waits, ending, journal, snapshots,
+status, outcome. For calls: scope (what a call inherits), guarded (what can be guarded),
 retry_budget, attempts, retry and bulkhead; listeners, breaker and breakers.
 """
 
@@ -8,12 +10,24 @@ from stream_manager.supervision.attempts import FailedAttempt, GaveUp
 from stream_manager.supervision.breaker import CircuitBreaker
 from stream_manager.supervision.breakers import BreakerRegistry
 from stream_manager.supervision.bulkhead import Bulkhead
+from stream_manager.supervision.component import (
+    Component,
+    Performer,
+    Run,
+    Snapshot,
+    Snapshots,
+)
+from stream_manager.supervision.components import AsyncFunction, Subprocess, ThreadFunction
+from stream_manager.supervision.journal import Journal, MemoryJournal
 from stream_manager.supervision.retry import Retry, retry
 from stream_manager.supervision.retry_budget import RetryBudget
 from stream_manager.supervision.scope import deadline, remaining_s
-from stream_manager.supervision.supervisor import Component, Journal, Supervisor
+from stream_manager.supervision.snapshots import MemorySnapshots
+from stream_manager.supervision.status import Status
+from stream_manager.supervision.supervisor import Supervisor
 
 __all__ = [
+    "AsyncFunction",
     "BreakerRegistry",
     "Bulkhead",
     "CircuitBreaker",
@@ -21,9 +35,18 @@ __all__ = [
     "FailedAttempt",
     "GaveUp",
     "Journal",
+    "MemoryJournal",
+    "MemorySnapshots",
+    "Performer",
     "Retry",
     "RetryBudget",
+    "Run",
+    "Snapshot",
+    "Snapshots",
+    "Status",
+    "Subprocess",
     "Supervisor",
+    "ThreadFunction",
     "deadline",
     "remaining_s",
     "retry",

@@ -4,10 +4,9 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tests.unit.fake_clock import FakeClock
-
 from stream_manager.lab.demo import STREAMS, UP_WITHIN_S, until_healthy
 from stream_manager.lab.demo_results import Verdict
+from stream_manager.testing import FakeClock
 
 if TYPE_CHECKING:
     from stream_manager.lab.demo_scene import Scene

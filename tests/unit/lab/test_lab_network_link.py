@@ -1,10 +1,10 @@
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.errors import UsageError
 from stream_manager.lab.faults import Order, parse
 from stream_manager.lab.network.faults import NETWORK_FAULTS, conditions
 from stream_manager.lab.network.link import Conditions, Link
+from stream_manager.testing import FakeClock
 
 KBIT = 1000.0
 

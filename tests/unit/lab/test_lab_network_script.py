@@ -3,7 +3,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.clock import SystemClock
 from stream_manager.errors import UsageError
@@ -13,6 +12,7 @@ from stream_manager.lab.network.places import place, written
 from stream_manager.lab.network.script import Script
 from stream_manager.lab.network.witness import Witness
 from stream_manager.lab.record import FaultFact, Phase
+from stream_manager.testing import FakeClock
 
 DEADLINE_S = 10.0
 

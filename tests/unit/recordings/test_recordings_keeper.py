@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_clock import BEGINNING, FakeClock
 
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import Hole, RecordedTrack, SegmentClosed, SegmentOpened
@@ -28,6 +27,7 @@ from stream_manager.store import (
     read_segments,
 )
 from stream_manager.store.queries import read_missed
+from stream_manager.testing.clock import BEGINNING, FakeClock
 
 VIDEO = RecordedTrack(kind="video", codec="H264", shape="1280x720")
 OLD = BEGINNING - timedelta(hours=1)  # long before the manager: no announcement is under way

@@ -67,7 +67,8 @@ def table() -> str:
             done += ", probed slowly" if rule.probed else ", not tried again"
         elif rule.fault_class is not FaultClass.TRANSIENT:
             done += ", charged" if rule.charged else ", not charged"
-        cells = (f"`{rule.name}`", FAULTS[rule.name], rule.cause.value, done, seen_as(rule))
+        happened = FAULTS[rule.name].format(proof="media")
+        cells = (f"`{rule.name}`", happened, rule.cause.value, done, seen_as(rule))
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from tests.unit.fake_clock import FakeClock, settle
-
 from stream_manager.config import StreamSettings
 from stream_manager.pipelines.messages import (
     OutputProgress,
@@ -38,6 +36,7 @@ from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.views import stream_status
 from stream_manager.supervision import Supervisor
+from stream_manager.testing import FakeClock, settle
 
 if TYPE_CHECKING:
     from stream_manager.health import Outage

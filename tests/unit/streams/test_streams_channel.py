@@ -6,10 +6,10 @@ import socket
 from collections.abc import Callable, Coroutine
 
 import msgspec
-from tests.unit.fake_clock import settle
 
 from stream_manager.pipelines.messages import FromForkServer, Quit, Spawned, encode
 from stream_manager.streams.channel import Channel
+from stream_manager.testing import settle
 
 MESSAGE = Spawned(stream="cam", epoch=1, pid=42)
 Peer = socket.socket

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.fake_clock import settle
 from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, simulated
 
 from stream_manager.api.models import Explanation
-from stream_manager.clock import wall_of
+from stream_manager.clock import local_time, wall_of
 from stream_manager.recovery import Gone, Phase, Reset
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
-from stream_manager.streams.views import local_time
+from stream_manager.testing import settle
 
 
 @pytest.fixture(autouse=True)

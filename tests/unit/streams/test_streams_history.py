@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.store import Entry, OutageRow, Store
 from stream_manager.streams.history import History
+from stream_manager.testing import FakeClock
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.pipelines.messages import Exited, Spawned
 from stream_manager.streams.launcher import Forked, Launcher, SpawnRefused
+from stream_manager.testing import FakeClock
 
 
 @pytest.fixture

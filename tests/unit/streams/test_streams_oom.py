@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from tests.unit.fake_clock import FakeClock
-
 from stream_manager.streams.oom import LATELY_S, OutOfMemoryWatch
+from stream_manager.testing import FakeClock
 
 
 def test_a_rise_just_before_speaks_for_the_kernel(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ from typing import cast
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.fake_clock import FakeClock
 from tests.unit.streams.simulated import settings_of
 
 from stream_manager.config import (
@@ -20,6 +19,7 @@ from stream_manager.errors import UsageError
 from stream_manager.streams.manager import Changes, StreamManager
 from stream_manager.streams.reload import Reload
 from stream_manager.streams.systemd import Systemd
+from stream_manager.testing import FakeClock
 
 MANAGER = ManagerSettings(state_dir=Path("/s"), runtime_dir=Path("/r"), listen=None)
 MISTAKE = ConfigurationError(line=3, file="c.toml", key="x", found="a", expected="b")

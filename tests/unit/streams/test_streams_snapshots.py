@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 from tests.unit.streams.simulated import AUDIO, VIDEO, settings_of
 
 from stream_manager.config import StreamSettings
@@ -14,6 +13,7 @@ from stream_manager.pipelines.spec import RecordSpec
 from stream_manager.recovery import Start
 from stream_manager.store import Store
 from stream_manager.streams.snapshots import POSITION_EVERY_S, Snapshots
+from stream_manager.testing import FakeClock
 
 RECORD = RecordSpec(directory="/recordings")
 

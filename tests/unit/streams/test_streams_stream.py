@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from tests.unit.fake_clock import settle
 from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, simulated
 
 from stream_manager.api.models import Status
@@ -13,6 +12,7 @@ from stream_manager.health import BORNE_FOR_S
 from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recovery import Phase, Reset, Restart
 from stream_manager.streams.views import stream_health, stream_status
+from stream_manager.testing import settle
 
 
 def health(simulation: Simulation) -> str | None:

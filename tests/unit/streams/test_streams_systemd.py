@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.health import HealthState
 from stream_manager.streams import views
 from stream_manager.streams.systemd import STATUS_EVERY_S, Systemd
+from stream_manager.testing import FakeClock
 
 if TYPE_CHECKING:
     from stream_manager.streams.stream import Stream

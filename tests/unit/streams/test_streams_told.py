@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 from structlog.testing import capture_logs
-from tests.unit.fake_clock import settle
 from tests.unit.streams.simulated import Simulation, simulated
 
 from stream_manager.clock import wall_of
@@ -12,6 +11,7 @@ from stream_manager.recovery import Restart
 from stream_manager.store import Entry
 from stream_manager.streams.entries import entry
 from stream_manager.streams.report import report
+from stream_manager.testing import settle
 
 
 def entries(simulation: Simulation) -> list[Entry]:

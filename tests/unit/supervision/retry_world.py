@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.fake_clock import FakeClock
-
 from stream_manager.recovery import Backoff
 from stream_manager.supervision import Retry, retry
+from stream_manager.testing import FakeClock
 
 STEADY = Backoff(base_s=1.0, cap_s=8.0, jitter="none")
 

@@ -9,12 +9,12 @@ from contextlib import suppress
 from itertools import count, pairwise
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.errors import CircuitOpenError
 from stream_manager.recovery import BreakerState, Probe, Transition
 from stream_manager.recovery import breaker as breaker_module
 from stream_manager.supervision import BreakerRegistry, CircuitBreaker
+from stream_manager.testing import FakeClock
 
 THREADS = 8
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState

@@ -13,11 +13,11 @@ from contextlib import ExitStack, suppress
 from typing import Any, NoReturn
 
 import pytest
-from tests.unit.fake_clock import FakeClock
 
 from stream_manager.errors import CircuitOpenError, OutsideError, UsageError
 from stream_manager.recovery import BreakerState, Transition
 from stream_manager.supervision import BreakerRegistry, CircuitBreaker
+from stream_manager.testing import FakeClock
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState
 

@@ -5,11 +5,11 @@ import random
 import threading
 
 import pytest
-from tests.unit.fake_clock import settle
 from tests.unit.supervision.holder import PATIENT_S, Holder, until
 
 from stream_manager.errors import BulkheadFullError
 from stream_manager.supervision import Bulkhead
+from stream_manager.testing import settle
 
 
 class Door:

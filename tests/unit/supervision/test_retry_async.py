@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from tests.unit.fake_clock import settle
 from tests.unit.supervision.retry_world import RefusedError, World, refusals, world
 
 from stream_manager.recovery import Backoff
 from stream_manager.supervision import FailedAttempt, GaveUp, retry
+from stream_manager.testing import settle
 
 
 def fetching(call: World) -> Callable[[], Awaitable[str]]:

@@ -8,12 +8,12 @@ from math import nan
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.fake_clock import FakeClock
 from tests.unit.supervision.retry_world import RefusedError, refusals, world
 
 from stream_manager.recovery import Backoff, RetryAllowance
 from stream_manager.recovery.backoff import Jitter
 from stream_manager.supervision import FailedAttempt, GaveUp, RetryBudget, deadline
+from stream_manager.testing import FakeClock
 
 # Deadlines
 

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from tests.unit.fake_clock import settle
 from tests.unit.supervision.retry_world import world
 
 from stream_manager.supervision import Bulkhead, deadline, remaining_s
+from stream_manager.testing import settle
 
 
 def test_a_deadline_can_be_asked_for() -> None:

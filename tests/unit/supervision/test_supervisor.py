@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from tests.unit.fake_clock import FakeClock, settle
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery import (
@@ -27,7 +26,8 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.supervision import Supervisor
-from stream_manager.supervision.supervisor import JOURNAL_PATIENCE_S
+from stream_manager.supervision.journal import PATIENCE_S
+from stream_manager.testing import FakeClock, settle
 
 POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, jitter="none"), start_deadline_s=15.0)
 UP = Wanted(id="cam", up=True, digest="1")
@@ -51,7 +51,7 @@ class Shell:
             watch=lambda decision: self.told.append(f"watch {decision.rule}"),
             came_round=self.came_round,
         )
-        self.supervisor.add(Spec(id="cam", policy=POLICY), self)
+        self.supervisor.enlist(Spec(id="cam", policy=POLICY), self)
 
     async def write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
         """Be the journal: slow while `disk` is not set."""
@@ -128,7 +128,7 @@ def test_nothing_is_done_before_the_journal_answers() -> None:
         shell.supervisor.post(UP)
         await settle()
         assert shell.actions == []
-        assert shell.patience == [JOURNAL_PATIENCE_S]
+        assert shell.patience == [PATIENCE_S]
         shell.disk.set()
         await settle()
         assert shell.actions == [Start(id="cam", epoch=1, restore=True, deadline_s=15.0)]
@@ -245,15 +245,15 @@ def test_only_what_is_stopped_can_be_removed() -> None:
         shell.supervisor.post(UP)
         await settle()
         with pytest.raises(UsageError, match="stop it first"):
-            shell.supervisor.remove("cam")
+            shell.supervisor.dismiss("cam")
         shell.supervisor.post(Wanted(id="cam", up=False, digest="1"))
         await settle()
         shell.supervisor.post(Gone(id="cam", epoch=1))
         await settle()
-        shell.supervisor.remove("cam")
+        shell.supervisor.dismiss("cam")
         with pytest.raises(UsageError):
             shell.supervisor.post(UP)
-        shell.supervisor.add(Spec(id="cam", policy=POLICY), shell, epoch=1)
+        shell.supervisor.enlist(Spec(id="cam", policy=POLICY), shell, epoch=1)
         shell.supervisor.post(UP)
         await settle()
         assert shell.actions[-1].epoch == 2
@@ -290,7 +290,7 @@ def test_a_component_that_breaks_ends_nobody_elses_recovery(
 
         broken_component = Shell()
         broken_component.begin = broken  # type: ignore[method-assign]  # the test's own bug
-        shell.supervisor.add(Spec(id="broken", policy=POLICY), broken_component)
+        shell.supervisor.enlist(Spec(id="broken", policy=POLICY), broken_component)
         async with shell.running():
             shell.supervisor.post(Wanted(id="broken", up=True, digest="1"))
             shell.supervisor.post(UP)

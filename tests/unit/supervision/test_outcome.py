@@ -1,0 +1,54 @@
+"""What was raised, as faults: a code that the rules know, and the text for people."""
+
+import errno
+import socket
+
+import pytest
+
+from stream_manager.errors import OutsideError
+from stream_manager.recovery import Cause, FaultClass, History, classify
+from stream_manager.supervision.components.arity import arity
+from stream_manager.supervision.outcome import RETURNED, exception_fault
+
+FRESH = History(proven=True, attempts=0, last_cause=None, since_last_s=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "cause"),
+    [
+        (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "ECONNREFUSED", Cause.NETWORK),
+        (OSError(errno.ENOSPC, "full"), "ENOSPC", Cause.STORAGE),
+        (socket.gaierror(-2, "Name or service not known"), "dns", Cause.NETWORK),
+        (OSError("no number"), "OSError", Cause.UNKNOWN),
+        (OSError(99999, "an unknown number"), "OSError", Cause.UNKNOWN),
+        (ValueError("no"), "ValueError", Cause.UNKNOWN),
+        (OutsideError("no"), "stream_manager.errors.OutsideError", Cause.UNKNOWN),
+    ],
+)
+def test_an_exception_becomes_the_fault_that_it_is(
+    error: Exception, code: str, cause: Cause
+) -> None:
+    """The system's own code where there is one, else the type as a traceback names it."""
+    fault = exception_fault(error)
+    assert (fault.origin, fault.code, fault.text) == ("python", code, str(error))
+    assert classify(fault, FRESH).cause is cause
+
+
+def test_an_exception_without_words_is_shown_as_it_is() -> None:
+    """An empty sentence helps nobody."""
+    assert exception_fault(KeyError()).text == "KeyError()"
+
+
+def test_a_return_is_tried_again_after_a_wait() -> None:
+    """What should run for ever and ends is no accident, and no reason to give up at once."""
+    assert classify(RETURNED, FRESH).fault_class is FaultClass.RECOVERABLE
+
+
+def test_the_arity_of_anything_callable() -> None:
+    """Defaults and keywords need not be given; what can't be asked is given nothing."""
+
+    def function(one: int, two: int = 2, *, three: int = 3) -> None: ...
+
+    assert arity(function) == 1
+    assert arity(lambda: None) == 0
+    assert arity(str) == 0

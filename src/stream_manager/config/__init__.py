@@ -5,7 +5,7 @@ Read `settings` (what comes out) and `loading` (how), then `tables` (the keys), 
 """
 
 from stream_manager.config.checking import Verdict, check
-from stream_manager.config.loading import load, load_directories, load_manager
+from stream_manager.config.loading import load, load_directories, load_manager, load_policy
 from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (
@@ -28,4 +28,5 @@ __all__ = [
     "load",
     "load_directories",
     "load_manager",
+    "load_policy",
 ]

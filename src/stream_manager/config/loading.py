@@ -20,6 +20,7 @@ from stream_manager.config.tables import (
     StreamTable,
     VolumeTable,
 )
+from stream_manager.recovery.policy import RecoveryPolicy
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Configuration:
@@ -80,6 +81,22 @@ def load_directories(
     volumes = _volumes(document, directory, report)
     _raise_errors(report)
     return manager, tuple(volume for volume in volumes.values() if volume)
+
+
+def load_policy(path: Path) -> tuple[RecoveryPolicy, tuple[ConfigurationError, ...]]:
+    """Read the keys of `[recovery]` alone, and the warnings about them.
+
+    A file without that table may hold its keys at the top. Raises ConfigurationErrors.
+    """
+    values, report = _open(path)
+    at: lines.KeyPath = ("recovery",) if "recovery" in values else ()
+    if at:
+        values = report.read(Document, {"recovery": values["recovery"]}, ()).recovery
+    table = report.read(RecoveryTable, values, at)
+    policy = policy_of(table, own=frozenset(table.model_fields_set), path=at, report=report)
+    _raise_errors(report)
+    assert policy is not None  # without an error there is one
+    return policy, tuple(sorted(report.warnings))
 
 
 def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:

@@ -8,7 +8,18 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import capacity, faults, freeze, heal, machine, reboot, report, segments, start
+from benchmarks import (
+    capacity,
+    faults,
+    freeze,
+    heal,
+    machine,
+    reboot,
+    report,
+    segments,
+    start,
+    storm,
+)
 from benchmarks.figures import Subject
 
 SUBJECTS = {
@@ -19,6 +30,7 @@ SUBJECTS = {
     "faults": faults.measure,
     "capacity": capacity.measure,
     "segments": segments.measure,
+    "storm": storm.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

@@ -32,7 +32,7 @@ def simulate(
     ] = 1,
     policy: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="TOML with the keys of [recovery]; see below."),
+        typer.Option(metavar="FILE", help="TOML with the keys of [recovery]."),
     ] = None,
     compare: Annotated[
         bool, typer.Option("--compare", help="Play it with three other policies too.")
@@ -45,20 +45,25 @@ def simulate(
 ) -> None:
     """Play a scenario to the real recovery engine, on a virtual clock, for an hour.
 
-    Shown are the attempts (starts since the first trouble began), the most of them within 100 ms,
-    how long after the trouble's end components were proved again, and how many were FAILED though
-    their trouble passes.
+    site-outage: the site that all are at can't be reached for 30 s.
 
-    site-outage: all are at one site, which can't be reached for 30 s.
     rolling-reboot: hosts of 100 reboot one after another, 30 s each.
-    flapping: one site is away for 10 s, six times, every 30 s.
-    disk-full: every other component writes to a volume that is full for 120 s.
-    crash-loop: 1 of 100 crashes for ever, 1 to 3 s after each start, 4 do so for 120 s.
 
-    Assumed: each length varies by a tenth with the seed; a component notices a trouble within 0.5 s;
-    a start takes 20 to 60 ms, a refusal 2 to 20 ms; a site or host takes up 250 starts within 100
-    ms and refuses more. Without --policy: backoff of 1 s to 10 s, verify_for 100 ms, all else as
-    without configuration. Compared with: every 5 s, exponential without jitter, full jitter.
+    flapping: the site that all are at can't be reached for 10 s, six times, every 30 s.
+
+    disk-full: every other component writes to a volume that is full for 120 s.
+
+    crash-loop: 1 of 100 crashes for ever, 1 to 3 s after each start; 4 do so for 120 s.
+
+    Told are the attempts (starts since the first trouble began), the most of them in 100 ms, how
+    long after the trouble's end components were proved again, and how many were given up (FAILED)
+    though their trouble passes.
+
+    Assumed: each of these times is up to a tenth longer or shorter, by the seed; what runs notices
+    a trouble within 0.5 s; a start takes 20 to 60 ms, a refusal 2 to 20 ms; a site or host takes
+    up 250 starts in 100 ms and refuses the others. Without --policy: backoff from 1 s to 10 s,
+    verify_for 100 ms, and the defaults of [recovery]. Compared with: every 5 s, exponential
+    without jitter, exponential with full jitter.
     """
     from rich.console import Console
 

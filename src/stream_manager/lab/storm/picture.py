@@ -1,6 +1,7 @@
 """The picture: how many attempts each policy makes, over time; one panel each, on one scale."""
 
 from collections.abc import Sequence
+from math import isfinite
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -10,11 +11,12 @@ from stream_manager.lab.storm.figures import Figures
 from stream_manager.lab.storm.scenarios import BEGINS_S, LASTS_S, Scenario
 from stream_manager.lab.storm.world import SLOT_S
 
+_FIRST = int(BEGINS_S / SLOT_S)
 TROUBLE = "#e4e4e4"
-COLOURS = ("#c0392b", "#d68910", "#2e6da4", "#1e8449")
+COLOURS = ("#c0392b", "#d68910", "#2e6da4", "#1e8449")  # as many as are compared
 WIDTH_INCHES, PANEL_INCHES, FRAME_INCHES, DPI = 10, 1.5, 1.2, 120
 COLUMNS = 800  # a picture has no room for more slots than that: of some together the most is shown
-MARGIN_S = 3.0
+MARGIN = 0.04  # of the time shown, on either side
 
 
 def draw(path: Path, scenario: Scenario, compared: Sequence[Figures]) -> None:
@@ -24,11 +26,12 @@ def draw(path: Path, scenario: Scenario, compared: Sequence[Figures]) -> None:
         layout="constrained",
     )
     panels = figure.subplots(len(compared), sharex=True, sharey=True, squeeze=False)[:, 0]
-    last_s = max((slot * SLOT_S for it in compared for slot in it.attempts), default=BEGINS_S)
-    for axes, it, colour in zip(panels, compared, COLOURS, strict=False):
-        _panel(axes, it, colour, until_s=min(last_s + MARGIN_S, LASTS_S))
+    ends_s = max((slot + 1) * SLOT_S for it in compared for slot in (*it.attempts, _FIRST))
+    for axes, it, colour in zip(panels, compared, COLOURS, strict=True):
+        _panel(axes, it, colour, int(ends_s / SLOT_S))
         _shade(axes, scenario)
-    panels[0].set_xlim(-MARGIN_S, min(last_s + 2 * MARGIN_S, LASTS_S) - BEGINS_S)
+    margin_s = MARGIN * (ends_s - BEGINS_S)
+    panels[0].set_xlim(-margin_s, ends_s - BEGINS_S + margin_s)
     panels[0].set_yscale("log")
     panels[0].set_ylim(0.8, 1.5 * max(1, *(it.peak for it in compared)))
     panels[0].yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
@@ -38,22 +41,24 @@ def draw(path: Path, scenario: Scenario, compared: Sequence[Figures]) -> None:
     figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
 
 
-def _panel(axes: Axes, it: Figures, colour: str, *, until_s: float) -> None:
-    first, last = int(BEGINS_S / SLOT_S), int(until_s / SLOT_S)
-    together = 1 + (last - first) // COLUMNS
-    starts = range(first, last + 1, together)
-    most = [max(it.attempts.get(slot + n, 0) for n in range(together)) for slot in starts]
-    edges_s = [slot * SLOT_S - BEGINS_S for slot in (*starts, starts[-1] + together)]
+def _panel(axes: Axes, it: Figures, colour: str, last: int) -> None:
+    together = 1 + (last - _FIRST) // COLUMNS
+    slots = range(_FIRST, last + 1, together)
+    most = [max(it.attempts.get(slot + n, 0) for n in range(together)) for slot in slots]
+    edges_s = [slot * SLOT_S - BEGINS_S for slot in (*slots, slots[-1] + together)]
     axes.stairs(most, edges_s, baseline=0.1, fill=True, color=colour, linewidth=0, zorder=2)
-    axes.set_title(
-        f"{it.name}: {it.attempts_total:,} attempts, at most {it.peak:,} in 100 ms",
-        loc="left",
-        fontsize="medium",
-        color=colour,
-    )
+    axes.set_title(_title(it), loc="left", fontsize="medium", color=colour)
     axes.grid(axis="y", color="#ffffff", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _title(it: Figures) -> str:
+    made = f"{it.name}: {it.attempts_total:,} attempts, at most {it.peak:,} in 100 ms"
+    p99_s = it.recovery_s(0.99)
+    if p99_s is None:
+        return made
+    return f"{made}; 99 % back " + (f"after {p99_s:,.1f} s" if isfinite(p99_s) else "never")
 
 
 def _shade(axes: Axes, scenario: Scenario) -> None:

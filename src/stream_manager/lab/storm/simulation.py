@@ -27,7 +27,7 @@ from stream_manager.recovery import (
     Wanted,
 )
 
-TOLD_EVERY = 1000  # events
+TOLD_EVERY = 500  # events
 _NOTICE = UP | {Phase.STARTING}
 
 

@@ -76,6 +76,14 @@ def test_recovery_is_counted_from_the_last_end_only_once() -> None:
     assert len(played(away(until_s=71.0), again).recoveries_s) == 1
 
 
+def test_who_is_down_does_not_notice_another_trouble() -> None:
+    """A trouble that begins while a component waits costs it no fault, and no attempt."""
+    first, second = away(until_s=63.0), replace(away(until_s=71.0), begins_s=64.0)
+    it = played(first, second)
+    assert it.attempts == {650: 1, 700: 1, 750: 1}
+    assert len(it.recoveries_s) == 1
+
+
 def crashes(*, ends_s: float) -> Trouble:
     """Return a component that crashes 2 s after each start."""
     return replace(away(until_s=ends_s), fault=CRASH, survives_s=(2.0, 2.0))

@@ -60,7 +60,7 @@ class _Simulation:
         self._attempts = Counter[int]()
         self._recoveries_s: dict[str, float] = {}
         self._given_up: set[str] = set()
-        self._decisions = 0
+        self._steps = 0
 
     def run(self, tell: Callable[[float], None]) -> Figures:
         """Start all, let the troubles come, and go on until nothing is left or the time is over."""
@@ -109,15 +109,17 @@ class _Simulation:
     def _notices(self, member: int, now_s: float) -> None:
         record = self._manager.records[str(member)]
         trouble = self._world.trouble_of(member)
-        if trouble is not None and record.phase in _NOTICE:
+        assert trouble is not None
+        if record.phase in _NOTICE:
             fault = Failed(id=record.spec.id, epoch=record.epoch, fault=trouble.fault)
             self._hand(fault, now_s)
 
     def _hand(self, event: Event, now_s: float) -> None:
-        for decision in self._manager.handle(event, now_s):
-            self._decisions += 1
-            self._count(decision, now_s)
-            for action in decision.actions:
+        for step in self._manager.handle(event, now_s):
+            self._steps += 1
+            if isinstance(step, Decision):  # and not a step of an incident
+                self._count(step, now_s)
+            for action in step.actions:
                 if isinstance(action, Start):
                     if now_s >= BEGINS_S:
                         self._attempts[int(now_s / SLOT_S)] += 1
@@ -151,7 +153,7 @@ class _Simulation:
             attempts=dict(self._attempts),
             recoveries_s=(*self._recoveries_s.values(), *never),
             false_give_ups=len(self._given_up),
-            decisions=self._decisions,
+            decisions=self._steps,
         )
 
 

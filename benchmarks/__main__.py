@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     capacity,
+    core,
     faults,
     freeze,
     heal,
@@ -31,6 +32,7 @@ SUBJECTS = {
     "capacity": capacity.measure,
     "segments": segments.measure,
     "storm": storm.measure,
+    "core": core.measure,
 }
 _BEGAN_S = time.monotonic()
 DOCUMENT = Path(__file__).parent.parent / "docs" / "benchmarks.md"

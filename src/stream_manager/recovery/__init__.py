@@ -1,7 +1,8 @@
 """The recovery core: pure decisions, no I/O, no clock, no chance of its own.
 
 Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
-words), engine (the table), commands, rise, fall, steps (its rows), manager (many components),
+words), engine (the table), commands, rise, fall, queueing, steps (its rows), incidents (words for
+what components share), domains, choosing, course, outbreak (its rules), manager (many components),
 explain, advice and reasons (what people read).
 """
 
@@ -11,6 +12,13 @@ from stream_manager.recovery.budget import Budget
 from stream_manager.recovery.classify import RULES, History, Rule, When, classify
 from stream_manager.recovery.explain import describe, in_words
 from stream_manager.recovery.faults import Cause, Fault, FaultClass, exit_fault
+from stream_manager.recovery.incidents import (
+    Incident,
+    IncidentPolicy,
+    IncidentState,
+    IncidentStep,
+    Moment,
+)
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
@@ -18,12 +26,15 @@ from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
     Action,
+    Admitted,
     Decision,
+    DomainDue,
     Due,
     Escalated,
     Event,
     Failed,
     Gone,
+    Held,
     Phase,
     Proved,
     Record,
@@ -40,10 +51,12 @@ __all__ = [
     "RULES",
     "UP",
     "Action",
+    "Admitted",
     "Backoff",
     "Budget",
     "Cause",
     "Decision",
+    "DomainDue",
     "Due",
     "Escalated",
     "Event",
@@ -51,7 +64,13 @@ __all__ = [
     "Fault",
     "FaultClass",
     "Gone",
+    "Held",
     "History",
+    "Incident",
+    "IncidentPolicy",
+    "IncidentState",
+    "IncidentStep",
+    "Moment",
     "Phase",
     "Proved",
     "Record",

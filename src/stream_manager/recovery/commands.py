@@ -25,13 +25,13 @@ def _unwanted(record: Record, event: Event, context: Context, *, before: Record)
     match record.phase:
         case Phase.STARTING | Phase.VERIFYING | Phase.RUNNING:
             after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED)
-            return decided(event, "unwanted", before, after, actions=(stop,))
+            return decided(event, "unwanted", before, after, context, actions=(stop,))
         case Phase.TEARING_DOWN:
-            after = replace(record, phase=Phase.STOPPING, afterwards=Phase.STOPPED)
-            return decided(event, "unwanted", before, after)
+            after = replace(record, phase=Phase.STOPPING, afterwards=Phase.STOPPED, held_by=None)
+            return decided(event, "unwanted", before, after, context)
         case _:
-            after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
-            return decided(event, "unwanted", before, after)
+            after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None, held_by=None)
+            return decided(event, "unwanted", before, after, context)
 
 
 def restart(record: Record, event: Event, context: Context) -> Decision:
@@ -49,7 +49,7 @@ def reset(record: Record, event: Event, context: Context) -> Decision:
             fresh = replace(fresh, afterwards=Phase.BACKING_OFF)
         case Phase.RUNNING:
             fresh = replace(fresh, due_s=None)
-    return decided(event, "reset-commanded", record, fresh)
+    return decided(event, "reset-commanded", record, fresh, context)
 
 
 def _again(
@@ -61,7 +61,7 @@ def _again(
             after, stop = stopping(
                 record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF
             )
-            return decided(event, rule, before, after, actions=(stop,))
+            return decided(event, rule, before, after, context, actions=(stop,))
         case Phase.TEARING_DOWN | Phase.STOPPING:
             after = replace(
                 record,
@@ -69,7 +69,7 @@ def _again(
                 afterwards=Phase.BACKING_OFF,
                 resume_s=None,
             )
-            return decided(event, rule, before, after)
+            return decided(event, rule, before, after, context)
         case _:
             return begin(record, event, context, before=before, rule=rule)
 

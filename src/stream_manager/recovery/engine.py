@@ -6,6 +6,7 @@ Rules, in the order in which a failure meets them:
 - A run begins only when the one before is confirmed gone, or abandoned past its grace.
 - Only proof counts as recovery, and only `stable_for` of continuous proof is forgiven.
 - What happened to a component because of something else (Lost, a command) charges it nothing.
+- What fails by its domain's doing is torn down, and waits in that domain's queue, charged nothing.
 
 Every pair of phase and event stands in `TABLE`; IGNORE changes nothing, ILLEGAL raises.
 """
@@ -13,6 +14,7 @@ Every pair of phase and event stands in `TABLE`; IGNORE changes nothing, ILLEGAL
 from stream_manager.errors import InvariantError
 from stream_manager.recovery.commands import reset, restart, wanted
 from stream_manager.recovery.fall import escalated, failed, gone, overdue_start, overdue_teardown
+from stream_manager.recovery.queueing import admitted, held
 from stream_manager.recovery.rise import (
     backoff_over,
     lifted,
@@ -24,12 +26,14 @@ from stream_manager.recovery.rise import (
     unproved,
 )
 from stream_manager.recovery.states import (
+    Admitted,
     Decision,
     Due,
     Escalated,
     Event,
     Failed,
     Gone,
+    Held,
     Lifted,
     Lost,
     Phase,
@@ -87,6 +91,8 @@ _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Vouched:   (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
     Unproved:  (ignore, ignore, ignore, unproved, ignore, ignore, ignore, ignore, ignore),
     Escalated: (ignore, ignore, escalated, escalated, ignore, ignore, ignore, ignore, ignore),
+    Held:      (ignore, held, held, ignore, held, held, held, ignore, ignore),
+    Admitted:  (ignore, ignore, ignore, ignore, ignore, ignore, admitted, ignore, ignore),
 }
 # fmt: on
 

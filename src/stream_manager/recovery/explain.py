@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 
 from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Fault
+from stream_manager.recovery.incident_words import told
+from stream_manager.recovery.incidents import IncidentStep
 from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
 
 # Renders a monotonic instant for people, in local time.
@@ -89,6 +91,8 @@ STEPS: Mapping[str, str] = {
     "probe-postponed": "slow probe postponed",
     "need-is-up": "what it needs is up",
     "need-is-down": "{need} went down",
+    "held": "{domain} is down, and so this is no failure of its own",
+    "admitted": "its domain lets it go",
     "gone": "torn down",
     "abandoned": "its teardown hangs and is abandoned",
 }
@@ -106,16 +110,18 @@ UNTIMED: Mapping[Phase, str] = {
     Phase.STOPPED: "not wanted",
     Phase.VERIFYING: "waiting for media of {proof}",
     Phase.RUNNING: "healthy",
-    Phase.PARKED: "waiting for {needs}, charged nothing",
+    Phase.PARKED: "waiting for {waits_for}, charged nothing",
     Phase.FAILED: f"not tried again; {REARMED}",
 }
 
 
-def describe(decision: Decision, *, wall: Wall) -> str:
+def describe(decision: Decision | IncidentStep, *, wall: Wall) -> str:
     """Return one sentence: who, what happened, and what comes next, at which time.
 
     wall: renders a monotonic instant, in seconds, for people.
     """
+    if isinstance(decision, IncidentStep):
+        return told(decision, wall)
     record = decision.after
     return f"{record.spec.id}: {_what(decision)} — {_next(decision, wall)}"
 
@@ -158,7 +164,7 @@ def standing(record: Record, wall: Wall) -> str:
     return words.format(
         attempt=_attempt(record),
         at="" if record.due_s is None else wall(record.due_s),
-        needs=" and ".join(record.spec.needs),
+        waits_for=record.held_by or " and ".join(record.spec.needs),
         proof=record.spec.proven_by,
     )
 
@@ -172,6 +178,8 @@ def _attempt(record: Record) -> str:
 def _after_teardown(record: Record, wall: Wall) -> str:
     if record.afterwards is Phase.FAILED:
         return "torn down, and no retry follows"
+    if record.held_by is not None:
+        return f"torn down, then waiting for {record.held_by}, charged nothing"
     if record.resume_s is None:
         return "torn down, then started again"
     if record.delay_s == 0:

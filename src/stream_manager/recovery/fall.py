@@ -1,6 +1,8 @@
 """The way down: a fault is judged, the component torn down, and what comes after settled."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from stream_manager.recovery.classify import History, Rule, classify
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
@@ -17,10 +19,10 @@ from stream_manager.recovery.states import (
 from stream_manager.recovery.steps import (
     Context,
     Evidence,
-    blamed_snapshot,
     decided,
     given_up,
     resume,
+    snapshot_blamed,
     stopping,
     taken_along,
 )
@@ -66,41 +68,78 @@ def _judged(
     record: Record, event: Event, context: Context, *, fault: Fault, rule: Rule
 ) -> Decision:
     """Tear the component down, and settle now what comes after."""
-    after = _marked(record, context.now_s, fault, rule)
-    saw = _evidence(record, after, fault, rule)
-    end = _end(record, after, context.now_s, rule)
+    sighting = Sighting(fault=fault, rule=rule, at_s=context.now_s)
+    domain = _spared_by(record, context, rule)
+    if domain is not None:
+        return _spared(record, event, context, sighting=sighting, domain=domain)
+    marks = _marks(record, sighting)
+    saw = _evidence(record, sighting) | _charges(record, marks, rule)
+    end = _end(record, marks, context.now_s, rule)
     if end is None:
-        return _retried(record, after, event, context, rule=rule, saw=saw)
+        return _retried(record, marks, event, context, rule=rule, saw=saw)
     if end == "budget-spent" and record.spec.parent is not None:
         # The parent's teardown takes this component with it; its window starts anew.
-        after = replace(
-            after, phase=Phase.PARKED, due_s=None, charged=(), attempts=record.attempts + 1
-        )
+        marks |= {"charged": (), "attempts": record.attempts + 1, "proven_at_s": None}
+        after = replace(record, phase=Phase.PARKED, due_s=None, **marks)
         tells = (_escalation(record.spec.parent, record, fault, rule.cause),)
-        return decided(event, end, record, after, saw=saw, tells=tells)
-    after, stop = stopping(after, context, Phase.TEARING_DOWN, afterwards=Phase.FAILED)
+        return decided(event, end, record, after, context, saw=saw, tells=tells)
     # A probe that failed explains nothing: what once led to FAILED does.
-    after = replace(after, resume_s=None, ended_by=record.ended_by or end)
-    return decided(event, end, record, after, saw=saw, actions=(stop,))
+    marks |= {"resume_s": None, "ended_by": record.ended_by or end}
+    after, stop = stopping(
+        record, context, Phase.TEARING_DOWN, afterwards=Phase.FAILED, marks=marks
+    )
+    return decided(event, end, record, after, context, saw=saw, actions=(stop,))
 
 
-def _marked(record: Record, now_s: float, fault: Fault, rule: Rule) -> Record:
-    """Return the record with the fault in its counters and windows."""
+def _spared_by(record: Record, context: Context, rule: Rule) -> str | None:
+    """Name the domain that a failure is put down to: its probe's, or one by its incident's cause.
+
+    FATAL is the component's own always, and so is the end of a FAILED one's slow probe.
+    """
+    if record.probing or rule.fault_class is FaultClass.FATAL:
+        return None
+    for incident in context.incidents:
+        if incident.cause is rule.cause or incident.probe == record.spec.id:
+            return incident.domain
+    return None
+
+
+def _spared(
+    record: Record, event: Event, context: Context, *, sighting: Sighting, domain: str
+) -> Decision:
+    """Tear it down and leave the rest to its domain; nothing is charged."""
+    marks = {
+        "last": sighting,
+        "resume_s": None,
+        "held_by": domain,
+        "restarts_total": record.restarts_total + 1,
+    }
+    after, stop = stopping(
+        record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=marks
+    )
+    saw = _evidence(record, sighting) | {"domain": domain}
+    rule = sighting.rule.name
+    return decided(event, rule, record, after, context, saw=saw, actions=(stop,))
+
+
+def _marks(record: Record, sighting: Sighting) -> dict[str, Any]:
+    """Return the fields of the record that a fault leaves its mark in."""
+    fault, rule, now_s = sighting.fault, sighting.rule, sighting.at_s
     same = record.last is not None and fault.same_as(record.last.fault)
     budget = record.spec.policy.budget
-    return replace(
-        blamed_snapshot(record, record, rule.cause),
-        last=Sighting(fault=fault, rule=rule, at_s=now_s),
-        same_faults=record.same_faults + 1 if same else 1,
-        charged=budget.charge(record.charged, now_s) if rule.charged else record.charged,
-        failing_since_s=now_s if record.failing_since_s is None else record.failing_since_s,
-        probing=False,
-        proven_at_s=None,
-    )
+    return {
+        "last": sighting,
+        "same_faults": record.same_faults + 1 if same else 1,
+        "charged": budget.charge(record.charged, now_s) if rule.charged else record.charged,
+        "failing_since_s": now_s if record.failing_since_s is None else record.failing_since_s,
+        "restore_failures": record.restore_failures + snapshot_blamed(record, rule.cause),
+        "probing": False,
+    }
 
 
-def _evidence(record: Record, after: Record, fault: Fault, rule: Rule) -> Evidence:
-    saw: Evidence = {
+def _evidence(record: Record, sighting: Sighting) -> Evidence:
+    fault, rule = sighting.fault, sighting.rule
+    return {
         "cause": rule.cause.value,
         "class": rule.fault_class.value,
         "origin": fault.origin,
@@ -108,20 +147,30 @@ def _evidence(record: Record, after: Record, fault: Fault, rule: Rule) -> Eviden
         "status": fault.status,
         "attempt": record.attempts,
         "proven": str(record.proven).lower(),
-        "same_faults": after.same_faults,
     }
-    if rule.charged:
-        budget = record.spec.policy.budget
-        saw |= {
-            "restarts": len(after.charged),
-            "limit": budget.restarts,
-            "within_s": budget.within_s,
-        }
-    return saw
+
+
+def _charges(record: Record, marks: Mapping[str, Any], rule: Rule) -> Evidence:
+    """Return how far the fault brings the component to its limits."""
+    if not rule.charged:
+        return {"same_faults": marks["same_faults"]}
+    budget = record.spec.policy.budget
+    return {
+        "same_faults": marks["same_faults"],
+        "restarts": len(marks["charged"]),
+        "limit": budget.restarts,
+        "within_s": budget.within_s,
+    }
 
 
 def _retried(
-    record: Record, after: Record, event: Event, context: Context, *, rule: Rule, saw: Evidence
+    record: Record,
+    marks: Mapping[str, Any],
+    event: Event,
+    context: Context,
+    *,
+    rule: Rule,
+    saw: Evidence,
 ) -> Decision:
     """Settle when the next attempt begins: at once for TRANSIENT, else by the backoff."""
     delay_s = 0.0
@@ -130,25 +179,27 @@ def _retried(
         delay_s = backoff.delay_s(record.attempts, context.chance, record.delay_s)
         saw["ceiling_s"] = backoff.ceiling_s(record.attempts)
     saw["delay_s"] = round(delay_s, 3)
-    after, stop = stopping(after, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF)
-    after = replace(
-        after,
-        attempts=record.attempts + 1,
-        restarts_total=record.restarts_total + 1,
-        delay_s=delay_s,
-        resume_s=context.now_s + delay_s,
+    settled = {
+        **marks,
+        "attempts": record.attempts + 1,
+        "restarts_total": record.restarts_total + 1,
+        "delay_s": delay_s,
+        "resume_s": context.now_s + delay_s,
+    }
+    after, stop = stopping(
+        record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=settled
     )
-    return decided(event, rule.name, record, after, saw=saw, actions=(stop,))
+    return decided(event, rule.name, record, after, context, saw=saw, actions=(stop,))
 
 
-def _end(record: Record, after: Record, now_s: float, rule: Rule) -> str | None:
+def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> str | None:
     """Name the reason for which there is no next attempt, or return None."""
     policy = record.spec.policy
     if record.probing:
         return "probe-failed"
     if rule.fault_class is FaultClass.FATAL:
         return rule.name
-    if rule.charged and not record.proven and after.same_faults >= POISON_FAULTS:
+    if rule.charged and not record.proven and marks["same_faults"] >= POISON_FAULTS:
         return "poison"
     attempts, patience_s = policy.give_up_after_attempts, policy.give_up_after_s
     if attempts is not None and record.attempts - record.excused >= attempts:
@@ -156,7 +207,7 @@ def _end(record: Record, after: Record, now_s: float, rule: Rule) -> str | None:
     since_s = record.failing_since_s
     if patience_s is not None and since_s is not None and now_s - since_s >= patience_s:
         return "give-up"
-    if rule.charged and policy.budget.spent(after.charged):
+    if rule.charged and policy.budget.spent(marks["charged"]):
         return "budget-spent"
     return None
 
@@ -167,11 +218,12 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
     match record.afterwards:
         case Phase.STOPPED:
             after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
-            return decided(event, rule, record, after)
+            return decided(event, rule, record, after, context)
         case Phase.FAILED:
             after = given_up(record, context)
             every_s = None if after.due_s is None else record.spec.policy.probe_every_s
-            return decided(event, rule, record, after, saw={"next_probe_s": every_s})
+            saw = {"next_probe_s": every_s}
+            return decided(event, rule, record, after, context, saw=saw)
         case _:
             return resume(record, event, context, rule=rule)
 
@@ -188,7 +240,7 @@ def overdue_teardown(record: Record, event: Event, context: Context) -> Decision
     )
     tells = (_escalation(record.spec.parent, record, fault, Cause.HANG),)
     after = taken_along(record, context)
-    return decided(event, "abandoned", record, after, tells=tells)
+    return decided(event, "abandoned", record, after, context, tells=tells)
 
 
 def _escalation(parent: str, record: Record, fault: Fault, cause: Cause) -> Escalated:

@@ -22,6 +22,8 @@ class Cause(Enum):
     CONFIG = "config"
     UNKNOWN = "unknown"
 
+    __hash__ = object.__hash__  # each is one object; Enum's own hash is computed by its name
+
 
 class FaultClass(Enum):
     """What a fault asks for."""

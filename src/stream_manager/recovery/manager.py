@@ -2,7 +2,8 @@
 
 It asks the engine about one component at a time and spreads the consequences: who needs what went
 down is parked, who is proven by a child is told, whose budget is spent escalates. It performs
-nothing; the caller journals the decisions and then does their actions.
+nothing; the caller journals the decisions and then does their actions. What components share is
+watched by `Domains`: its incidents' steps stand among the decisions, under the same numbers.
 """
 
 import heapq
@@ -12,9 +13,12 @@ from dataclasses import replace
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery.engine import decide
+from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentStep
+from stream_manager.recovery.outbreak import Domains
 from stream_manager.recovery.states import (
     UP,
     Decision,
+    DomainDue,
     Due,
     Event,
     Failed,
@@ -38,9 +42,16 @@ class RecoveryManager:
     """Decides for every component; pure but for the records that it holds.
 
     chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
+    incidents: when failures that components share are one, and how those come back.
     """
 
-    def __init__(self, *, chance: Callable[[], float], first_seq: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        chance: Callable[[], float],
+        first_seq: int = 1,
+        incidents: IncidentPolicy | None = None,
+    ) -> None:
         self._chance = chance
         self._seq = first_seq
         self._records: dict[str, Record] = {}
@@ -48,11 +59,24 @@ class RecoveryManager:
         self._children: dict[str, list[str]] = {}
         self._timers: list[tuple[float, str]] = []
         self.late_facts = 0
+        self._domains = Domains(
+            policy=incidents or IncidentPolicy(), records=self._records, chance=chance
+        )
 
     @property
     def records(self) -> Mapping[str, Record]:
         """Every component's record, in the order in which they were added."""
         return self._records
+
+    @property
+    def incidents(self) -> Mapping[str, Incident]:
+        """The incidents under way, by their domains."""
+        return self._domains.incidents
+
+    def incident_of(self, id_: str) -> Incident | None:
+        """Return the incident in whose queue a component waits, or None."""
+        held_by = self._records[id_].held_by
+        return None if held_by is None else self._domains.incidents.get(held_by)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; what it names must be there already.
@@ -72,6 +96,7 @@ class RecoveryManager:
         self._records[spec.id] = Record(spec=spec, epoch=epoch)
         for need in spec.needs:
             self._dependents.setdefault(need, []).append(spec.id)
+        self._domains.add(spec)
         if spec.parent is not None:
             self._children.setdefault(spec.parent, []).append(spec.id)
 
@@ -83,40 +108,79 @@ class RecoveryManager:
         if self._dependents.get(id_) or self._children.get(id_):
             raise UsageError(f"component {id_!r} is still needed: remove what stands on it first")
         del self._records[id_]
+        self._domains.remove(record.spec)
         for need in record.spec.needs:
             self._dependents[need].remove(id_)
         if record.spec.parent is not None:
             self._children[record.spec.parent].remove(id_)
 
-    def handle(self, event: Event, now_s: float) -> list[Decision]:
+    def handle(self, event: Event, now_s: float) -> list[Decision | IncidentStep]:
         """Decide about `event` and all that follows from it, in order.
 
         Facts of an older epoch, or about a component that is gone, are counted and dropped.
         Raises InvariantError for a fact that can't be; nothing has changed then.
         """
         queue: deque[tuple[Event, int | None]] = deque([(event, None)])
-        decisions: list[Decision] = []
+        decisions: list[Decision | IncidentStep] = []
         while queue:
             told, because = queue.popleft()
-            record = self._records.get(told.id)
-            if record is None or _outdated(told, record, now_s):
-                self.late_facts += 1
-                continue
-            ready = all(self._records[need].phase in UP for need in record.spec.needs)
-            context = Context(now_s=now_s, chance=self._chance, ready=ready)
-            decision = decide(record, told, context)
-            if decision is None:
-                continue
-            tells = (*decision.tells, *self._consequences(decision))
-            decision = replace(decision, seq=self._seq, because=because, at_s=now_s, tells=tells)
-            self._seq += 1
-            self._apply(decision)
-            decisions.append(decision)
-            queue.extend((tell, decision.seq) for tell in tells)
+            if isinstance(told, DomainDue):
+                steps = self._domains.due(told, now_s)
+            else:
+                decision = self._decide(told, because, now_s)
+                if decision is None:
+                    continue
+                decisions.append(decision)
+                queue.extend((tell, decision.seq) for tell in decision.tells)
+                steps, because = self._domains.watch(decision), decision.seq
+            for step in steps:
+                numbered = replace(step, seq=self._seq, because=because)
+                self._seq += 1
+                decisions.append(numbered)
+                queue.extend((tell, numbered.seq) for tell in step.tells)
         return decisions
+
+    def _decide(self, event: Event, because: int | None, now_s: float) -> Decision | None:
+        """Decide about one component, and take the decision down."""
+        record = self._records.get(event.id)
+        if record is None or self._outdated(event, record, now_s):
+            self.late_facts += 1
+            return None
+        ready = all(self._records[need].phase in UP for need in record.spec.needs)
+        held_by, incidents = self._domains.surrounding(record.spec)
+        context = Context(
+            now_s=now_s,
+            chance=self._chance,
+            ready=ready,
+            held_by=held_by,
+            incidents=incidents,
+            seq=self._seq,
+            because=because,
+        )
+        decision = decide(record, event, context)
+        if decision is None:
+            return None
+        consequences = tuple(self._consequences(decision))
+        if consequences:
+            decision = replace(decision, tells=(*decision.tells, *consequences))
+        self._seq += 1
+        self._apply(decision)
+        return decision
 
     def next_due_s(self) -> float | None:
         """Return the instant of the earliest timer, or None."""
+        instants_s = (self._next_timer_s(), self._domains.next_due_s())
+        return min((it for it in instants_s if it is not None), default=None)
+
+    def due(self, now_s: float) -> Iterator[Due | DomainDue]:
+        """Yield an event for each timer that is over; feed each to `handle` before the next."""
+        while (due_s := self.next_due_s()) is not None and due_s <= now_s:
+            if due_s == self._next_timer_s():
+                yield Due(id=heapq.heappop(self._timers)[1])
+            else:
+                yield self._domains.take_due()
+
+    def _next_timer_s(self) -> float | None:
         while self._timers:
             due_s, id_ = self._timers[0]
             record = self._records.get(id_)
@@ -124,11 +188,6 @@ class RecoveryManager:
                 return due_s
             heapq.heappop(self._timers)
         return None
-
-    def due(self, now_s: float) -> Iterator[Due]:
-        """Yield an event for each timer that is over; feed each to `handle` before the next."""
-        while (due_s := self.next_due_s()) is not None and due_s <= now_s:
-            yield Due(id=heapq.heappop(self._timers)[1])
 
     def _apply(self, decision: Decision) -> None:
         after = decision.after
@@ -140,30 +199,29 @@ class RecoveryManager:
         """Tell the others what this component's new phase means to them."""
         before, after = decision.before, decision.after
         id_, parent = after.spec.id, after.spec.parent
-        if (before.phase in UP) and after.phase not in UP:
+        is_up = after.phase in UP
+        if is_up is not (before.phase in UP):
             own = after.last if isinstance(decision.event, Failed) else None
             cause = None if own is None else own.rule.cause
             for other in self._dependents.get(id_, ()):
-                yield Lost(id=other, by=id_, cause=cause)
-        if (after.phase in UP) and before.phase not in UP:
-            for other in self._dependents.get(id_, ()):
-                yield Lifted(id=other, by=id_)
-        if parent is not None and self._records[parent].spec.proven_by == id_:
-            if after.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
-                yield Vouched(id=parent, by=id_)
-            elif before.phase is Phase.RUNNING and after.phase is not Phase.RUNNING:
-                yield Unproved(id=parent, by=id_)
+                yield Lifted(id=other, by=id_) if is_up else Lost(id=other, by=id_, cause=cause)
+        runs = after.phase is Phase.RUNNING
+        if (
+            parent is not None
+            and runs is not (before.phase is Phase.RUNNING)
+            and self._records[parent].spec.proven_by == id_
+        ):
+            yield Vouched(id=parent, by=id_) if runs else Unproved(id=parent, by=id_)
         if isinstance(decision.event, Restart | Reset):
             for child in self._children.get(id_, ()):
                 yield Reset(id=child)
 
-
-def _outdated(event: Event, record: Record, now_s: float) -> bool:
-    match event:
-        case Started() | Proved() | Failed() | Gone():
-            return event.epoch != record.epoch
-        case Due():
-            # What was decided since the timer fired may have set it anew.
-            return record.due_s is None or record.due_s > now_s
-        case _:
-            return False
+    def _outdated(self, event: Event, record: Record, now_s: float) -> bool:
+        match event:
+            case Started() | Proved() | Failed() | Gone():
+                return event.epoch != record.epoch
+            case Due():
+                # What was decided since the timer fired may have set it anew.
+                return record.due_s is None or record.due_s > now_s
+            case _:
+                return False

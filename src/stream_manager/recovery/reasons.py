@@ -5,8 +5,10 @@ For a tired person, so each sentence stands alone. What a person can do is said 
 
 from collections.abc import Mapping
 
+from stream_manager.recovery.circumstances import circumstances
 from stream_manager.recovery.explain import Wall, in_words, standing
 from stream_manager.recovery.faults import FaultClass
+from stream_manager.recovery.incidents import Incident
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import Phase, Record, Sighting
 
@@ -21,10 +23,13 @@ _AT_REST = frozenset({Phase.STOPPED, Phase.STOPPING, Phase.PARKED})
 _WAITING = frozenset({Phase.BACKING_OFF, Phase.TEARING_DOWN})
 
 
-def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
+def explain(
+    record: Record, *, now_s: float, wall: Wall, incident: Incident | None = None
+) -> list[str]:
     """Return sentences: where the component stands, why, and what happens next and when.
 
-    now_s: the present monotonic instant. wall: renders such an instant for people.
+    now_s: the present monotonic instant. wall: renders such an instant for people. incident: that
+        of the domain which holds the component.
     """
 
     def at(instant_s: float) -> str:
@@ -33,6 +38,8 @@ def explain(record: Record, *, now_s: float, wall: Wall) -> list[str]:
 
     phase = record.phase.value.replace("_", " ")
     sentences = [f"{record.spec.id} is {phase}: {standing(record, at)}."]
+    if incident is not None:
+        sentences += circumstances(incident, now_s=now_s, wall=wall, at=at)
     last = record.last
     if last is None or record.phase in _AT_REST:
         return sentences

@@ -6,20 +6,20 @@ from stream_manager.recovery.states import Decision, Event, Lost, Phase, Record,
 from stream_manager.recovery.steps import (
     Context,
     begin,
-    blamed_snapshot,
     decided,
     forgiven,
     resume,
+    snapshot_blamed,
     taken_along,
 )
 
 
-def started(record: Record, event: Event, _: Context) -> Decision:
+def started(record: Record, event: Event, context: Context) -> Decision:
     """It is built; its proof is awaited."""
     # What a child proves has no deadline of its own: the child has one.
     due_s = None if record.spec.proven_by else record.due_s
     after = replace(record, phase=Phase.VERIFYING, due_s=due_s)
-    return decided(event, "started", record, after)
+    return decided(event, "started", record, after, context)
 
 
 def proved(record: Record, event: Event, context: Context) -> Decision:
@@ -37,21 +37,21 @@ def proved(record: Record, event: Event, context: Context) -> Decision:
         restore_failures=0,
         due_s=context.now_s + record.spec.policy.stable_for_s if record.attempts else None,
     )
-    return decided(event, "proved", record, after, saw={"attempt": record.attempts})
+    return decided(event, "proved", record, after, context, saw={"attempt": record.attempts})
 
 
-def stable(record: Record, event: Event, _: Context) -> Decision:
+def stable(record: Record, event: Event, context: Context) -> Decision:
     """It stayed proven for `stable_for`: what was before is forgiven."""
     after = replace(forgiven(record), due_s=None)
     saw = {"attempt": record.attempts, "stable_for_s": record.spec.policy.stable_for_s}
-    return decided(event, "stable", record, after, saw=saw)
+    return decided(event, "stable", record, after, context, saw=saw)
 
 
-def unproved(record: Record, event: Event, _: Context) -> Decision:
+def unproved(record: Record, event: Event, context: Context) -> Decision:
     """Its process lives on, but the media that proved it has stopped."""
     assert isinstance(event, Unproved)
     after = replace(record, phase=Phase.VERIFYING, due_s=None, proven_at_s=None)
-    return decided(event, "child-failed", record, after, saw={"child": event.by})
+    return decided(event, "child-failed", record, after, context, saw={"child": event.by})
 
 
 def backoff_over(record: Record, event: Event, context: Context) -> Decision:
@@ -61,9 +61,9 @@ def backoff_over(record: Record, event: Event, context: Context) -> Decision:
 
 def slow_probe(record: Record, event: Event, context: Context) -> Decision:
     """FAILED is tried once more."""
-    if not context.ready:
+    if not context.ready or context.held_by is not None:
         after = replace(record, due_s=context.now_s + record.spec.policy.probe_every_s)
-        return decided(event, "probe-postponed", record, after)
+        return decided(event, "probe-postponed", record, after, context)
     return begin(record, event, context, before=record, rule="slow-probe", probing=True)
 
 
@@ -83,5 +83,6 @@ def lost(record: Record, event: Event, context: Context) -> Decision:
         after = taken_along(record, context)
         if event.cause is not None and event.by == record.spec.parent:
             # A crash of the process that it runs in may be the doing of what it restored.
-            after = blamed_snapshot(record, after, event.cause)
-    return decided(event, "need-is-down", record, after, saw={"need": event.by})
+            blamed = snapshot_blamed(record, event.cause)
+            after = replace(after, restore_failures=record.restore_failures + blamed)
+    return decided(event, "need-is-down", record, after, context, saw={"need": event.by})

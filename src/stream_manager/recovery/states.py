@@ -22,9 +22,11 @@ class Phase(Enum):
     RUNNING = "running"  # proven; due: when the attempts are forgiven
     TEARING_DOWN = "tearing_down"  # Stop was issued after a fault; due: when to abandon it
     BACKING_OFF = "backing_off"  # gone; due: the next attempt
-    PARKED = "parked"  # something it needs is down; no timer, nothing charged
+    PARKED = "parked"  # something it needs, or a domain of it, is down; no timer, nothing charged
     FAILED = "failed"  # nothing is tried; due: the slow probe, where the rule allows one
     STOPPING = "stopping"  # not wanted, Stop was issued; due: when to abandon it
+
+    __hash__ = object.__hash__  # each is one object; Enum's own hash is computed by its name
 
 
 UP = frozenset({Phase.VERIFYING, Phase.RUNNING})
@@ -137,6 +139,32 @@ class Escalated:
     fault: Fault
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Internal: an incident of a domain parks it; `failures` since `since_s` are not its own."""
+
+    id: str
+    by: str
+    failures: int
+    since_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Internal: a domain lets it go, `at_once` or when its own wait is over."""
+
+    id: str
+    by: str
+    at_once: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DomainDue:
+    """A domain's timer is over; `id` is the domain's."""
+
+    id: str
+
+
 Event = (
     Wanted
     | Restart
@@ -151,6 +179,9 @@ Event = (
     | Vouched
     | Unproved
     | Escalated
+    | Held
+    | Admitted
+    | DomainDue
 )
 
 
@@ -213,6 +244,7 @@ class Record:
     charged: the intensity window. resume_s: when the next attempt may begin.
     afterwards: the phase that a confirmed teardown leads to.
     ended_by: the rule that led to FAILED; it stays until something re-arms the component.
+    held_by: the domain in whose queue it waits, or will once its teardown is confirmed.
     """
 
     spec: Spec
@@ -236,6 +268,7 @@ class Record:
     restore_failures: int = 0
     last: Sighting | None = None
     ended_by: str | None = None
+    held_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,3 +289,8 @@ class Decision:
     seq: int = 0
     because: int | None = None
     at_s: float = 0.0
+
+    @property
+    def id(self) -> str:
+        """Whom it is about: a component."""
+        return self.after.spec.id

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from stream_manager.recovery.faults import Cause
+from stream_manager.recovery.incidents import Incident
 from stream_manager.recovery.states import (
     Action,
     Decision,
@@ -18,16 +20,26 @@ Evidence = dict[str, float | str | None]
 NOTHING: Mapping[str, float | str | None] = {}
 # A snapshot that this many starts could not live with is set aside.
 RESTORE_FAILURES = 2
+COMING_UP = frozenset({Phase.STARTING, Phase.VERIFYING})
 RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, Cause.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What a decision may look at besides the record and the event."""
+    """What a decision may look at besides the record and the event.
+
+    ready: everything that the component needs is up. held_by: the domain that lets it not start.
+    incidents: those under way in its domains, of which each spares who fails by its cause.
+    seq, because: the number that the decision will have, and of the one that led to it.
+    """
 
     now_s: float
     chance: Callable[[], float]
-    ready: bool  # everything that the component needs is up
+    ready: bool
+    held_by: str | None = None
+    incidents: tuple[Incident, ...] = ()
+    seq: int = 0
+    because: int | None = None
 
 
 Handler = Callable[[Record, Event, Context], Decision | None]
@@ -38,14 +50,24 @@ def decided(
     rule: str,
     before: Record,
     after: Record,
+    context: Context,
     *,
     saw: Mapping[str, float | str | None] = NOTHING,
     actions: tuple[Action, ...] = (),
     tells: tuple[Event, ...] = (),
 ) -> Decision:
-    """Return the decision; its number and time are the manager's to give."""
+    """Return the decision."""
     return Decision(
-        event=event, rule=rule, before=before, after=after, saw=saw, actions=actions, tells=tells
+        event=event,
+        rule=rule,
+        before=before,
+        after=after,
+        saw=saw,
+        actions=actions,
+        tells=tells,
+        seq=context.seq,
+        because=context.because,
+        at_s=context.now_s,
     )
 
 
@@ -58,10 +80,14 @@ def begin(
     rule: str,
     probing: bool = False,
 ) -> Decision:
-    """Start now if all it needs is up, else wait for it."""
+    """Start now if all it needs is up and no domain holds it, else wait for that."""
     if not context.ready:
-        after = replace(record, phase=Phase.PARKED, due_s=None)
-        return decided(event, rule, before, after, saw={"waits_for": ", ".join(after.spec.needs)})
+        after = replace(record, phase=Phase.PARKED, due_s=None, held_by=None)
+        needs = ", ".join(after.spec.needs)
+        return decided(event, rule, before, after, context, saw={"waits_for": needs})
+    if context.held_by is not None:
+        after = replace(record, phase=Phase.PARKED, due_s=None, held_by=context.held_by)
+        return decided(event, rule, before, after, context, saw={"waits_for": context.held_by})
     policy = record.spec.policy
     after = replace(
         record,
@@ -69,6 +95,7 @@ def begin(
         epoch=record.epoch + 1,
         due_s=context.now_s + policy.start_deadline_s,
         resume_s=None,
+        held_by=None,
         probing=probing,
         restarts_total=record.restarts_total + probing,
     )
@@ -78,27 +105,42 @@ def begin(
         restore=record.restore_failures < RESTORE_FAILURES,
         deadline_s=policy.start_deadline_s,
     )
-    saw: dict[str, float | str | None] = {
+    saw: Evidence = {
         "epoch": after.epoch,
         "attempt": after.attempts,
         "restore": str(start.restore).lower(),
     }
-    return decided(event, rule, before, after, saw=saw, actions=(start,))
+    return decided(event, rule, before, after, context, saw=saw, actions=(start,))
 
 
 def resume(record: Record, event: Event, context: Context, *, rule: str) -> Decision:
     """Start when the next attempt's instant has come, else wait for it."""
-    if record.resume_s is None or record.resume_s <= context.now_s:
+    if record.held_by or record.resume_s is None or record.resume_s <= context.now_s:
         return begin(record, event, context, before=record, rule=rule)
-    after = replace(record, phase=Phase.BACKING_OFF, due_s=record.resume_s, resume_s=None)
-    saw = {"delay_s": round(record.resume_s - context.now_s, 3)}
-    return decided(event, rule, record, after, saw=saw)
+    return back_off(record, event, context, rule=rule, until_s=record.resume_s)
+
+
+def back_off(
+    record: Record, event: Event, context: Context, *, rule: str, until_s: float
+) -> Decision:
+    """Wait for the instant of the next attempt."""
+    after = replace(record, phase=Phase.BACKING_OFF, due_s=until_s, resume_s=None, held_by=None)
+    saw = {"delay_s": round(until_s - context.now_s, 3)}
+    return decided(event, rule, record, after, context, saw=saw)
 
 
 def stopping(
-    record: Record, context: Context, phase: Phase, *, afterwards: Phase
+    record: Record,
+    context: Context,
+    phase: Phase,
+    *,
+    afterwards: Phase,
+    marks: Mapping[str, Any] = NOTHING,
 ) -> tuple[Record, Stop]:
-    """Return the record of a component that is being ended, and the action that ends it."""
+    """Return the record of a component that is being ended, and the action that ends it.
+
+    marks: further fields of the record, since replacing it twice takes twice as long.
+    """
     grace_s = record.spec.policy.teardown_s
     after = replace(
         record,
@@ -106,6 +148,7 @@ def stopping(
         due_s=context.now_s + 2 * grace_s,
         afterwards=afterwards,
         proven_at_s=None,
+        **marks,
     )
     return after, Stop(id=record.spec.id, epoch=record.epoch, grace_s=grace_s)
 
@@ -144,8 +187,6 @@ def taken_along(record: Record, context: Context) -> Record:
     return replace(record, phase=Phase.PARKED, due_s=None, resume_s=resume_s, proven_at_s=None)
 
 
-def blamed_snapshot(before: Record, after: Record, cause: Cause) -> Record:
-    """Count a start that did not survive its snapshot, unless the world outside was at fault."""
-    if before.phase not in {Phase.STARTING, Phase.VERIFYING} or cause not in RESTORE_CAUSES:
-        return after
-    return replace(after, restore_failures=after.restore_failures + 1)
+def snapshot_blamed(record: Record, cause: Cause) -> bool:
+    """Tell whether a start did not survive its snapshot: not if the world outside was at fault."""
+    return record.phase in COMING_UP and cause in RESTORE_CAUSES

@@ -47,7 +47,9 @@ def explanation(
     else:
         sentences = [_headline(stream, now_s, local)]
         for record in [it for it in records if _needs_words(it)] or [deciding(stream)]:
-            sentences += explain(record, now_s=now_s, wall=local)
+            sentences += explain(
+                record, now_s=now_s, wall=local, incident=stream.incident_of(record.spec.id)
+            )
         sentences += _tries(tried, clock.wall())
         sentences += _what_to_do(stream.id, records[0])
     return {
@@ -66,6 +68,8 @@ def _trouble(record: Record) -> int:
         case Phase.FAILED:
             return 4
         case Phase.BACKING_OFF | Phase.TEARING_DOWN:
+            return 3
+        case Phase.PARKED if record.held_by is not None:
             return 3
         case Phase.STARTING | Phase.VERIFYING if record.attempts or record.probing:
             return 2

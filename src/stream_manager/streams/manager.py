@@ -16,13 +16,20 @@ from stream_manager.clock import Clock, chance, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.recordings import IndexKeeper
-from stream_manager.recovery import Decision, Phase, RecoveryManager, Reset, Restart
+from stream_manager.recovery import (
+    Decision,
+    IncidentStep,
+    Phase,
+    RecoveryManager,
+    Reset,
+    Restart,
+)
 from stream_manager.store import Entry, SegmentIndex, Store
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
-from stream_manager.streams.report import report
+from stream_manager.streams.report import report, report_incident
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
 from stream_manager.streams.views import local_time, stream_status, summary
@@ -153,11 +160,14 @@ class StreamManager:
 
     # --- what the supervisor tells ---------------------------------------------------------------
 
-    async def _write(self, decisions: Sequence[Decision], at_most_s: float) -> bool:
+    async def _write(self, decisions: Sequence[Decision | IncidentStep], at_most_s: float) -> bool:
         entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
         return await self._store.write(entries, at_most_s)
 
-    def _decided(self, decision: Decision) -> None:
+    def _decided(self, decision: Decision | IncidentStep) -> None:
+        if isinstance(decision, IncidentStep):
+            report_incident(decision, wall=self._local)
+            return
         id_ = decision.after.spec.id.partition("/")[0]
         stream = self._streams[id_]
         outage = stream.decided(decision)

@@ -9,6 +9,7 @@ from stream_manager.recovery import (
     Decision,
     Escalated,
     Failed,
+    IncidentStep,
     Phase,
     Reset,
     Restart,
@@ -43,3 +44,13 @@ def report(decision: Decision, outage: Outage | None, *, wall: Callable[[float],
         log.info(sentence, **facts)
     elif decision.rule == "abandoned" or isinstance(decision.event, Escalated | Failed):
         log.warning(sentence, **facts)
+
+
+def report_incident(step: IncidentStep, *, wall: Callable[[float], str]) -> None:
+    """Log what an incident begins and ends with; its probes and its ramp stand in the journal."""
+    facts = {"domain": step.after.domain, "cause": step.after.cause.value}
+    sentence = describe(step, wall=wall)
+    if step.before is None or step.rule in {"incident-confirmed", "incident-reopened"}:
+        log.warning(sentence, **facts)
+    elif step.after.outcome is not None or step.rule in {"incident-vetoed", "incident-proved"}:
+        log.info(sentence, **facts)

@@ -32,6 +32,7 @@ from stream_manager.recovery import (
     Failed,
     Fault,
     Gone,
+    Incident,
     Phase,
     Proved,
     Record,
@@ -142,6 +143,10 @@ class Stream:
     def record_of(self, id_: str) -> Record:
         """Return what the recovery core knows of one of the components."""
         return self._supervisor.recovery.records[id_]
+
+    def incident_of(self, id_: str) -> Incident | None:
+        """Return the incident of a domain in which one of the components waits, or None."""
+        return self._supervisor.recovery.incident_of(id_)
 
     @property
     def missing(self) -> frozenset[str]:

@@ -37,9 +37,10 @@ def deciding(stream: Stream) -> Record:
 
 def stream_state(stream: Stream) -> str:
     """Return the state of the whole stream."""
-    phase = deciding(stream).phase
+    record = deciding(stream)
     # A source that waits for a worker that is there is about to be started.
-    shown = Phase.STARTING if phase is Phase.PARKED else phase
+    about_to = record.phase is Phase.PARKED and record.held_by is None
+    shown = Phase.STARTING if about_to else record.phase
     return str(shown.value)
 
 

@@ -18,6 +18,7 @@ from stream_manager.recovery import (
     Action,
     Decision,
     Event,
+    IncidentStep,
     RecoveryManager,
     Spec,
 )
@@ -43,7 +44,9 @@ class Component(Protocol):
 class Journal(Protocol):
     """Where decisions are written down."""
 
-    def __call__(self, decisions: Sequence[Decision], at_most_s: float) -> Awaitable[bool]:
+    def __call__(
+        self, decisions: Sequence[Decision | IncidentStep], at_most_s: float
+    ) -> Awaitable[bool]:
         """Write them; return within `at_most_s` whether they are safe. Never raises."""
         ...
 
@@ -61,7 +64,7 @@ class Supervisor:
         recovery: RecoveryManager,
         journal: Journal,
         clock: Clock,
-        watch: Callable[[Decision], None],
+        watch: Callable[[Decision | IncidentStep], None],
         came_round: Callable[[], None],
     ) -> None:
         self.recovery = recovery
@@ -132,16 +135,16 @@ class Supervisor:
             woken.cancel()
             timer.cancel()
 
-    def _decide(self) -> list[Decision]:
+    def _decide(self) -> list[Decision | IncidentStep]:
         now_s = self._clock.monotonic_s()
-        decisions: list[Decision] = []
+        decisions: list[Decision | IncidentStep] = []
         while self._inbox:
             decisions += self._handle(self._inbox.popleft(), now_s)
         for event in self.recovery.due(now_s):
             decisions += self._handle(event, now_s)
         return decisions
 
-    def _handle(self, event: Event, now_s: float) -> list[Decision]:
+    def _handle(self, event: Event, now_s: float) -> list[Decision | IncidentStep]:
         try:
             return self.recovery.handle(event, now_s)
         except InvariantError:
@@ -149,11 +152,11 @@ class Supervisor:
             logger.exception("event refused: %r", event)
             return []
 
-    def _act(self, decision: Decision) -> None:
+    def _act(self, decision: Decision | IncidentStep) -> None:
         try:
             self._watch(decision)
             for action in decision.actions:
                 self._components[action.id].begin(action)
         except Exception:
             # Our own bug again, in what surrounds the core: it must not end everybody's recovery.
-            logger.exception("not acted upon: %s of %s", decision.rule, decision.after.spec.id)
+            logger.exception("not acted upon: %s of %s", decision.rule, decision.id)

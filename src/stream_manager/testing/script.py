@@ -9,6 +9,7 @@ from stream_manager.recovery import (
     Failed,
     Fault,
     Gone,
+    IncidentStep,
     Phase,
     Proved,
     Record,
@@ -25,7 +26,8 @@ from stream_manager.recovery import (
 class Script:
     """Components that do what the test says, at the instant `now_s` (seconds from 0).
 
-    Each event's method returns what was decided, in order, as "component: rule". Facts carry the
+    Each event's method returns what was decided, in order, as "component: rule"
+    or "domain: rule". Facts carry the
     component's present epoch unless `epoch` says otherwise. `actions` collects what the shell
     would do; `take` empties it. chance: draws from [0, 1), for jitter.
     """
@@ -34,6 +36,7 @@ class Script:
         self.manager = RecoveryManager(chance=chance)
         self.now_s = 0.0
         self.decisions: list[Decision] = []
+        self.incident_steps: list[IncidentStep] = []
         self.actions: list[Action] = []
         for spec in specs:
             self.manager.add(spec)
@@ -62,9 +65,10 @@ class Script:
     def handle(self, event: Event) -> list[str]:
         """Hand any event in."""
         decisions = self.manager.handle(event, self.now_s)
-        self.decisions += decisions
+        self.decisions += [it for it in decisions if isinstance(it, Decision)]
+        self.incident_steps += [it for it in decisions if isinstance(it, IncidentStep)]
         self.actions += [action for decision in decisions for action in decision.actions]
-        return [f"{decision.event.id}: {decision.rule}" for decision in decisions]
+        return [f"{it.id}: {it.rule}" for it in decisions]
 
     def wants(self, id_: str, *, up: bool = True, digest: str = "as configured") -> list[str]:
         """Want a component up or down."""

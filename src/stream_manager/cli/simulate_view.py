@@ -39,7 +39,7 @@ def draw_storm(
     yield Text()
     yield Text(
         "PEAK: the most attempts within 100 ms. P50, P99: from the trouble's end to proved.\n"
-        f"NOT BACK: could have recovered within the {LASTS_S / 3600:g} h and had not.\n"
+        f"NOT BACK: still down after {LASTS_S / 3600:g} h, though the trouble had passed.\n"
         "FALSE GIVE-UPS: were FAILED, and could have recovered.",
         style="dim",
     )

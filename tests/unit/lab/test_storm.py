@@ -70,10 +70,11 @@ def test_a_trouble_of_the_last_moment_leaves_one_unrecovered() -> None:
     assert played(late).recoveries_s == (inf,)
 
 
-def test_recovery_is_counted_from_the_last_end_only_once() -> None:
-    """A component that has recovered and goes on counts once."""
-    again = replace(away(until_s=200.0), begins_s=190.0)
-    assert len(played(away(until_s=71.0), again).recoveries_s) == 1
+def test_each_recovery_counts() -> None:
+    """A component that has recovered, and has to once more, counts twice."""
+    again = replace(away(until_s=201.0), begins_s=190.0)
+    it = played(away(until_s=71.0), again)
+    assert list(it.recoveries_s) == pytest.approx([4.16, 4.16], abs=0.04)
 
 
 def test_who_is_down_does_not_notice_another_trouble() -> None:
@@ -153,6 +154,25 @@ def test_only_who_is_concerned_makes_attempts() -> None:
     it = simulate(scenario(Name.DISK_FULL, 1, 1), OURS, 1)
     both = simulate(scenario(Name.DISK_FULL, 2, 1), OURS, 1)
     assert len(it.recoveries_s) == len(both.recoveries_s) == 1
+
+
+def test_ours_is_one_incident() -> None:
+    """An outage of a site costs a probe every 2 s, then one start each, along the ramp."""
+    outage = scenario(Name.SITE_OUTAGE, 300, 1)
+    it = simulate(outage, OURS, 1)
+    probes = [slot for slot in it.attempts if slot * 0.1 < outage.troubles[0].ends_s]
+    assert 12 <= len(probes) <= 18
+    assert all(it.attempts[slot] == 1 for slot in probes)
+    assert it.attempts_total == 300 + len(probes)
+    assert it.peak == 159  # the last probe, 20, 40, 80, and all that are left
+    assert (it.recovery_s(0.99) or 0) < 3.2
+
+
+def test_no_incident_where_nothing_is_shared() -> None:
+    """A few that crash on each host are no incident: domains change nothing for anybody."""
+    crashing = scenario(Name.CRASH_LOOP, 200, 1)
+    alone = simulate(crashing, replace(OURS, domains=False), 1)
+    assert simulate(crashing, OURS, 1) == alone
 
 
 def test_a_crowd_is_refused_by_a_host_that_is_back() -> None:

@@ -10,8 +10,8 @@ class Figures:
     """What one policy came to.
 
     attempts: starts since the first trouble began, by slot of 100 ms of the clock; no slot with
-        none. recoveries_s: of each component whose trouble passed, how long after its end it was
-        proved; inf for one that was not, to the end.
+        none. recoveries_s: how long after the end of its trouble a component was proved, each time;
+        inf for one that was not, to the end.
     false_give_ups: components that were FAILED by a trouble that passes. decisions: the engine's.
     """
 

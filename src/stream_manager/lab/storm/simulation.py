@@ -58,7 +58,8 @@ class _Simulation:
         self._pending: list[tuple[float, int, Event | Trouble | int]] = []
         self._settled = 0
         self._attempts = Counter[int]()
-        self._recoveries_s: dict[str, float] = {}
+        self._recoveries_s: list[float] = []
+        self._down: set[str] = set()  # who met a trouble that passes, and was not proved since
         self._given_up: set[str] = set()
         self._steps = 0
 
@@ -101,6 +102,8 @@ class _Simulation:
             case Trouble():
                 for noticed_s, member in self._world.begin(what):
                     self._settle(noticed_s, member)
+                if what.passes:
+                    self._down.update(map(str, what.members))
             case int():
                 self._notices(what, now_s)
             case _:
@@ -137,21 +140,15 @@ class _Simulation:
             return
         if phase is Phase.FAILED:
             self._given_up.add(id_)
-        elif now_s >= trouble.ends_s:
-            self._recoveries_s.setdefault(id_, now_s - trouble.ends_s)
+        elif now_s >= trouble.ends_s and id_ in self._down:
+            self._down.remove(id_)
+            self._recoveries_s.append(now_s - trouble.ends_s)
 
     def _figures(self) -> Figures:
-        concerned = {
-            member
-            for trouble in self._scenario.troubles
-            if trouble.passes
-            for member in trouble.members
-        }
-        never = [inf] * (len(concerned) - len(self._recoveries_s))
         return Figures(
             name=self._contender.name,
             attempts=dict(self._attempts),
-            recoveries_s=(*self._recoveries_s.values(), *never),
+            recoveries_s=(*self._recoveries_s, *[inf] * len(self._down)),
             false_give_ups=len(self._given_up),
             decisions=self._steps,
         )

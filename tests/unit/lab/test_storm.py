@@ -1,5 +1,6 @@
 """The storm simulator: the real engine on a virtual clock, counted rightly and repeatable."""
 
+import gc
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_the_clock_is_told() -> None:
     simulate(scenario(Name.SITE_OUTAGE, 400, 1), OURS, 1, tell=told.append)
     assert told == sorted(told)
     assert told[0] < 60 < told[-1]
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_as_before(*, enabled: bool) -> None:
+    """What a simulation does without is there again afterwards, if it was before."""
+    (gc.enable if enabled else gc.disable)()
+    try:
+        simulate(scenario(Name.SITE_OUTAGE, 1, 1), OURS, 1)
+        assert gc.isenabled() is enabled
+    finally:
+        gc.enable()
 
 
 # --- figures and contenders -------------------------------------------------------------------

@@ -52,7 +52,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
         figures=(*_figures(ours, played[Name.SITE_OUTAGE, EQUAL.name]), *_speed(costs)),
         notes=(
             "Base 1 s, cap 10 s.",
-            f"The table has the medians of {seeds[Name.SITE_OUTAGE]} seeds; {seeds[Name.FLAPPING]} where no target is.",
+            f"Medians of {seeds[Name.SITE_OUTAGE]} seeds; without a target {seeds[Name.FLAPPING]}.",
             "Recovery: from the trouble's end to proved, that is 100 ms after a start.",
             "Proved for 1 s: as is the default for streams.",
             "A site or host takes up 250 starts in 100 ms and refuses the others.",

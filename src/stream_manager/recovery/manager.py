@@ -146,7 +146,8 @@ class RecoveryManager:
         if record is None or self._outdated(event, record, now_s):
             self.late_facts += 1
             return None
-        ready = all(self._records[need].phase in UP for need in record.spec.needs)
+        needs = record.spec.needs
+        ready = not needs or all(self._records[need].phase in UP for need in needs)
         held_by, incidents = self._domains.surrounding(record.spec)
         context = Context(
             now_s=now_s,

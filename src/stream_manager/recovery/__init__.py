@@ -18,6 +18,7 @@ from stream_manager.recovery.incidents import (
     IncidentState,
     IncidentStep,
     Moment,
+    Step,
 )
 from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
@@ -82,6 +83,7 @@ __all__ = [
     "Spec",
     "Start",
     "Started",
+    "Step",
     "Stop",
     "Wanted",
     "When",

@@ -4,24 +4,24 @@ Each tells the journal, and the members. Between two steps an incident waits for
 `due_s`, or for its probe, which has a lease: none waits for ever.
 """
 
-import heapq
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
 from stream_manager.recovery.choosing import able, gather, narrower
-from stream_manager.recovery.domains import Domain, Seens, note
+from stream_manager.recovery.domains import Domain, Seens, incident_of, note
 from stream_manager.recovery.incidents import (
-    SHOWN,
     TIMELINE,
     Incident,
     IncidentPolicy,
     IncidentState,
     IncidentStep,
     Moment,
+    known,
 )
 from stream_manager.recovery.states import Admitted, Event, Record, Sighting
 from stream_manager.recovery.steps import NOTHING, Evidence
+from stream_manager.recovery.timers import Timers
 
 Steps = Iterator[IncidentStep]
 
@@ -29,7 +29,7 @@ Steps = Iterator[IncidentStep]
 class Course:
     """Moves incidents; the queues of `domains` are changed, `records` are read.
 
-    under_way: the domains that have an incident, by name.
+    under_way: the domains that have an incident, by name. timers: their next steps.
     """
 
     def __init__(
@@ -46,21 +46,11 @@ class Course:
         self._records = records
         self._chance = chance
         self._opened = 0
-        self._timers: list[tuple[float, str]] = []
+        self.timers = Timers(self._due_s)
 
-    def next_due_s(self) -> float | None:
-        """Return the instant of the earliest timer, or None."""
-        while self._timers:
-            due_s, name = self._timers[0]
-            domain = self.under_way.get(name)
-            if domain is not None and incident_of(domain).due_s == due_s:
-                return due_s
-            heapq.heappop(self._timers)
-        return None
-
-    def take_due(self) -> str:
-        """Return the domain of the earliest timer, which there has to be."""
-        return heapq.heappop(self._timers)[1]
+    def _due_s(self, name: str) -> float | None:
+        domain = self.under_way.get(name)
+        return None if domain is None else incident_of(domain).due_s
 
     # --- opening -------------------------------------------------------------------------------
 
@@ -75,7 +65,7 @@ class Course:
     ) -> Steps:
         """Open an incident, with all those that failed in its queue."""
         domain.incidents += 1
-        root_of, root = next((id_, seen.last) for id_, seen in seens.items())
+        root_of, root = next((it, seen.last) for it, seen in seens.items())
         next_probe_s = now_s + self._policy.interval_s(0.0, self._chance())
         suspected = state is IncidentState.SUSPECTED
         opened = Incident(
@@ -142,8 +132,8 @@ class Course:
         after = replace(before, state=IncidentState.RAMPING, blamed=False, probe=None, due_s=now_s)
         yield self._moved(domain, after, event, now_s, "incident-vetoed", by, saw={"by": by})
         for name, seens in inside.items():
-            other, state = self._domains[name], IncidentState.OPEN
-            yield from self.begin(other, seens, event, now_s, state=state)
+            other = self._domains[name]
+            yield from self.begin(other, seens, event, now_s, state=IncidentState.OPEN)
         if domain.incident is not None:
             yield from self.let_go(domain, event, now_s)
 
@@ -175,11 +165,13 @@ class Course:
     def asked(self, domain: Domain, id_: str, event: Event, now_s: float) -> Steps:
         """An operator wants a parked member tried: it is the next probe, at once."""
         domain.waiting.move_to_end(id_, last=False)
-        incident = incident_of(domain)
-        if incident.probe is None:
+        before = incident_of(domain)
+        if before.probe is None:
             yield from self.probe(domain, event, now_s)
-        else:
-            domain.incident = replace(incident, next_probe_s=now_s)
+            return
+        after = replace(before, next_probe_s=now_s)
+        saw: Evidence = {"asked": id_, "probe": before.probe}
+        yield self._moved(domain, after, event, now_s, "incident-asked", id_, saw=saw)
 
     def probe_over(self, domain: Domain, event: Event, now_s: float, *, why: str) -> Steps:
         """The probe failed, was taken away, or took too long."""
@@ -189,8 +181,8 @@ class Course:
             due_s = before.due_s
         after = replace(before, probe=None, due_s=due_s)
         saw: Evidence = {"probe": before.probe, "why": why}
-        detail = f"{before.probe}: {why}"
-        yield self._moved(domain, after, event, now_s, "incident-probe-over", detail, saw=saw)
+        rule, detail = "incident-probe-over", f"{before.probe}: {why}"
+        yield self._moved(domain, after, event, now_s, rule, detail, saw=saw)
         yield from self.left(domain, event, now_s)
 
     def _next_probe_s(self, incident: Incident, now_s: float) -> float:
@@ -211,7 +203,7 @@ class Course:
         after = replace(
             before, state=IncidentState.RAMPING, probe=None, step=0, let_go=0, due_s=now_s
         )
-        saw: Evidence = {"probe": id_, "waiting": len(domain.waiting) + len(domain.coming)}
+        saw: Evidence = {"probe": id_, "waiting": domain.queued}
         yield self._moved(domain, after, event, now_s, "incident-proved", id_, saw=saw)
         yield from self.let_go(domain, event, now_s)
 
@@ -230,12 +222,11 @@ class Course:
             step=before.step + bool(some),
             due_s=now_s + self._policy.ramp_step_s,
         )
-        waiting = len(domain.waiting) + len(domain.coming)
-        saw: Evidence = {"now": len(some), "let_go": after.let_go, "waiting": waiting}
+        saw: Evidence = {"now": len(some), "let_go": after.let_go, "waiting": domain.queued}
         yield self._moved(
             domain, after, event, now_s, "incident-ramp", str(len(some)), saw=saw, tells=tells
         )
-        if domain.deserted:
+        if not domain.queued:
             yield self._ended(domain, event, now_s, "resolved" if before.blamed else "released")
 
     def relapsed(self, domain: Domain, id_: str, fault: Sighting, event: Event) -> Steps:
@@ -258,7 +249,7 @@ class Course:
 
     def left(self, domain: Domain, event: Event, now_s: float) -> Steps:
         """Somebody left the queue: if nobody is left, there is nothing to wait for."""
-        if domain.deserted and incident_of(domain).probe is None:
+        if not domain.queued and incident_of(domain).probe is None:
             yield self._ended(domain, event, now_s, "deserted")
 
     def _ended(
@@ -294,14 +285,10 @@ class Course:
         before = domain.incident
         first, rest = after.timeline[:1], after.timeline[1:]
         moment = Moment(at_s=now_s, what=rule.removeprefix("incident-"), detail=detail)
-        domain.incident = replace(
-            after,
-            members=len(domain.involved),
-            some=tuple(islice(domain.involved, SHOWN)),
-            timeline=(*first, *rest[2 - TIMELINE :], moment),
-        )
+        after = replace(after, timeline=(*first, *rest[2 - TIMELINE :], moment))
+        domain.incident = known(after, domain.involved)
         if after.due_s is not None:
-            heapq.heappush(self._timers, (after.due_s, domain.name))
+            self.timers.set(domain.name, after.due_s)
         return IncidentStep(
             event=event,
             rule=rule,
@@ -311,9 +298,3 @@ class Course:
             tells=tells,
             at_s=now_s,
         )
-
-
-def incident_of(domain: Domain) -> Incident:
-    """Return the incident that a domain under way has."""
-    assert domain.incident is not None
-    return domain.incident

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Fault
 from stream_manager.recovery.incident_words import told
-from stream_manager.recovery.incidents import IncidentStep
+from stream_manager.recovery.incidents import IncidentStep, Step
 from stream_manager.recovery.states import Decision, Escalated, Phase, Record, Sighting
 
 # Renders a monotonic instant for people, in local time.
@@ -115,7 +115,7 @@ UNTIMED: Mapping[Phase, str] = {
 }
 
 
-def describe(decision: Decision | IncidentStep, *, wall: Wall) -> str:
+def describe(decision: Step, *, wall: Wall) -> str:
     """Return one sentence: who, what happened, and what comes next, at which time.
 
     wall: renders a monotonic instant, in seconds, for people.

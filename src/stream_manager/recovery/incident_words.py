@@ -16,6 +16,7 @@ STEPS: Mapping[str, str] = {
     "incident-vetoed": "{by} stayed healthy, so this is not the cause",
     "incident-probe": "probe {number} is {probe}",
     "incident-probe-postponed": "none of those that wait can be started now",
+    "incident-asked": "{asked} is asked for, and tries when {probe} has failed",
     "incident-probe-over": "probe {probe} did not succeed ({why})",
     "incident-proved": "{probe} is proven, and {waiting} follow",
     "incident-ramp": "{now} were let go, {let_go} so far",

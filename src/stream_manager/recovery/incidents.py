@@ -5,14 +5,15 @@ window is over, then OPEN while probes go out one by one, then RAMPING while its
 then ENDED. `domains` moves it; here is what it consists of, and which causes a domain can have.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from itertools import islice
 from math import isfinite
 from typing import ClassVar
 
 from stream_manager.recovery.faults import Cause
-from stream_manager.recovery.states import Action, Event, Sighting
+from stream_manager.recovery.states import Action, Decision, Event, Sighting
 
 # Which causes the members of a domain can owe to it, by the kind of the domain: what stands before
 # the colon of its name. A wrong password, a wrong setting and broken media are always one's own.
@@ -179,6 +180,11 @@ class Incident:
         return self.state is IncidentState.SUSPECTED or self.state is IncidentState.OPEN
 
 
+def known(incident: Incident, involved: Collection[str]) -> Incident:
+    """Return an incident with all whom it has parked by now."""
+    return replace(incident, members=len(involved), some=tuple(islice(involved, SHOWN)))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IncidentStep:
     """One step of an incident: beside `Decision`, the other kind of entry in the journal.
@@ -203,3 +209,6 @@ class IncidentStep:
     def id(self) -> str:
         """Whom it is about: a domain."""
         return self.after.domain
+
+
+Step = Decision | IncidentStep  # what the journal is told

@@ -6,14 +6,13 @@ nothing; the caller journals the decisions and then does their actions. What com
 watched by `Domains`: its incidents' steps stand among the decisions, under the same numbers.
 """
 
-import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery.engine import decide
-from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentStep
+from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
 from stream_manager.recovery.states import (
     UP,
@@ -36,6 +35,7 @@ from stream_manager.recovery.states import (
     Vouched,
 )
 from stream_manager.recovery.steps import Context
+from stream_manager.recovery.timers import Timers
 
 
 class RecoveryManager:
@@ -57,7 +57,7 @@ class RecoveryManager:
         self._records: dict[str, Record] = {}
         self._dependents: dict[str, list[str]] = {}
         self._children: dict[str, list[str]] = {}
-        self._timers: list[tuple[float, str]] = []
+        self._timers = Timers(self._due_s)
         self.late_facts = 0
         self._domains = Domains(
             policy=incidents or IncidentPolicy(), records=self._records, chance=chance
@@ -76,7 +76,7 @@ class RecoveryManager:
     def incident_of(self, id_: str) -> Incident | None:
         """Return the incident in whose queue a component waits, or None."""
         held_by = self._records[id_].held_by
-        return None if held_by is None else self._domains.incidents.get(held_by)
+        return None if held_by is None else self._domains.incident_of(held_by)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; what it names must be there already.
@@ -114,14 +114,14 @@ class RecoveryManager:
         if record.spec.parent is not None:
             self._children[record.spec.parent].remove(id_)
 
-    def handle(self, event: Event, now_s: float) -> list[Decision | IncidentStep]:
+    def handle(self, event: Event, now_s: float) -> list[Step]:
         """Decide about `event` and all that follows from it, in order.
 
         Facts of an older epoch, or about a component that is gone, are counted and dropped.
         Raises InvariantError for a fact that can't be; nothing has changed then.
         """
         queue: deque[tuple[Event, int | None]] = deque([(event, None)])
-        decisions: list[Decision | IncidentStep] = []
+        decisions: list[Step] = []
         while queue:
             told, because = queue.popleft()
             if isinstance(told, DomainDue):
@@ -146,7 +146,8 @@ class RecoveryManager:
         if record is None or self._outdated(event, record, now_s):
             self.late_facts += 1
             return None
-        ready = all(self._records[need].phase in UP for need in record.spec.needs)
+        needs = record.spec.needs
+        ready = not needs or all(self._records[need].phase in UP for need in needs)
         held_by, incidents = self._domains.surrounding(record.spec)
         context = Context(
             now_s=now_s,
@@ -169,31 +170,26 @@ class RecoveryManager:
 
     def next_due_s(self) -> float | None:
         """Return the instant of the earliest timer, or None."""
-        instants_s = (self._next_timer_s(), self._domains.next_due_s())
+        instants_s = (self._timers.next_s(), self._domains.next_due_s())
         return min((it for it in instants_s if it is not None), default=None)
 
     def due(self, now_s: float) -> Iterator[Due | DomainDue]:
         """Yield an event for each timer that is over; feed each to `handle` before the next."""
         while (due_s := self.next_due_s()) is not None and due_s <= now_s:
-            if due_s == self._next_timer_s():
-                yield Due(id=heapq.heappop(self._timers)[1])
+            if due_s == self._timers.next_s():
+                yield Due(id=self._timers.take())
             else:
                 yield self._domains.take_due()
 
-    def _next_timer_s(self) -> float | None:
-        while self._timers:
-            due_s, id_ = self._timers[0]
-            record = self._records.get(id_)
-            if record is not None and record.due_s == due_s:
-                return due_s
-            heapq.heappop(self._timers)
-        return None
+    def _due_s(self, id_: str) -> float | None:
+        record = self._records.get(id_)
+        return None if record is None else record.due_s
 
     def _apply(self, decision: Decision) -> None:
         after = decision.after
         self._records[after.spec.id] = after
         if after.due_s is not None and after.due_s != decision.before.due_s:
-            heapq.heappush(self._timers, (after.due_s, after.spec.id))
+            self._timers.set(after.spec.id, after.due_s)
 
     def _consequences(self, decision: Decision) -> Iterator[Event]:
         """Tell the others what this component's new phase means to them."""

@@ -13,10 +13,10 @@ Rules, in the order in which an incident meets them (`Course` has its steps):
 
 from collections.abc import Callable, Mapping
 
-from stream_manager.recovery.course import Course, Steps, incident_of
-from stream_manager.recovery.domains import Domain
+from stream_manager.recovery.course import Course, Steps
+from stream_manager.recovery.domains import Domain, incident_of
 from stream_manager.recovery.faults import FaultClass
-from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState
+from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState, known
 from stream_manager.recovery.states import (
     Decision,
     DomainDue,
@@ -55,8 +55,14 @@ class Domains:
 
     @property
     def incidents(self) -> dict[str, Incident]:
-        """The incidents under way, by their domains, in the order in which they opened."""
-        return {name: incident_of(it) for name, it in self._course.under_way.items()}
+        """The incidents under way, by their domains, with all whom they have parked by now."""
+        under_way = self._course.under_way
+        return {name: known(incident_of(it), it.involved) for name, it in under_way.items()}
+
+    def incident_of(self, domain: str) -> Incident | None:
+        """Return the incident of one domain, or None."""
+        it = self._course.under_way.get(domain)
+        return None if it is None else known(incident_of(it), it.involved)
 
     def add(self, spec: Spec) -> None:
         """Take a component's domains in."""
@@ -85,11 +91,11 @@ class Domains:
 
     def next_due_s(self) -> float | None:
         """Return the instant of the earliest timer, or None."""
-        return self._course.next_due_s()
+        return self._course.timers.next_s()
 
     def take_due(self) -> DomainDue:
         """Return the event of the earliest timer, which there has to be."""
-        return DomainDue(id=self._course.take_due())
+        return DomainDue(id=self._course.timers.take())
 
     def due(self, event: DomainDue, now_s: float) -> Steps:
         """Take the next step of an incident whose timer is over; one that is not does nothing."""
@@ -124,9 +130,10 @@ class Domains:
         fault = after.last if after.last is not before.last else None
         if fault is not None and fault.rule.fault_class in TELLING:
             yield from self._sighted(decision, fault)
-        for domain in self._around(after.spec):
-            if domain.incident is not None:
-                yield from self._follow(domain, decision, fault)
+        under_way = self._course.under_way
+        for name in names:
+            if name in under_way:
+                yield from self._follow(under_way[name], decision, fault)
 
     def _keep_queues(self, decision: Decision) -> None:
         before, after = decision.before, decision.after
@@ -157,7 +164,7 @@ class Domains:
             if cause not in domain.shared or cause in domain.vetoes:
                 continue
             if domain.incident is not None:
-                if domain.incident.closed and domain.incident.cause is cause:
+                if domain.incident.blamed and domain.incident.cause is cause:
                     found, covered = None, max(covered, len(domain.involved))
                 continue
             count = domain.sighted(record.spec.id, fault, window_s=window_s, charged=charged)

@@ -7,13 +7,11 @@ incident's number, state and next probe where a component's epoch, phase and nex
 from collections.abc import Callable
 
 from stream_manager.clock import Clock, wall_of
-from stream_manager.recovery import Decision, IncidentState, IncidentStep, Phase, describe
+from stream_manager.recovery import IncidentState, IncidentStep, Phase, Step, describe
 from stream_manager.store import Entry
 
 
-def entry(
-    decision: Decision | IncidentStep, *, clock: Clock, local: Callable[[float], str]
-) -> Entry:
+def entry(decision: Step, *, clock: Clock, local: Callable[[float], str]) -> Entry:
     """Return the entry of one decision; `local` renders an instant for the sentence."""
     if isinstance(decision, IncidentStep):
         return _of_incident(decision, clock=clock, local=local)

@@ -17,12 +17,12 @@ from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
-    Decision,
     IncidentStep,
     Phase,
     RecoveryManager,
     Reset,
     Restart,
+    Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
 from stream_manager.streams.entries import entry
@@ -160,11 +160,11 @@ class StreamManager:
 
     # --- what the supervisor tells ---------------------------------------------------------------
 
-    async def _write(self, decisions: Sequence[Decision | IncidentStep], at_most_s: float) -> bool:
+    async def _write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
         entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
         return await self._store.write(entries, at_most_s)
 
-    def _decided(self, decision: Decision | IncidentStep) -> None:
+    def _decided(self, decision: Step) -> None:
         if isinstance(decision, IncidentStep):
             report_incident(decision, wall=self._local)
             return

@@ -16,11 +16,10 @@ from stream_manager.clock import Clock
 from stream_manager.errors import InvariantError, UsageError
 from stream_manager.recovery import (
     Action,
-    Decision,
     Event,
-    IncidentStep,
     RecoveryManager,
     Spec,
+    Step,
 )
 
 # A decision waits this long for its entry to reach the disk; then it is performed all the same.
@@ -44,9 +43,7 @@ class Component(Protocol):
 class Journal(Protocol):
     """Where decisions are written down."""
 
-    def __call__(
-        self, decisions: Sequence[Decision | IncidentStep], at_most_s: float
-    ) -> Awaitable[bool]:
+    def __call__(self, decisions: Sequence[Step], at_most_s: float) -> Awaitable[bool]:
         """Write them; return within `at_most_s` whether they are safe. Never raises."""
         ...
 
@@ -64,7 +61,7 @@ class Supervisor:
         recovery: RecoveryManager,
         journal: Journal,
         clock: Clock,
-        watch: Callable[[Decision | IncidentStep], None],
+        watch: Callable[[Step], None],
         came_round: Callable[[], None],
     ) -> None:
         self.recovery = recovery
@@ -135,16 +132,16 @@ class Supervisor:
             woken.cancel()
             timer.cancel()
 
-    def _decide(self) -> list[Decision | IncidentStep]:
+    def _decide(self) -> list[Step]:
         now_s = self._clock.monotonic_s()
-        decisions: list[Decision | IncidentStep] = []
+        decisions: list[Step] = []
         while self._inbox:
             decisions += self._handle(self._inbox.popleft(), now_s)
         for event in self.recovery.due(now_s):
             decisions += self._handle(event, now_s)
         return decisions
 
-    def _handle(self, event: Event, now_s: float) -> list[Decision | IncidentStep]:
+    def _handle(self, event: Event, now_s: float) -> list[Step]:
         try:
             return self.recovery.handle(event, now_s)
         except InvariantError:
@@ -152,7 +149,7 @@ class Supervisor:
             logger.exception("event refused: %r", event)
             return []
 
-    def _act(self, decision: Decision | IncidentStep) -> None:
+    def _act(self, decision: Step) -> None:
         try:
             self._watch(decision)
             for action in decision.actions:

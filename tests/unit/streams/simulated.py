@@ -29,6 +29,7 @@ from stream_manager.recovery import (
     RecoveryManager,
     RecoveryPolicy,
     Started,
+    Step,
     exit_fault,
 )
 from stream_manager.store import Store
@@ -120,12 +121,13 @@ class Simulation:
             keeper=cast("IndexKeeper", self.index),
         )
 
-    async def _journal(self, decisions: Sequence[Decision], at_most_s: float) -> bool:
+    async def _journal(self, decisions: Sequence[Step], at_most_s: float) -> bool:
         assert at_most_s > 0
-        self.decisions += decisions
+        self.decisions += [it for it in decisions if isinstance(it, Decision)]
         return True
 
-    def _watch(self, decision: Decision) -> None:
+    def _watch(self, decision: Step) -> None:
+        assert isinstance(decision, Decision)
         if outage := self.stream.decided(decision):
             self.ended.append(outage)
 

@@ -12,7 +12,6 @@ from stream_manager.errors import UsageError
 from stream_manager.recovery import (
     Action,
     Backoff,
-    Decision,
     Failed,
     Gone,
     Phase,
@@ -22,6 +21,7 @@ from stream_manager.recovery import (
     Spec,
     Start,
     Started,
+    Step,
     Stop,
     Wanted,
     exit_fault,
@@ -53,7 +53,7 @@ class Shell:
         )
         self.supervisor.add(Spec(id="cam", policy=POLICY), self)
 
-    async def write(self, decisions: Sequence[Decision], at_most_s: float) -> bool:
+    async def write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
         """Be the journal: slow while `disk` is not set."""
         self.patience.append(at_most_s)
         await self.disk.wait()

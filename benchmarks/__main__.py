@@ -22,6 +22,7 @@ from benchmarks import (
     retries,
     segments,
     start,
+    storm,
 )
 from benchmarks.figures import Subject
 
@@ -35,6 +36,7 @@ SUBJECTS = {
     "segments": segments.measure,
     "guards": guards.measure,
     "retries": retries.measure,
+    "storm": storm.measure,
     "core": core.measure,
     "imports": imports.measure,
 }

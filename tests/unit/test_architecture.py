@@ -35,6 +35,7 @@ BESIDE = "lab"
 SHOWS_THE_LAB = (
     *("cli.demo", "cli.demo_view"),
     *("cli.lab_camera", "cli.lab_console", "cli.lab_proxy"),
+    *("cli.simulate", "cli.simulate_view"),
 )
 LEVELS = {name: level for level, names in enumerate(LAYERS) for name in names}
 

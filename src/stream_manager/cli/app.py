@@ -19,6 +19,7 @@ from stream_manager.cli.reload import reload
 from stream_manager.cli.run import run
 from stream_manager.cli.segments import segments
 from stream_manager.cli.shutdown import shutdown
+from stream_manager.cli.simulate import simulate
 from stream_manager.cli.status import status
 from stream_manager.cli.verbs import reset, restart, start, stop
 from stream_manager.errors import StreamManagerError, UsageError
@@ -36,7 +37,7 @@ app = typer.Typer(
 COMMANDS = (
     *(run, check, probe, doctor, install),
     *(status, journal, explain, restart, stop, start, reset, reload, shutdown),
-    demo,
+    *(demo, simulate),
 )
 for command in COMMANDS:
     app.command()(command)

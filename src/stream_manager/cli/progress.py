@@ -13,7 +13,7 @@ SHOWN_AFTER_S = 1.0
 class LateProgress:
     """Shows how much of `total` is done. A context manager."""
 
-    def __init__(self, what: str, total: int, unit: Literal["files", "bytes"]) -> None:
+    def __init__(self, what: str, total: int, unit: Literal["files", "bytes", "seconds"]) -> None:
         console = Console(stderr=True)
         self._progress = Progress(
             TextColumn(what),

@@ -10,6 +10,7 @@ from stream_manager.config.loading import (
     load,
     load_directories,
     load_manager,
+    load_policy,
     load_variables,
     place_of,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "load",
     "load_directories",
     "load_manager",
+    "load_policy",
     "load_variables",
     "place_of",
 ]

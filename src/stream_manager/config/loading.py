@@ -22,6 +22,7 @@ from stream_manager.config.tables import (
     StreamTable,
     VolumeTable,
 )
+from stream_manager.recovery.policy import RecoveryPolicy
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Configuration:
@@ -102,6 +103,22 @@ def place_of(path: Path, *key: str) -> str:
     except ConfigurationErrors:
         line = 0  # it was changed since
     return f"{path}:{line}" if line else str(path)
+
+
+def load_policy(path: Path) -> tuple[RecoveryPolicy, tuple[ConfigurationError, ...]]:
+    """Read the keys of `[recovery]` alone, and the warnings about them.
+
+    A file without that table may hold its keys at the top. Raises ConfigurationErrors.
+    """
+    values, report = _open(path)
+    at: lines.KeyPath = ("recovery",) if "recovery" in values else ()
+    if at:
+        values = report.read(Document, {"recovery": values["recovery"]}, ()).recovery
+    table = report.read(RecoveryTable, values, at)
+    policy = policy_of(table, own=frozenset(table.model_fields_set), path=at, report=report)
+    _raise_errors(report)
+    assert policy is not None  # without an error there is one
+    return policy, tuple(sorted(report.warnings))
 
 
 def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:

@@ -27,7 +27,7 @@ def gather(
         since_s = charged[0] if charged else 0.0
         held.append(Held(id=id_, by=domain.name, failures=len(charged), since_s=since_s))
         domain.involved[id_] = None
-    return tuple(held), [it for it in others.values() if it.deserted and it.incident]
+    return tuple(held), [it for it in others.values() if it.incident and not it.queued]
 
 
 def able(

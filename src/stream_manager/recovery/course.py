@@ -65,7 +65,7 @@ class Course:
     ) -> Steps:
         """Open an incident, with all those that failed in its queue."""
         domain.incidents += 1
-        root_of, root = next((id_, seen.last) for id_, seen in seens.items())
+        root_of, root = next((it, seen.last) for it, seen in seens.items())
         next_probe_s = now_s + self._policy.interval_s(0.0, self._chance())
         suspected = state is IncidentState.SUSPECTED
         opened = Incident(
@@ -132,8 +132,8 @@ class Course:
         after = replace(before, state=IncidentState.RAMPING, blamed=False, probe=None, due_s=now_s)
         yield self._moved(domain, after, event, now_s, "incident-vetoed", by, saw={"by": by})
         for name, seens in inside.items():
-            other, state = self._domains[name], IncidentState.OPEN
-            yield from self.begin(other, seens, event, now_s, state=state)
+            other = self._domains[name]
+            yield from self.begin(other, seens, event, now_s, state=IncidentState.OPEN)
         if domain.incident is not None:
             yield from self.let_go(domain, event, now_s)
 
@@ -181,8 +181,8 @@ class Course:
             due_s = before.due_s
         after = replace(before, probe=None, due_s=due_s)
         saw: Evidence = {"probe": before.probe, "why": why}
-        detail = f"{before.probe}: {why}"
-        yield self._moved(domain, after, event, now_s, "incident-probe-over", detail, saw=saw)
+        rule, detail = "incident-probe-over", f"{before.probe}: {why}"
+        yield self._moved(domain, after, event, now_s, rule, detail, saw=saw)
         yield from self.left(domain, event, now_s)
 
     def _next_probe_s(self, incident: Incident, now_s: float) -> float:
@@ -203,7 +203,7 @@ class Course:
         after = replace(
             before, state=IncidentState.RAMPING, probe=None, step=0, let_go=0, due_s=now_s
         )
-        saw: Evidence = {"probe": id_, "waiting": len(domain.waiting) + len(domain.coming)}
+        saw: Evidence = {"probe": id_, "waiting": domain.queued}
         yield self._moved(domain, after, event, now_s, "incident-proved", id_, saw=saw)
         yield from self.let_go(domain, event, now_s)
 
@@ -222,12 +222,11 @@ class Course:
             step=before.step + bool(some),
             due_s=now_s + self._policy.ramp_step_s,
         )
-        waiting = len(domain.waiting) + len(domain.coming)
-        saw: Evidence = {"now": len(some), "let_go": after.let_go, "waiting": waiting}
+        saw: Evidence = {"now": len(some), "let_go": after.let_go, "waiting": domain.queued}
         yield self._moved(
             domain, after, event, now_s, "incident-ramp", str(len(some)), saw=saw, tells=tells
         )
-        if domain.deserted:
+        if not domain.queued:
             yield self._ended(domain, event, now_s, "resolved" if before.blamed else "released")
 
     def relapsed(self, domain: Domain, id_: str, fault: Sighting, event: Event) -> Steps:
@@ -250,7 +249,7 @@ class Course:
 
     def left(self, domain: Domain, event: Event, now_s: float) -> Steps:
         """Somebody left the queue: if nobody is left, there is nothing to wait for."""
-        if domain.deserted and incident_of(domain).probe is None:
+        if not domain.queued and incident_of(domain).probe is None:
             yield self._ended(domain, event, now_s, "deserted")
 
     def _ended(

@@ -63,9 +63,9 @@ class Domain:
         self.shared = shared_by(self.name)
 
     @property
-    def deserted(self) -> bool:
-        """Whether nobody waits in the queue."""
-        return not self.waiting and not self.coming
+    def queued(self) -> int:
+        """How many wait in the queue."""
+        return len(self.waiting) + len(self.coming)
 
     def forget(self, id_: str) -> None:
         """A member is a member no longer; it had been stopped before."""
@@ -90,8 +90,8 @@ class Domain:
     def runs_no_more(self, id_: str) -> None:
         """A member is proven no longer, and vetoes nothing any more."""
         self.running.pop(id_, None)
-        for cause in [cause for cause, by in self.vetoes.items() if by == id_]:
-            del self.vetoes[cause]
+        if id_ in self.vetoes.values():
+            self.vetoes = {cause: by for cause, by in self.vetoes.items() if by != id_}
 
     def sighted(self, id_: str, fault: Sighting, *, window_s: float, charged: bool) -> int:
         """Note a failure of a member; return how many members failed so within the window."""

@@ -98,6 +98,8 @@ class Tree:
 
     def ready(self, spec: Spec) -> bool:
         """Tell whether everything is up that the component needs to start."""
+        if not spec.needs:
+            return True
         if not all(self._records[need].phase in UP for need in spec.needs):
             return False
         if self._strategy(spec) is Strategy.ONE_FOR_ONE:

@@ -232,6 +232,26 @@ def test_a_member_that_comes_back_by_itself_vetoes_at_once() -> None:
     ]
 
 
+def test_a_worker_whose_camera_is_away_still_vetoes() -> None:
+    """It is up: that its source brings no media is no sign that the machine is ill."""
+    workers = [
+        Spec(id=it, policy=POLICY, domains=("node",), proven_by=f"{it}/s") for it in names(4)
+    ]
+    parts = [Spec(id=f"{it.id}/s", policy=POLICY, parent=it.id, needs=(it.id,)) for it in workers]
+    script = Script(*workers, *parts)
+    for id_ in script.manager.records:
+        script.wants(id_)
+    for id_ in names(4):
+        script.started(id_)
+        script.comes_up(f"{id_}/s")
+    script.breaks("cam3/s", REFUSED)
+    assert script.phase("cam3") is Phase.VERIFYING
+    breaks(script, names(3), Fault(origin="process", code="SIGKILL:oom"))
+    assert steps(script.passes(2.0))[0] == "node: incident-vetoed"
+    assert script.incident_steps[-1].saw["by"] is None
+    assert script.incident_steps[1].saw["by"] == "cam3"
+
+
 # --- narrower and wider -----------------------------------------------------------------------
 
 

@@ -18,6 +18,7 @@ from stream_manager.recovery.domains import Domain, incident_of
 from stream_manager.recovery.faults import FaultClass
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState, known
 from stream_manager.recovery.states import (
+    UP,
     Decision,
     DomainDue,
     Held,
@@ -125,8 +126,8 @@ class Domains:
         if not names:
             return
         self._keep_queues(decision)
-        if (after.phase is Phase.RUNNING) is not (before.phase is Phase.RUNNING):
-            self._keep_running(after)
+        if after.phase is not before.phase:
+            self._keep_running(before, after)
         fault = after.last if after.last is not before.last else None
         if fault is not None and fault.rule.fault_class in TELLING:
             yield from self._sighted(decision, fault)
@@ -146,12 +147,13 @@ class Domains:
             for name in after.spec.domains:
                 self._domains[name].given_back(id_)
 
-    def _keep_running(self, record: Record) -> None:
-        for name in record.spec.domains:
-            if record.phase is Phase.RUNNING:
-                self._domains[name].runs(record.spec.id)
-            else:
-                self._domains[name].runs_no_more(record.spec.id)
+    def _keep_running(self, before: Record, after: Record) -> None:
+        """A member runs from its proof until it is down: what its child lacks is the child's."""
+        for name in after.spec.domains:
+            if after.phase is Phase.RUNNING:
+                self._domains[name].runs(after.spec.id)
+            elif before.phase in UP and after.phase not in UP:
+                self._domains[name].runs_no_more(after.spec.id)
 
     def _sighted(self, decision: Decision, fault: Sighting) -> Steps:
         """Count a failure in each domain that it may be owed to, and find the one that it is."""

@@ -232,6 +232,26 @@ def test_a_member_that_comes_back_by_itself_vetoes_at_once() -> None:
     ]
 
 
+def test_a_worker_whose_camera_is_away_still_vetoes() -> None:
+    """It is up: that its source brings no media is no sign that the machine is ill."""
+    workers = [
+        Spec(id=it, policy=POLICY, domains=("node",), proven_by=f"{it}/s") for it in names(4)
+    ]
+    parts = [Spec(id=f"{it.id}/s", policy=POLICY, parent=it.id, needs=(it.id,)) for it in workers]
+    script = Script(*workers, *parts)
+    for id_ in script.manager.records:
+        script.wants(id_)
+    for id_ in names(4):
+        script.started(id_)
+        script.comes_up(f"{id_}/s")
+    script.breaks("cam3/s", REFUSED)
+    assert script.phase("cam3") is Phase.VERIFYING
+    breaks(script, names(3), Fault(origin="process", code="SIGKILL:oom"))
+    assert steps(script.passes(2.0))[0] == "node: incident-vetoed"
+    assert script.incident_steps[-1].saw["by"] is None
+    assert script.incident_steps[1].saw["by"] == "cam3"
+
+
 # --- narrower and wider -----------------------------------------------------------------------
 
 
@@ -289,6 +309,51 @@ def test_a_vetoed_domain_that_loses_all_to_a_narrower_one_is_over() -> None:
         "host:b: incident-opened",
         f"{SUBNET}: incident-ramp",
     ]
+
+
+def test_a_narrower_domain_of_too_few_takes_nobody_over() -> None:
+    """b0 is alone on its host: when it is not the subnet, it recovers by itself."""
+    hosts = {"a0": "host:a", "a1": "host:a", "a2": "host:a", "b0": "host:b", "c0": "host:c"}
+    script = healthy(
+        Spec(id=id_, policy=POLICY, domains=(host, SUBNET)) for id_, host in hosts.items()
+    )
+    assert breaks(script, ["a0", "b0", "a1", "a2"]) == [f"{SUBNET}: incident-opened"]
+    script.take()
+    script.passes(2.0)
+    assert script.take() == ["start b0 2"]
+    assert {script[f"a{it}"].held_by for it in range(3)} == {"host:a"}
+
+
+def test_a_vetoed_domain_whose_queue_goes_to_a_narrower_one_is_over_at_once() -> None:
+    """b0 was stopped meanwhile, so all that is left is host a's."""
+    hosts = {"a0": "host:a", "a1": "host:a", "a2": "host:a", "b0": "host:b", "c0": "host:c"}
+    script = healthy(
+        Spec(id=id_, policy=POLICY, domains=(host, SUBNET)) for id_, host in hosts.items()
+    )
+    breaks(script, ["a0", "b0", "a1", "a2"])
+    script.wants("b0", up=False)
+    assert steps(script.passes(2.0)) == [
+        f"{SUBNET}: incident-vetoed",
+        "host:a: incident-opened",
+        f"{SUBNET}: incident-taken-over",
+    ]
+
+
+def test_one_that_came_to_wait_for_another_reason_is_no_evidence() -> None:
+    """a3 is wanted during the suspicion and waits; it counts for no narrower domain."""
+    specs = [Spec(id=f"a{it}", policy=POLICY, domains=("host:a", SUBNET)) for it in range(4)]
+    specs += [Spec(id=f"b{it}", policy=POLICY, domains=("host:b", SUBNET)) for it in range(2)]
+    script = Script(*specs)
+    for id_ in ("a0", "a1", "b0", "b1"):
+        script.wants(id_)
+        script.comes_up(id_)
+    breaks(script, ["a0", "b0", "a1"])
+    script.wants("a3")
+    assert (script.phase("a3"), script["a3"].held_by) == (Phase.PARKED, SUBNET)
+    script.take()
+    script.passes(2.0)
+    assert list(script.manager.incidents) == []
+    assert "start a3 1" in script.take()
 
 
 # --- probing ----------------------------------------------------------------------------------
@@ -406,6 +471,17 @@ def test_who_fails_by_another_cause_waits_for_the_domain_too() -> None:
     script.passes(1.5)
     assert (script.phase("cam3"), script["cam3"].held_by) == (Phase.PARKED, HOST)
     assert script["cam3"].attempts == 2
+
+
+def test_another_cause_that_could_be_shared_opens_nothing_while_it_is_open() -> None:
+    """A domain has one incident at a time."""
+    script = site(4)
+    script.breaks("cam3", REFUSED)
+    script.passes(1.0)
+    breaks(script, names(3))
+    script.breaks("cam3", Fault(origin="health", code="stall"))
+    assert script["cam3"].attempts == 1
+    assert [it.rule for it in script.incident_steps] == ["incident-opened"]
 
 
 def test_a_slow_probe_waits_for_the_domain_and_is_not_excused_by_it() -> None:

@@ -70,6 +70,7 @@ EVENTS: tuple[Event, ...] = (
     Vouched(id="cam", by="child"),
     Unproved(id="cam", by="child"),
     Escalated(id="cam", child="child", cause=Cause.MEDIA, fault=CRASHED),
+    Held(id="cam", by="node", failures=0, since_s=0.0),
     Held(id="cam", by="node", failures=1, since_s=0.0),
     Admitted(id="cam", by="node", at_once=True),
     Admitted(id="cam", by="node", at_once=False),

@@ -11,6 +11,8 @@ recordings, store, api, cli. `lab` breaks things on purpose.
 TYPE_CHECKING = False  # type checkers know the name; typing itself would cost more than all of this
 if TYPE_CHECKING:
     from stream_manager.errors import (
+        BulkheadFullError,
+        CircuitOpenError,
         InvariantError,
         OutsideError,
         StreamManagerError,
@@ -26,13 +28,21 @@ if TYPE_CHECKING:
         IncidentStep,
         Phase,
         RecoveryPolicy,
+        RestartType,
         Step,
+        Strategy,
     )
     from stream_manager.supervision import (
         AsyncFunction,
+        BreakerRegistry,
+        Bulkhead,
+        CircuitBreaker,
         Component,
+        FailedAttempt,
+        GaveUp,
         Journal,
         MemoryJournal,
+        RetryBudget,
         Run,
         Snapshot,
         Snapshots,
@@ -40,17 +50,27 @@ if TYPE_CHECKING:
         Subprocess,
         Supervisor,
         ThreadFunction,
+        deadline,
+        remaining_s,
+        retry,
     )
 
 __all__ = [
     "AsyncFunction",
     "Backoff",
+    "BreakerRegistry",
     "Budget",
+    "Bulkhead",
+    "BulkheadFullError",
     "Cause",
+    "CircuitBreaker",
+    "CircuitOpenError",
     "Component",
     "Decision",
+    "FailedAttempt",
     "Fault",
     "FaultClass",
+    "GaveUp",
     "IncidentStep",
     "InvariantError",
     "Journal",
@@ -58,27 +78,38 @@ __all__ = [
     "OutsideError",
     "Phase",
     "RecoveryPolicy",
+    "RestartType",
+    "RetryBudget",
     "Run",
     "Snapshot",
     "Snapshots",
     "Status",
     "Step",
+    "Strategy",
     "StreamManagerError",
     "Subprocess",
     "Supervisor",
     "ThreadFunction",
     "UsageError",
+    "deadline",
+    "remaining_s",
+    "retry",
 ]
 
 _HOMES = {
-    "errors": ("InvariantError", "OutsideError", "StreamManagerError", "UsageError"),
+    "errors": (
+        *("BulkheadFullError", "CircuitOpenError"),
+        *("InvariantError", "OutsideError", "StreamManagerError", "UsageError"),
+    ),
     "recovery": (
-        *("Backoff", "Budget", "Cause", "Decision"),
-        *("Fault", "FaultClass", "IncidentStep", "Phase", "RecoveryPolicy", "Step"),
+        *("Backoff", "Budget", "Cause", "Decision", "Fault", "FaultClass", "IncidentStep"),
+        *("Phase", "RecoveryPolicy", "RestartType", "Step", "Strategy"),
     ),
     "supervision": (
         *("AsyncFunction", "Subprocess", "ThreadFunction", "Component", "Run", "Supervisor"),
         *("Journal", "MemoryJournal", "Snapshot", "Snapshots", "Status"),
+        *("CircuitBreaker", "BreakerRegistry", "Bulkhead"),
+        *("retry", "RetryBudget", "FailedAttempt", "GaveUp", "deadline", "remaining_s"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

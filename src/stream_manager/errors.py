@@ -1,6 +1,6 @@
 """One root error in three branches: who has to act is told by the class."""
 
-from typing import TYPE_CHECKING, cast
+TYPE_CHECKING = False  # type checkers know the name; errors are not worth loading typing for
 
 
 class StreamManagerError(Exception):
@@ -37,12 +37,14 @@ class CircuitOpenError(OutsideError):
     @property
     def retry_after_s(self) -> float | None:
         """How long to wait; None: nobody can tell (a probe is out, or it was forced open)."""
-        return cast("float | None", self.args[1])
+        retry_after_s: float | None = self.args[1]
+        return retry_after_s
 
     @property
     def last_cause(self) -> str | None:
         """The text of the failure that it remembers last; None before any."""
-        return cast("str | None", self.args[2])
+        last_cause: str | None = self.args[2]
+        return last_cause
 
     def __str__(self) -> str:
         again = "" if self.retry_after_s is None else f"; try again in {self.retry_after_s:.1f} s"

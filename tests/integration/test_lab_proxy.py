@@ -332,7 +332,10 @@ def test_what_can_not_be_done_is_said(proxy: Proxy) -> None:
         (["--listen", "no.host.invalid:0", "--to", "9"], "can't listen on no.host.invalid"),
         (["--listen", "0", "--to", "9", "--fault", "cut by=1s"], "cut: it takes no 'by=1s'"),
         (["--listen", "0", "--to", "9", "--control", "{file}"], "--control {file}: "),
-        (["--listen", "0", "--to", "9", "--control", "/x/y"], "--control /x/y: there is no directory /x"),
+        (
+            ["--listen", "0", "--to", "9", "--control", "/x/y"],
+            "--control /x/y: there is no directory /x",
+        ),
     ],
 )
 def test_the_command_refuses_what_it_can_not_do(

@@ -1,4 +1,4 @@
-"""The guide "Use it as a library": what it shows runs as it stands, and is what the tests run."""
+"""The guide to the library, and the README: what they show runs as it stands."""
 
 import re
 import subprocess
@@ -15,7 +15,8 @@ PAGE = (ROOT / "docs/library.md").read_text()
 PASTED = re.findall(r"<!-- file: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTALL)
 SHOWN = [
     block
-    for block in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    for page in (PAGE, (ROOT / "README.md").read_text())
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     if block not in {code for _, code in PASTED}
 ]
 

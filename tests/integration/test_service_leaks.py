@@ -72,6 +72,8 @@ def test_two_hundred_crashes_leak_nothing(tmp_path_factory: pytest.TempPathFacto
         killed: Counter[str] = Counter()
         crash(running, killed, until=len(STREAMS))
         running.wait_healthy(*STREAMS)
+        # What the first crashes cut off is measured in processes of their own.
+        running.wait("its only child", lambda: len(children(running.process.pid)) == 1, 30.0)
         before, threads_before = holdings(running), threads(running)
         crash(running, killed, until=CRASHES + len(STREAMS))
         running.wait_healthy(*STREAMS)

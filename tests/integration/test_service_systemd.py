@@ -91,7 +91,7 @@ def test_a_life_under_systemd(unit: Unit) -> None:
     running.signal(signal.SIGHUP)
     unit.wait_said("RELOADING=1")
     unit.wait_said("READY=1")
-    assert running.logged(level="error")
+    running.wait("what is wrong with it", lambda: running.logged(level="error"))
 
     running.wait_media("cam", 1)
     running.signal(signal.SIGUSR2)

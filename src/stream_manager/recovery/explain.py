@@ -122,6 +122,7 @@ STATES: Mapping[Phase, str] = {
     Phase.FAILED: f"slow probe at {{at}}; {REARMED}",
     Phase.STOPPING: "stopping, abandoned at {at} at the latest",
 }
+FINISHED = "it ended in good order, and is started again by command alone"
 UNTIMED: Mapping[Phase, str] = {
     Phase.STOPPED: "not wanted",
     Phase.VERIFYING: "waiting for {proof} of {prover}",
@@ -178,6 +179,8 @@ def standing(record: Record, wall: Wall) -> str:
     """Return half a sentence: what a component in its phase waits for, and until when."""
     if record.phase is Phase.TEARING_DOWN:
         return _after_teardown(record, wall)
+    if record.phase is Phase.STOPPED and record.finished:
+        return FINISHED
     words = STATES[record.phase] if record.due_s is not None else UNTIMED[record.phase]
     return words.format(
         attempt=_attempt(record),

@@ -52,7 +52,7 @@ def finished(record: Record, event: Event, context: Context) -> Decision:
         fault = Fault(origin="component", code="finished", text="it ended, and should go on")
         rule = _rule(record, context, fault)
         return _judged(record, event, context, fault=fault, rule=rule)
-    marks = {"wanted": False, "probing": False}
+    marks = {"wanted": False, "finished": True, "probing": False}
     after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED, marks=marks)
     return decided(event, "finished", record, after, context, actions=stop)
 

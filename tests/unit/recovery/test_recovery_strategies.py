@@ -167,7 +167,18 @@ def test_recovery_charges_what_failed_by_another_nothing() -> None:
     script = group(Strategy.ONE_FOR_ONE)
     script.fails("group", BROKEN)
     assert script.fails("a", BROKEN) == ["a: need-is-down"]
-    assert script["a"].charged == ()
+    assert finishes(script, "b") == ["b: need-is-down"]
+    assert [script[it].charged for it in ("a", "b")] == [(), ()]
+
+
+def test_recovery_drops_an_end_of_an_older_run() -> None:
+    """What has ended by itself is not what runs now."""
+    script = group(Strategy.ONE_FOR_ONE, restart=RestartType.TRANSIENT)
+    script.breaks("a", BROKEN)
+    script.passes(1.0)
+    comes_back(script)
+    assert script.handle(Finished(id="a", epoch=1)) == []
+    assert script.phase("a") is Phase.RUNNING
 
 
 def test_recovery_by_a_strategy_starts_siblings_in_order_from_the_beginning() -> None:
@@ -266,8 +277,12 @@ def test_recovery_by_restart_type(restart: RestartType, finished: str, failed: P
     assert ("It was given up because it is temporary: a fault ends it." in told) is (
         failed is Phase.FAILED
     )
+    told = explain(script["a"], now_s=script.now_s, wall=str)
+    assert ("a is stopped: it ended in good order" in told[0]) is done
+    assert script["a"].finished is done
     if done:
         script.wants("a")
+        assert not script["a"].finished
         assert comes_back(script) == ["a"]
 
 

@@ -83,10 +83,19 @@ PLAIN_CODES: Mapping[str, str] = {
 # Why there is no next attempt, where it was not the fault itself.
 ENDS: Mapping[str, str] = {
     "probe-failed": "the slow probe failed",
-    "poison": "the same fault {same_faults} times before it ever worked",
+    "poison": (
+        "the same fault {same_faults} times before it ever worked, and {poison_faults} are no "
+        "accident"
+    ),
     "temporary": "it is temporary and not restarted",
-    "give-up": "given up as configured, after {attempt} retries",
+    "give-up": "give_up_after allows {allowed_retries} retries, and {retries} were used",
+    "out-of-time": "give_up_after allows {allowed_s:g} s, and it fails for {failing_s:.0f} s",
     "budget-spent": "{restarts} restarts within {within_s:g} s, where {limit} are allowed",
+}
+# The same in a dry run, where a limit only tells what it would have done.
+WOULD: Mapping[str, str] = {
+    f"would-{end}": f"a dry run, or no retry would follow: {ENDS[end]}"
+    for end in ("poison", "give-up", "out-of-time", "budget-spent")
 }
 # What was decided without a fault.
 STEPS: Mapping[str, str] = {
@@ -150,9 +159,8 @@ def _what(decision: Decision) -> str:
         return STEPS[rule].format_map({"proof": decision.after.spec.proof, **decision.saw})
     assert last is not None  # every other rule judges a fault
     fault = in_words(last.fault, last.rule, proof=decision.after.spec.proof)
-    if rule in ENDS:
-        return f"{fault}; {ENDS[rule].format_map(decision.saw)}"
-    return fault
+    why = ENDS.get(rule) or WOULD.get(rule)
+    return f"{fault}; {why.format_map(decision.saw)}" if why else fault
 
 
 def in_words(fault: Fault, rule: Rule, *, proof: str = "media") -> str:

@@ -30,6 +30,9 @@ from stream_manager.recovery.steps import (
 
 # Five identical faults before anything ever worked: it is the configuration, not the weather.
 POISON_FAULTS = 5
+# Reasons that are limits of a policy. In a dry run the rule is named "would-" and the reason.
+LIMITS = ("poison", "give-up", "out-of-time", "budget-spent")
+WOULD = "would-"
 
 
 def failed(record: Record, event: Event, context: Context) -> Decision:
@@ -86,10 +89,14 @@ def _judged(
     if domain is not None:
         return _spared(record, event, context, sighting=sighting, domain=domain)
     marks = _marks(record, sighting)
-    saw = _evidence(record, sighting) | _charges(record, marks, rule)
     end = _end(record, marks, context.now_s, rule)
+    saw = _evidence(record, sighting) | _charges(record, marks, rule)
     if end is None:
         return _retried(record, marks, event, context, rule=rule, saw=saw)
+    saw |= _limit(record, context.now_s, end)
+    if end in LIMITS and not record.spec.policy.enforce:
+        name = f"{WOULD}{end}"
+        return _retried(record, marks, event, context, rule=rule, saw=saw, name=name)
     if end == "budget-spent" and record.spec.parent is not None:
         # It waits for its parent's next run, in which its window starts anew.
         marks |= {"charged": (), "attempts": record.attempts + 1, "resume_s": None}
@@ -183,6 +190,22 @@ def _charges(record: Record, marks: Mapping[str, Any], rule: Rule) -> Evidence:
     }
 
 
+def _limit(record: Record, now_s: float, end: str) -> Evidence:
+    """Return the numbers of the reason for which there is no next attempt."""
+    policy, since_s = record.spec.policy, record.failing_since_s
+    match end:
+        case "poison":
+            return {"poison_faults": POISON_FAULTS}
+        case "give-up":
+            used = record.attempts - record.excused
+            return {"retries": used, "allowed_retries": policy.give_up_after_attempts}
+        case "out-of-time":
+            failing_s = now_s - (now_s if since_s is None else since_s)
+            return {"failing_s": round(failing_s, 3), "allowed_s": policy.give_up_after_s}
+        case _:
+            return {}
+
+
 def _retried(
     record: Record,
     marks: Mapping[str, Any],
@@ -191,8 +214,12 @@ def _retried(
     *,
     rule: Rule,
     saw: Evidence,
+    name: str | None = None,
 ) -> Decision:
-    """Settle when the next attempt begins: at once for TRANSIENT, else by the backoff."""
+    """Settle when the next attempt begins: at once for TRANSIENT, else by the backoff.
+
+    name: of the decision's rule, where that is not the one that judged the fault.
+    """
     delay_s = 0.0
     if rule.fault_class is not FaultClass.TRANSIENT:
         backoff = record.spec.policy.backoff
@@ -209,7 +236,7 @@ def _retried(
     after, stop = stopping(
         record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=settled
     )
-    return decided(event, rule.name, record, after, context, saw=saw, actions=stop)
+    return decided(event, name or rule.name, record, after, context, saw=saw, actions=stop)
 
 
 def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> str | None:
@@ -228,7 +255,7 @@ def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> 
         return "give-up"
     since_s = record.failing_since_s
     if patience_s is not None and since_s is not None and now_s - since_s >= patience_s:
-        return "give-up"
+        return "out-of-time"
     if rule.charged and policy.budget.spent(marks["charged"]):
         return "budget-spent"
     return None

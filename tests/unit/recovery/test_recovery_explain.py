@@ -1,6 +1,7 @@
 """Sentences: what people read about decisions and about where a component stands."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -223,6 +224,93 @@ def test_patience_is_told_with_what_is_left_of_it(
     loops(script, "door/source", REFUSED, 1)
     script.breaks("door/source", REFUSED)
     assert sentence in explained(script, "door/source")
+
+
+@pytest.mark.parametrize(
+    ("limits", "fault", "words"),
+    [
+        (
+            {"budget": Budget(restarts=1)},
+            GARBAGE,
+            "2 restarts within 60 s, where 1 are allowed",
+        ),
+        (
+            {"give_up_after_attempts": 1},
+            REFUSED,
+            "give_up_after allows 1 retries, and 1 were used",
+        ),
+        (
+            {"give_up_after_s": 1.0},
+            REFUSED,
+            "give_up_after allows 1 s, and it fails for 1 s",
+        ),
+    ],
+)
+def test_a_limit_is_told_with_its_numbers_and_a_dry_run_as_one(
+    limits: dict[str, Any], fault: Fault, words: str
+) -> None:
+    """The journal has what was enforced, or what would have been and what is done instead."""
+    for enforce in (True, False):
+        script = Script(Spec(id="cam", policy=replace(POLICY, **limits, enforce=enforce)))
+        script.wants("cam")
+        script.comes_up("cam")
+        script.passes(3600.0)
+        loops(script, "cam", fault, 1)
+        script.decisions.clear()
+        script.fails("cam", fault)
+        (sentence,) = told(script)
+        if enforce:
+            assert sentence.endswith(f"; {words} — torn down, and no retry follows")
+        else:
+            assert f"; a dry run, or no retry would follow: {words} — attempt 2 in " in sentence
+
+
+def test_poison_is_told_with_its_number() -> None:
+    """How often it came, and how often is too often."""
+    script = ended(POLICY, GARBAGE, proven=False)
+    assert any(
+        "the same fault 5 times before it ever worked, and 5 are no accident" in it
+        for it in told(script)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "fault", "sentence"),
+    [
+        (
+            {"budget": Budget(restarts=1)},
+            GARBAGE,
+            (
+                "1 of 1 restarts within 60 s; with one more than those that is told, and nothing "
+                "else, for its policy is a dry run."
+            ),
+        ),
+        (
+            {"give_up_after_attempts": 9},
+            REFUSED,
+            (
+                "give_up_after allows 9 retries, and this is number 1. Past that nothing ends, for "
+                "its policy is a dry run."
+            ),
+        ),
+        (
+            {"give_up_after_s": 60.0},
+            REFUSED,
+            (
+                "and it fails since 08:00:00, for 0 s. Past that nothing ends, for its policy is a "
+                "dry run."
+            ),
+        ),
+    ],
+)
+def test_what_waits_by_a_policy_that_is_a_dry_run_says_so(
+    limits: dict[str, Any], fault: Fault, sentence: str
+) -> None:
+    """Nobody who reads of a limit has to wonder why it is passed."""
+    script = Script(Spec(id="cam", policy=replace(POLICY, **limits, enforce=False)))
+    script.wants("cam")
+    script.breaks("cam", fault)
+    assert any(it.endswith(sentence) for it in explained(script, "cam"))
 
 
 def test_what_runs_again_says_what_it_took_and_when_it_is_forgiven() -> None:

@@ -219,6 +219,16 @@ def test_recovery_escalates_to_the_group_when_a_budget_is_spent() -> None:
     assert script["a"].charged == ()
 
 
+def test_recovery_escalates_nothing_in_a_dry_run() -> None:
+    """The child is tried again by itself, and its group runs on."""
+    script = group(Strategy.ONE_FOR_ONE, policy=replace(ONCE, enforce=False))
+    script.breaks("a", BROKEN)
+    script.passes(1.0)
+    comes_back(script)
+    assert script.fails("a", BROKEN) == ["a: would-budget-spent"]
+    assert script.phase("group") is Phase.RUNNING
+
+
 def test_recovery_that_ends_in_failed_blocks_only_what_comes_after_it() -> None:
     """A fault that no retry cures is visible; the siblings before it run on."""
     script = group(Strategy.ONE_FOR_ALL)

@@ -97,6 +97,11 @@ WOULD: Mapping[str, str] = {
     f"would-{end}": f"a dry run, or no retry would follow: {ENDS[end]}"
     for end in ("poison", "give-up", "out-of-time", "budget-spent")
 }
+# What else was seen of a fault, by the rule that judged it.
+WITH: Mapping[str, str] = {
+    "start-deadline": "{start_deadline_s:g} s are allowed",
+    "escalated": "it was {child}",
+}
 # What was decided without a fault.
 STEPS: Mapping[str, str] = {
     "wanted": "wanted",
@@ -119,7 +124,7 @@ STEPS: Mapping[str, str] = {
     "unburdened": "nothing stands on it any more",
     "finished": "it has ended in good order",
     "gone": "torn down",
-    "abandoned": "its teardown hangs and is abandoned",
+    "abandoned": "its teardown hangs and is abandoned after {teardown_s:g} s",
 }
 REARMED = "a reset, a restart or a changed configuration re-arms it"
 # Where a component stands: with its timer, and without one.
@@ -159,7 +164,7 @@ def _what(decision: Decision) -> str:
         return STEPS[rule].format_map({"proof": decision.after.spec.proof, **decision.saw})
     assert last is not None  # every other rule judges a fault
     fault = in_words(last.fault, last.rule, proof=decision.after.spec.proof)
-    why = ENDS.get(rule) or WOULD.get(rule)
+    why = ENDS.get(rule) or WOULD.get(rule) or WITH.get(rule)
     return f"{fault}; {why.format_map(decision.saw)}" if why else fault
 
 

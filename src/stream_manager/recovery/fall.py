@@ -11,13 +11,13 @@ from stream_manager.recovery.states import (
     Escalated,
     Event,
     Failed,
-    Gone,
     Phase,
     Record,
     RestartType,
     Sighting,
 )
 from stream_manager.recovery.steps import (
+    NOTHING,
     Context,
     Evidence,
     decided,
@@ -46,7 +46,8 @@ def escalated(record: Record, event: Event, context: Context) -> Decision:
     """A child's failure that the child could not heal by itself."""
     assert isinstance(event, Escalated)
     rule = Rule(name="escalated", cause=event.cause, fault_class=FaultClass.RECOVERABLE)
-    return _judged(record, event, context, fault=event.fault, rule=rule)
+    seen: Evidence = {"child": event.child}
+    return _judged(record, event, context, fault=event.fault, rule=rule, seen=seen)
 
 
 def finished(record: Record, event: Event, context: Context) -> Decision:
@@ -66,7 +67,8 @@ def overdue_start(record: Record, event: Event, context: Context) -> Decision:
     starting = record.phase is Phase.STARTING
     what = "did not start" if starting else f"brought no steady {record.spec.proof}"
     fault = Fault(origin="health", code="start-deadline", text=f"{what} within {deadline_s:g} s")
-    return _judged(record, event, context, fault=fault, rule=_rule(record, context, fault))
+    rule, seen = _rule(record, context, fault), {"start_deadline_s": deadline_s}
+    return _judged(record, event, context, fault=fault, rule=rule, seen=seen)
 
 
 def _rule(record: Record, context: Context, fault: Fault) -> Rule:
@@ -81,16 +83,22 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
 
 
 def _judged(
-    record: Record, event: Event, context: Context, *, fault: Fault, rule: Rule
+    record: Record,
+    event: Event,
+    context: Context,
+    *,
+    fault: Fault,
+    rule: Rule,
+    seen: Mapping[str, float | str | None] = NOTHING,
 ) -> Decision:
-    """Tear the component down, and settle now what comes after."""
+    """Tear the component down, and settle now what comes after; `seen`: evidence of the event."""
     sighting = Sighting(fault=fault, rule=rule, at_s=context.now_s)
     domain = _spared_by(record, context, rule)
     if domain is not None:
         return _spared(record, event, context, sighting=sighting, domain=domain)
     marks = _marks(record, sighting)
     end = _end(record, marks, context.now_s, rule)
-    saw = _evidence(record, sighting) | _charges(record, marks, rule)
+    saw = {**_evidence(record, sighting), **seen, **_charges(record, marks, rule)}
     if end is None:
         return _retried(record, marks, event, context, rule=rule, saw=saw)
     saw |= _limit(record, context.now_s, end)
@@ -165,7 +173,7 @@ def _marks(record: Record, sighting: Sighting) -> dict[str, Any]:
 
 
 def _evidence(record: Record, sighting: Sighting) -> Evidence:
-    fault, rule = sighting.fault, sighting.rule
+    fault, rule, last = sighting.fault, sighting.rule, record.last
     return {
         "cause": rule.cause.value,
         "class": rule.fault_class.value,
@@ -174,6 +182,8 @@ def _evidence(record: Record, sighting: Sighting) -> Evidence:
         "status": fault.status,
         "attempt": record.attempts,
         "proven": str(record.proven).lower(),
+        "last_cause": last.rule.cause.value if last else None,
+        "since_last_s": round(sighting.at_s - last.at_s, 3) if last else None,
     }
 
 
@@ -262,8 +272,11 @@ def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> 
 
 
 def gone(record: Record, event: Event, context: Context) -> Decision:
-    """The teardown is confirmed, or abandoned: what was settled at the fault comes now."""
-    rule = "gone" if isinstance(event, Gone) else "abandoned"
+    """The teardown is confirmed: what was settled at the fault comes now."""
+    return _over(record, event, context, rule="gone")
+
+
+def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decision:
     match record.afterwards:
         case Phase.STOPPED:
             after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
@@ -279,8 +292,10 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
 
 def overdue_teardown(record: Record, event: Event, context: Context) -> Decision:
     """Past twice its grace a teardown hangs: its epoch fences it off, and its parent ends it."""
+    allowed: Evidence = {"teardown_s": 2 * record.spec.policy.teardown_s}
     if not record.spec.inside or record.phase is Phase.STOPPING:
-        return gone(record, event, context)
+        decision = _over(record, event, context, rule="abandoned")
+        return replace(decision, saw={**decision.saw, **allowed})
     fault = Fault(
         origin="teardown",
         code="deadline",
@@ -290,7 +305,7 @@ def overdue_teardown(record: Record, event: Event, context: Context) -> Decision
     assert record.spec.parent is not None
     tells = (_escalation(record.spec.parent, record, fault, Cause.HANG),)
     after = taken_along(record, context)
-    return decided(event, "abandoned", record, after, context, tells=tells)
+    return decided(event, "abandoned", record, after, context, saw=allowed, tells=tells)
 
 
 def _escalation(parent: str, record: Record, fault: Fault, cause: Cause) -> Escalated:

@@ -265,6 +265,42 @@ def test_a_limit_is_told_with_its_numbers_and_a_dry_run_as_one(
             assert f"; a dry run, or no retry would follow: {words} — attempt 2 in " in sentence
 
 
+def test_deadlines_are_told_with_their_numbers() -> None:
+    """What a start and a teardown were allowed stands in the decision and in the sentence."""
+    script = Script(Spec(id="cam", policy=POLICY))
+    script.wants("cam")
+    script.passes(15.0)
+    script.passes(4.0)
+    late, abandoned = script.decisions[1:3]
+    assert (late.saw["start_deadline_s"], abandoned.saw["teardown_s"]) == (15.0, 4.0)
+    assert told(script)[1:3] == [
+        (
+            "cam: the start brought no steady media in time (start-deadline); 15 s are allowed — "
+            "attempt 1 in 1.0 s, at 08:00:16"
+        ),
+        (
+            "cam: its teardown hangs and is abandoned after 4 s — attempt 1 under way, media due "
+            "by 08:00:34"
+        ),
+    ]
+
+
+def test_a_decision_holds_what_its_rule_looked_at() -> None:
+    """How long ago the last fault was and by which cause, which rules ask for, and the proof."""
+    script = door()
+    script.breaks("door/source", REFUSED)
+    script.passes(1.0)
+    script.comes_up("door/source")
+    script.fails("door/source", GARBAGE)
+    by_rule = {it.rule: it.saw for it in script.decisions if it.id == "door/source"}
+    assert (by_rule["network-errno"]["last_cause"], by_rule["media"]["last_cause"]) == (
+        None,
+        "network",
+    )
+    assert by_rule["media"]["since_last_s"] == 1.0
+    assert by_rule["proved"]["verify_for_s"] == POLICY.verify_for_s
+
+
 def test_poison_is_told_with_its_number() -> None:
     """How often it came, and how often is too often."""
     script = ended(POLICY, GARBAGE, proven=False)
@@ -355,7 +391,7 @@ def test_an_escalation_names_who_has_to_heal_it() -> None:
             "allowed — door has to heal it"
         ),
         (
-            "door: a part could not be healed alone (gst-stream-error:7) — "
+            "door: a part could not be healed alone (gst-stream-error:7); it was door/source — "
             "attempt 1 in 1.0 s, at 09:00:01"
         ),
     ]

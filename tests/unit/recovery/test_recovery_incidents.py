@@ -810,3 +810,15 @@ def test_in_a_dry_run_what_fails_meanwhile_would_wait_too() -> None:
     breaks(script, ["cam3"])
     breaks(script, ["cam4"], GARBAGE)
     assert script.manager.incidents[HOST].members == 4
+
+
+def test_in_a_dry_run_the_ramp_goes_on_when_one_fails_again() -> None:
+    """Too few to open it again: the others would be let go step by step, and it ends."""
+    script = dry(45)
+    breaks(script, names(45))
+    script.passes(60.0)
+    script.comes_up("cam2")
+    assert breaks(script, ["cam40"]) == []
+    assert script.manager.incidents[HOST].state is IncidentState.RAMPING
+    script.passes(1.0)
+    assert dict(script.manager.incidents) == {}

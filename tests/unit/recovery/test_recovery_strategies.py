@@ -322,3 +322,14 @@ def test_siblings_keep_their_order_when_one_is_forgotten() -> None:
     assert goes_down(script) == ["a", "c"]
     script.passes(1.0)
     assert comes_back(script) == ["a", "c"]
+
+
+def test_recovery_of_what_needs_another_that_is_no_parent() -> None:
+    """It starts when that is up, in no order among siblings, for it has none."""
+    script = Script(
+        Spec(id="broker", policy=POLICY), Spec(id="reader", policy=POLICY, needs=("broker",))
+    )
+    script.wants("reader")
+    assert script.phase("reader") is Phase.PARKED
+    script.wants("broker")
+    assert comes_back(script) == ["broker", "reader"]

@@ -13,7 +13,7 @@ import pytest
 from tests.integration.waiting import wait_for
 
 from stream_manager.errors import UsageError
-from stream_manager.recovery import Backoff, Cause, Phase, RecoveryPolicy
+from stream_manager.recovery import Backoff, Cause, Phase, RecoveryPolicy, RestartType
 from stream_manager.supervision import Run, Subprocess, Supervisor, ThreadFunction
 from stream_manager.supervision.components import output
 
@@ -232,6 +232,21 @@ def test_a_cancelled_end_kills_at_once(tmp_path: Path) -> None:
     wait_for(lambda: not alive(pids[0]))
 
 
+@pytest.mark.parametrize(
+    ("code", "phase"), [(0, Phase.STOPPED), (1, Phase.BACKING_OFF)], ids=["success", "failure"]
+)
+def test_a_program_that_exits_with_0_has_finished(code: int, phase: Phase) -> None:
+    """One that is transient is done then; any other exit code is a fault."""
+    program = Subprocess([sys.executable, "-c", f"raise SystemExit({code})"])
+
+    async def scene(supervisor: Supervisor) -> None:
+        await supervisor.add("job", program, policy=POLICY, restart=RestartType.TRANSIENT)
+        assert await supervisor.wait_until("job", Phase.STOPPED, Phase.BACKING_OFF) is phase
+        assert supervisor.status("job").finished is (code == 0)
+
+    supervised(scene)
+
+
 def test_a_thread_runs_until_it_is_told_to_stop() -> None:
     """It reports progress from where it works, and ends with the block."""
     ended = threading.Event()
@@ -265,7 +280,7 @@ def test_a_thread_that_ends_by_itself_is_a_fault(what: str) -> None:
         fault = supervisor.status("worker").last_fault
         assert fault is not None
         assert (
-            fault.code == {"raises": "KeyError", "returns": "returned", "exits": "SystemExit"}[what]
+            fault.code == {"raises": "KeyError", "returns": "finished", "exits": "SystemExit"}[what]
         )
 
     supervised(scene)

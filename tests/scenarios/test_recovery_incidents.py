@@ -1,6 +1,7 @@
 """Whatever components of shared domains do, their incidents keep the rules, and end."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,15 @@ from tests.scenarios.worlds import (
     sites,
 )
 
-from stream_manager.recovery import Fault, Phase, RecoveryPolicy
+from stream_manager.recovery import (
+    Decision,
+    DomainDue,
+    Fault,
+    IncidentPolicy,
+    Phase,
+    RecoveryManager,
+    RecoveryPolicy,
+)
 
 REFUSED = Fault(origin="connect", code="ECONNREFUSED")
 SILENT = Fault(origin="health", code="stall")
@@ -82,6 +91,65 @@ def test_incidents_of_overlapping_domains_all_end(seed: int) -> None:
                 what = chance.choice(HAPPENINGS)
                 world.play((what, chance.randrange(20), chance.randrange(42)))
     mended(world)
+
+
+DRY = IncidentPolicy(enforce=False)
+
+
+def changed_nothing(world: World) -> None:
+    """Check that components went the same way as they would have without any domain."""
+    records = world.manager.records.values()
+    plain = {it.spec.id: replace(it.spec, domains=()) for it in records}
+    alone = RecoveryManager(chance=lambda: 0.5)
+    dry = RecoveryManager(chance=lambda: 0.5, incidents=DRY)
+    for id_, record in world.manager.records.items():
+        alone.add(plain[id_])
+        dry.add(record.spec)
+    for at_s, event in world.heard:
+        dry_steps = [it for it in dry.handle(event, at_s) if isinstance(it, Decision)]
+        if isinstance(event, DomainDue):
+            assert dry_steps == []
+            continue
+        expected = [it for it in alone.handle(event, at_s) if isinstance(it, Decision)]
+        assert [
+            (it.rule, it.actions, replace(it.after, spec=plain[it.id])) for it in dry_steps
+        ] == [(it.rule, it.actions, it.after) for it in expected]
+
+
+@settings(max_examples=100, deadline=None)
+@given(steps=STEPS, number=st.integers(0, 3), policy=st.sampled_from(POLICIES))
+def test_incidents_of_a_dry_run_change_nothing_in_any_world(
+    steps: list[Step], number: int, policy: RecoveryPolicy
+) -> None:
+    """Every decision about a component is the one of a world without domains, and all end."""
+    world = World(sites(number, policy), lambda: 0.5, DRY)
+    for step in steps:
+        world.play(step)
+        no_timer_is_lost(world.manager)
+    mended(world)
+    changed_nothing(world)
+
+
+def test_incidents_of_a_dry_run_take_every_step_and_end() -> None:
+    """Overlapping outages are followed as if they were acted upon, and leave none behind."""
+    seen: set[str] = set()
+    for seed in range(30):
+        chance = random.Random(seed)
+        world = World(sites(seed % 4, EAGER), lambda: 0.5, DRY)
+        world.play(("good", 0, 0))
+        for _ in range(25):
+            suffers(world, chance.choice(("a", "b", "v", "w", "")), chance.choice(SHARED))
+            world.passes(chance.choice((0.05, 0.3, 2.0, 5.0)))
+            what = chance.choice(("good", *HAPPENINGS))
+            world.play((what, chance.randrange(20), chance.randrange(42)))
+        mended(world)
+        changed_nothing(world)
+        seen |= {step.rule for step in world.steps}
+    assert seen >= {
+        *("incident-opened", "incident-confirmed", "incident-vetoed", "incident-probe"),
+        *("incident-probe-over", "incident-proved", "incident-ramp", "incident-taken-over"),
+        *("incident-resolved", "incident-released", "incident-deserted"),
+    }
 
 
 def test_these_worlds_see_every_step_of_an_incident() -> None:

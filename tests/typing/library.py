@@ -14,10 +14,12 @@ from stream_manager import (
     FaultClass,
     Phase,
     RecoveryPolicy,
+    RestartType,
     Run,
     Snapshot,
     Snapshots,
     Status,
+    Strategy,
     Subprocess,
     Supervisor,
     ThreadFunction,
@@ -37,6 +39,7 @@ async def resumable(run: Run) -> int:
     run.save({"position": position + 1})
     run.report(Fault(origin="broker", code="lag"))
     run.report(OSError())
+    run.finish()
     return position
 
 
@@ -88,6 +91,12 @@ async def use() -> None:
         await supervisor.add("blocking", ThreadFunction(blocking))
         await supervisor.add("reporting", ThreadFunction(reporting))
         await supervisor.add("program", Subprocess(["sleep", "600"], log=Path("sleep.log")))
+        await supervisor.group("outer", policy=policy)
+        await supervisor.group("crew", strategy=Strategy.ONE_FOR_ALL, parent="outer")
+        await supervisor.add("job", ingest, parent="crew", restart=RestartType.TRANSIENT)
+        await supervisor.group("wrong", strategy="one_for_all")  # type: ignore[arg-type]
+        await supervisor.add("again", ingest, restart="never")  # type: ignore[arg-type]
+        assert_type(supervisor.status("job").finished, bool)
         await supervisor.add("nothing", NoComponent())  # type: ignore[arg-type]
         await supervisor.add("called", ingest())  # type: ignore[arg-type]
         await supervisor.add("sync", blocking)  # type: ignore[arg-type]

@@ -80,6 +80,7 @@ def policy_of(
         give_up_after_attempts=table.give_up_after.attempts,
         give_up_after_s=table.give_up_after.duration_s,
         probe_every_s=table.probe_every,
+        enforce=table.enforce,
     )
 
 

@@ -76,6 +76,8 @@ def _form(field: FieldInfo) -> str:
         return ", ".join(f'`"{value}"`' for value in get_args(annotation))
     if isinstance(annotation, type) and issubclass(annotation, Table):
         return "table"
+    if annotation is bool:
+        return "`true` or `false`"
     least, most = (
         next(getattr(it, key) for it in field.metadata if hasattr(it, key)) for key in ("ge", "le")
     )
@@ -89,6 +91,8 @@ def _default(field: FieldInfo) -> str:
         return form.default if form.default[0] not in '"$' else f"`{form.default}`"
     if isinstance(default, Table):
         return "see below"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if form is not None and isinstance(default, float):
         return f"`{_duration(default)}`"
     return f'`"{default}"`' if isinstance(default, str) else f"`{default}`"

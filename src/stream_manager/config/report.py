@@ -36,6 +36,7 @@ _LATER_KEYS = frozenset(
 _EXPECTED: Mapping[str, str] = {
     EXPECTED: "{expected}",
     "string_type": "a string",
+    "bool_type": "true or false",
     "int_type": "a whole number",
     "float_type": "a number",
     "finite_number": "a finite number",

@@ -135,6 +135,13 @@ class RecoveryTable(Table):
         Duration,
         _means("How often a stream that is FAILED is tried again, where its fault allows that."),
     ] = _DEFAULTS.probe_every_s
+    enforce: Annotated[
+        bool,
+        _means(
+            "`false` for a dry run: `budget`, `give_up_after` and five identical faults before the"
+            " first success end nothing, and the journal tells what they would have ended."
+        ),
+    ] = _DEFAULTS.enforce
 
     def with_own(self, own: "RecoveryTable") -> "RecoveryTable":
         """Return this table with each key that `own` sets in its place, in inner tables too."""

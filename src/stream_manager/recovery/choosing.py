@@ -17,10 +17,12 @@ def gather(
     held: list[Held] = []
     others: dict[str, Domain] = {}
     for id_ in domain.members:
-        elsewhere, seen = records[id_].held_by, seens.get(id_)
-        if elsewhere is not None and elsewhere != domain.name:
-            others[elsewhere] = domains[elsewhere]
-            others[elsewhere].leaves(id_)
+        names, seen = records[id_].spec.domains, seens.get(id_)
+        elsewhere = [name for name in names if name != domain.name and domains[name].queues(id_)]
+        if elsewhere:
+            others |= {name: domains[name] for name in elsewhere}
+            for name in elsewhere:
+                domains[name].leaves(id_)
         elif seen is None:
             continue
         charged = seen.charged if seen else ()

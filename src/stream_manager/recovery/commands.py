@@ -75,4 +75,4 @@ def _again(
 
 
 def _cleared(record: Record) -> Record:
-    return replace(forgiven(record), charged=(), probing=False, ended_by=None)
+    return replace(forgiven(record), charged=(), probing=False, ended_by=None, finished=False)

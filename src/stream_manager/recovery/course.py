@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import islice
 
 from stream_manager.recovery.choosing import able, gather, narrower
-from stream_manager.recovery.domains import Domain, Seens, incident_of, note
+from stream_manager.recovery.domains import AT_REST, Domain, Seens, incident_of, note
 from stream_manager.recovery.incidents import (
     TIMELINE,
     Incident,
@@ -108,6 +108,9 @@ class Course:
         self._opened += 1
         domain.opened = self._opened
         tells, emptied = gather(domain, seens, self._domains, self._records)
+        if not self._policy.enforce:
+            for it in tells:
+                domain.joins(it.id, parked=True)
         yield self._moved(domain, after, event, now_s, rule, saw=saw, tells=tells)
         for other in emptied:
             yield self._ended(other, event, now_s, "taken-over", by=domain.name)
@@ -179,6 +182,9 @@ class Course:
         due_s: float | None = max(now_s, before.next_probe_s)
         if before.state is IncidentState.SUSPECTED:
             due_s = before.due_s
+        assert before.probe is not None
+        if not self._policy.enforce and self._records[before.probe].phase not in AT_REST:
+            domain.joins(before.probe, parked=True)  # it goes on trying, by its own backoff
         after = replace(before, probe=None, due_s=due_s)
         saw: Evidence = {"probe": before.probe, "why": why}
         rule, detail = "incident-probe-over", f"{before.probe}: {why}"
@@ -281,7 +287,7 @@ class Course:
         saw: Mapping[str, float | str | None] = NOTHING,
         tells: tuple[Event, ...] = (),
     ) -> IncidentStep:
-        """Take a step: write it into the timeline, and renew the timer."""
+        """Take a step: write it into the timeline, and renew the timer; a dry run tells nobody."""
         before = domain.incident
         first, rest = after.timeline[:1], after.timeline[1:]
         moment = Moment(at_s=now_s, what=rule.removeprefix("incident-"), detail=detail)
@@ -295,6 +301,6 @@ class Course:
             before=before,
             after=domain.incident,
             saw=saw,
-            tells=tells,
+            tells=tells if self._policy.enforce else (),
             at_s=now_s,
         )

@@ -10,7 +10,10 @@ from dataclasses import dataclass, field
 
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import Incident, shared_by
-from stream_manager.recovery.states import Sighting
+from stream_manager.recovery.states import Phase, Sighting
+
+# Where nobody waits for a domain.
+AT_REST = frozenset({Phase.RUNNING, Phase.STOPPED, Phase.FAILED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +77,16 @@ class Domain:
         for seens in (self.relapsed, *self.sightings.values()):
             seens.pop(id_, None)
 
+    def queues(self, id_: str) -> bool:
+        """Tell whether a member waits in the queue."""
+        return id_ in self.waiting or id_ in self.coming
+
     def blocks(self, id_: str) -> bool:
         """Tell whether the incident, which there has to be, keeps a member from starting."""
         assert self.incident is not None
         if self.incident.closed:
             return id_ != self.incident.probe
-        return id_ in self.waiting or id_ in self.coming
+        return self.queues(id_)
 
     def runs(self, id_: str) -> None:
         """A member is proven: what it failed by before is over."""

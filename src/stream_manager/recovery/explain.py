@@ -83,10 +83,24 @@ PLAIN_CODES: Mapping[str, str] = {
 # Why there is no next attempt, where it was not the fault itself.
 ENDS: Mapping[str, str] = {
     "probe-failed": "the slow probe failed",
-    "poison": "the same fault {same_faults} times before it ever worked",
+    "poison": (
+        "the same fault {same_faults} times before it ever worked, and {poison_faults} are no "
+        "accident"
+    ),
     "temporary": "it is temporary and not restarted",
-    "give-up": "given up as configured, after {attempt} retries",
+    "give-up": "give_up_after allows {allowed_retries} retries, and {retries} were used",
+    "out-of-time": "give_up_after allows {allowed_s:g} s, and it fails for {failing_s:.0f} s",
     "budget-spent": "{restarts} restarts within {within_s:g} s, where {limit} are allowed",
+}
+# The same in a dry run, where a limit only tells what it would have done.
+WOULD: Mapping[str, str] = {
+    f"would-{end}": f"a dry run, or no retry would follow: {ENDS[end]}"
+    for end in ("poison", "give-up", "out-of-time", "budget-spent")
+}
+# What else was seen of a fault, by the rule that judged it.
+WITH: Mapping[str, str] = {
+    "start-deadline": "{start_deadline_s:g} s are allowed",
+    "escalated": "it was {child}",
 }
 # What was decided without a fault.
 STEPS: Mapping[str, str] = {
@@ -110,7 +124,7 @@ STEPS: Mapping[str, str] = {
     "unburdened": "nothing stands on it any more",
     "finished": "it has ended in good order",
     "gone": "torn down",
-    "abandoned": "its teardown hangs and is abandoned",
+    "abandoned": "its teardown hangs and is abandoned after {teardown_s:g} s",
 }
 REARMED = "a reset, a restart or a changed configuration re-arms it"
 # Where a component stands: with its timer, and without one.
@@ -122,6 +136,7 @@ STATES: Mapping[Phase, str] = {
     Phase.FAILED: f"slow probe at {{at}}; {REARMED}",
     Phase.STOPPING: "stopping, abandoned at {at} at the latest",
 }
+FINISHED = "it ended in good order, and is started again by command alone"
 UNTIMED: Mapping[Phase, str] = {
     Phase.STOPPED: "not wanted",
     Phase.VERIFYING: "waiting for {proof} of {prover}",
@@ -149,9 +164,8 @@ def _what(decision: Decision) -> str:
         return STEPS[rule].format_map({"proof": decision.after.spec.proof, **decision.saw})
     assert last is not None  # every other rule judges a fault
     fault = in_words(last.fault, last.rule, proof=decision.after.spec.proof)
-    if rule in ENDS:
-        return f"{fault}; {ENDS[rule].format_map(decision.saw)}"
-    return fault
+    why = ENDS.get(rule) or WOULD.get(rule) or WITH.get(rule)
+    return f"{fault}; {why.format_map(decision.saw)}" if why else fault
 
 
 def in_words(fault: Fault, rule: Rule, *, proof: str = "media") -> str:
@@ -178,6 +192,8 @@ def standing(record: Record, wall: Wall) -> str:
     """Return half a sentence: what a component in its phase waits for, and until when."""
     if record.phase is Phase.TEARING_DOWN:
         return _after_teardown(record, wall)
+    if record.phase is Phase.STOPPED and record.finished:
+        return FINISHED
     words = STATES[record.phase] if record.due_s is not None else UNTIMED[record.phase]
     return words.format(
         attempt=_attempt(record),

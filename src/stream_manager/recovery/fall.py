@@ -11,13 +11,13 @@ from stream_manager.recovery.states import (
     Escalated,
     Event,
     Failed,
-    Gone,
     Phase,
     Record,
     RestartType,
     Sighting,
 )
 from stream_manager.recovery.steps import (
+    NOTHING,
     Context,
     Evidence,
     decided,
@@ -30,6 +30,9 @@ from stream_manager.recovery.steps import (
 
 # Five identical faults before anything ever worked: it is the configuration, not the weather.
 POISON_FAULTS = 5
+# Reasons that are limits of a policy. In a dry run the rule is named "would-" and the reason.
+LIMITS = ("poison", "give-up", "out-of-time", "budget-spent")
+WOULD = "would-"
 
 
 def failed(record: Record, event: Event, context: Context) -> Decision:
@@ -43,7 +46,8 @@ def escalated(record: Record, event: Event, context: Context) -> Decision:
     """A child's failure that the child could not heal by itself."""
     assert isinstance(event, Escalated)
     rule = Rule(name="escalated", cause=event.cause, fault_class=FaultClass.RECOVERABLE)
-    return _judged(record, event, context, fault=event.fault, rule=rule)
+    seen: Evidence = {"child": event.child}
+    return _judged(record, event, context, fault=event.fault, rule=rule, seen=seen)
 
 
 def finished(record: Record, event: Event, context: Context) -> Decision:
@@ -52,7 +56,7 @@ def finished(record: Record, event: Event, context: Context) -> Decision:
         fault = Fault(origin="component", code="finished", text="it ended, and should go on")
         rule = _rule(record, context, fault)
         return _judged(record, event, context, fault=fault, rule=rule)
-    marks = {"wanted": False, "probing": False}
+    marks = {"wanted": False, "finished": True, "probing": False}
     after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED, marks=marks)
     return decided(event, "finished", record, after, context, actions=stop)
 
@@ -63,7 +67,8 @@ def overdue_start(record: Record, event: Event, context: Context) -> Decision:
     starting = record.phase is Phase.STARTING
     what = "did not start" if starting else f"brought no steady {record.spec.proof}"
     fault = Fault(origin="health", code="start-deadline", text=f"{what} within {deadline_s:g} s")
-    return _judged(record, event, context, fault=fault, rule=_rule(record, context, fault))
+    rule, seen = _rule(record, context, fault), {"start_deadline_s": deadline_s}
+    return _judged(record, event, context, fault=fault, rule=rule, seen=seen)
 
 
 def _rule(record: Record, context: Context, fault: Fault) -> Rule:
@@ -78,18 +83,28 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
 
 
 def _judged(
-    record: Record, event: Event, context: Context, *, fault: Fault, rule: Rule
+    record: Record,
+    event: Event,
+    context: Context,
+    *,
+    fault: Fault,
+    rule: Rule,
+    seen: Mapping[str, float | str | None] = NOTHING,
 ) -> Decision:
-    """Tear the component down, and settle now what comes after."""
+    """Tear the component down, and settle now what comes after; `seen`: evidence of the event."""
     sighting = Sighting(fault=fault, rule=rule, at_s=context.now_s)
     domain = _spared_by(record, context, rule)
     if domain is not None:
         return _spared(record, event, context, sighting=sighting, domain=domain)
     marks = _marks(record, sighting)
-    saw = _evidence(record, sighting) | _charges(record, marks, rule)
     end = _end(record, marks, context.now_s, rule)
+    saw = {**_evidence(record, sighting), **seen, **_charges(record, marks, rule)}
     if end is None:
         return _retried(record, marks, event, context, rule=rule, saw=saw)
+    saw |= _limit(record, context.now_s, end)
+    if end in LIMITS and not record.spec.policy.enforce:
+        name = f"{WOULD}{end}"
+        return _retried(record, marks, event, context, rule=rule, saw=saw, name=name)
     if end == "budget-spent" and record.spec.parent is not None:
         # It waits for its parent's next run, in which its window starts anew.
         marks |= {"charged": (), "attempts": record.attempts + 1, "resume_s": None}
@@ -158,7 +173,7 @@ def _marks(record: Record, sighting: Sighting) -> dict[str, Any]:
 
 
 def _evidence(record: Record, sighting: Sighting) -> Evidence:
-    fault, rule = sighting.fault, sighting.rule
+    fault, rule, last = sighting.fault, sighting.rule, record.last
     return {
         "cause": rule.cause.value,
         "class": rule.fault_class.value,
@@ -167,6 +182,8 @@ def _evidence(record: Record, sighting: Sighting) -> Evidence:
         "status": fault.status,
         "attempt": record.attempts,
         "proven": str(record.proven).lower(),
+        "last_cause": last.rule.cause.value if last else None,
+        "since_last_s": round(sighting.at_s - last.at_s, 3) if last else None,
     }
 
 
@@ -183,6 +200,22 @@ def _charges(record: Record, marks: Mapping[str, Any], rule: Rule) -> Evidence:
     }
 
 
+def _limit(record: Record, now_s: float, end: str) -> Evidence:
+    """Return the numbers of the reason for which there is no next attempt."""
+    policy, since_s = record.spec.policy, record.failing_since_s
+    match end:
+        case "poison":
+            return {"poison_faults": POISON_FAULTS}
+        case "give-up":
+            used = record.attempts - record.excused
+            return {"retries": used, "allowed_retries": policy.give_up_after_attempts}
+        case "out-of-time":
+            failing_s = now_s - (now_s if since_s is None else since_s)
+            return {"failing_s": round(failing_s, 3), "allowed_s": policy.give_up_after_s}
+        case _:
+            return {}
+
+
 def _retried(
     record: Record,
     marks: Mapping[str, Any],
@@ -191,8 +224,12 @@ def _retried(
     *,
     rule: Rule,
     saw: Evidence,
+    name: str | None = None,
 ) -> Decision:
-    """Settle when the next attempt begins: at once for TRANSIENT, else by the backoff."""
+    """Settle when the next attempt begins: at once for TRANSIENT, else by the backoff.
+
+    name: of the decision's rule, where that is not the one that judged the fault.
+    """
     delay_s = 0.0
     if rule.fault_class is not FaultClass.TRANSIENT:
         backoff = record.spec.policy.backoff
@@ -209,7 +246,7 @@ def _retried(
     after, stop = stopping(
         record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=settled
     )
-    return decided(event, rule.name, record, after, context, saw=saw, actions=stop)
+    return decided(event, name or rule.name, record, after, context, saw=saw, actions=stop)
 
 
 def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> str | None:
@@ -228,15 +265,18 @@ def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> 
         return "give-up"
     since_s = record.failing_since_s
     if patience_s is not None and since_s is not None and now_s - since_s >= patience_s:
-        return "give-up"
+        return "out-of-time"
     if rule.charged and policy.budget.spent(marks["charged"]):
         return "budget-spent"
     return None
 
 
 def gone(record: Record, event: Event, context: Context) -> Decision:
-    """The teardown is confirmed, or abandoned: what was settled at the fault comes now."""
-    rule = "gone" if isinstance(event, Gone) else "abandoned"
+    """The teardown is confirmed: what was settled at the fault comes now."""
+    return _over(record, event, context, rule="gone")
+
+
+def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decision:
     match record.afterwards:
         case Phase.STOPPED:
             after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
@@ -252,8 +292,10 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
 
 def overdue_teardown(record: Record, event: Event, context: Context) -> Decision:
     """Past twice its grace a teardown hangs: its epoch fences it off, and its parent ends it."""
+    allowed: Evidence = {"teardown_s": 2 * record.spec.policy.teardown_s}
     if not record.spec.inside or record.phase is Phase.STOPPING:
-        return gone(record, event, context)
+        decision = _over(record, event, context, rule="abandoned")
+        return replace(decision, saw={**decision.saw, **allowed})
     fault = Fault(
         origin="teardown",
         code="deadline",
@@ -263,7 +305,7 @@ def overdue_teardown(record: Record, event: Event, context: Context) -> Decision
     assert record.spec.parent is not None
     tells = (_escalation(record.spec.parent, record, fault, Cause.HANG),)
     after = taken_along(record, context)
-    return decided(event, "abandoned", record, after, context, tells=tells)
+    return decided(event, "abandoned", record, after, context, saw=allowed, tells=tells)
 
 
 def _escalation(parent: str, record: Record, fault: Fault, cause: Cause) -> Escalated:

@@ -31,6 +31,8 @@ STEPS: Mapping[str, str] = {
 def told(step: IncidentStep, wall: Callable[[float], str]) -> str:
     """Return one sentence: which domain, what happened, and what comes next, at which time."""
     what = STEPS[step.rule].format_map(step.saw)
+    if not step.after.policy.enforce:
+        what = f"a dry run tells what would be, and parks nobody: {what}"
     return f"{step.after.domain}: {what} — {awaited(step.after, wall)}"
 
 

@@ -52,6 +52,8 @@ class IncidentPolicy:
     probe_every_s: from one probe to the next, spread by +-`probe_spread` of it; it is
         `slow_probe_every_s` after `slow_after_s`.
     ramp_first, ramp_most: how many come back in the first step, doubled with each, and in any.
+    enforce: False for a dry run: incidents are opened and followed, and each step told, but nobody
+        is parked, and nobody waits.
 
     Raises ValueError, naming the field and its value, for numbers that no incident can have.
     """
@@ -66,6 +68,7 @@ class IncidentPolicy:
     ramp_first: int = 20
     ramp_most: int = 200
     ramp_step_s: float = 0.1
+    enforce: bool = True
 
     def __post_init__(self) -> None:
         if self.members < 2:

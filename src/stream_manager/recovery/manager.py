@@ -20,10 +20,12 @@ from stream_manager.recovery.states import (
     Due,
     Event,
     Failed,
+    Finished,
     Gone,
     Phase,
     Proved,
     Record,
+    RestartType,
     Spec,
     Started,
 )
@@ -134,7 +136,9 @@ class RecoveryManager:
         if record is None or self._outdated(event, record, now_s):
             self.late_facts += 1
             return None
-        if isinstance(event, Failed):
+        if isinstance(event, Failed) or (
+            isinstance(event, Finished) and record.spec.restart is RestartType.PERMANENT
+        ):
             event = self._tree.collateral(event, record)
         held_by, incidents = self._domains.surrounding(record.spec)
         context = Context(
@@ -182,7 +186,7 @@ class RecoveryManager:
 
     def _outdated(self, event: Event, record: Record, now_s: float) -> bool:
         match event:
-            case Started() | Proved() | Failed() | Gone():
+            case Started() | Proved() | Failed() | Finished() | Gone():
                 return event.epoch != record.epoch
             case Due():
                 # What was decided since the timer fired may have set it anew.

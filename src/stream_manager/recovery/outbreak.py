@@ -14,7 +14,7 @@ Rules, in the order in which an incident meets them (`Course` has its steps):
 from collections.abc import Callable, Mapping
 
 from stream_manager.recovery.course import Course, Steps
-from stream_manager.recovery.domains import Domain, incident_of
+from stream_manager.recovery.domains import AT_REST, Domain, incident_of
 from stream_manager.recovery.faults import FaultClass
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState, known
 from stream_manager.recovery.states import (
@@ -83,7 +83,7 @@ class Domains:
     def surrounding(self, spec: Spec) -> tuple[str | None, tuple[Incident, ...]]:
         """Return the domain that keeps a component from starting, and whose incidents spare it."""
         around = self._around(spec)
-        if not around:
+        if not around or not self._policy.enforce:
             return None, ()
         blocking = [it for it in around if it.blocks(spec.id)]
         holder = max(blocking, key=lambda it: it.opened, default=None)
@@ -125,10 +125,13 @@ class Domains:
         names = after.spec.domains
         if not names:
             return
-        self._keep_queues(decision)
+        fault = after.last if after.last is not before.last else None
+        if self._policy.enforce:
+            self._keep_queues(decision)
+        else:
+            self._keep_dry_queues(decision, fault)
         if after.phase is not before.phase:
             self._keep_running(before, after)
-        fault = after.last if after.last is not before.last else None
         if fault is not None and fault.rule.fault_class in TELLING:
             yield from self._sighted(decision, fault)
         under_way = self._course.under_way
@@ -146,6 +149,18 @@ class Domains:
         if isinstance(decision.event, Held):
             for name in after.spec.domains:
                 self._domains[name].given_back(id_)
+
+    def _keep_dry_queues(self, decision: Decision, fault: Sighting | None) -> None:
+        """In a dry run, in which no record says it: who would wait here is who fails meanwhile."""
+        before, after = decision.before, decision.after
+        id_, tried = after.spec.id, after.wanted and after.afterwards is not Phase.FAILED
+        for domain in self._around(after.spec):
+            incident = incident_of(domain)
+            if fault is not None and fault.rule.cause is incident.cause and tried:
+                if incident.closed:
+                    domain.joins(id_, parked=True)
+            elif after.phase is not before.phase and after.phase in AT_REST:
+                domain.leaves(id_)
 
     def _keep_running(self, before: Record, after: Record) -> None:
         """A member runs from its proof until it is down: what its child lacks is the child's."""
@@ -186,15 +201,22 @@ class Domains:
                 yield from self._course.relapsed(domain, id_, fault, event)
         elif after.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
             yield from self._course.proved(domain, id_, event, now_s)
-        elif id_ == incident.probe and before.phase in COMING_UP and after.phase not in COMING_UP:
+        elif id_ == incident.probe and _over(before.phase, after.phase):
             why = fault.fault.code if fault else after.phase.value
             yield from self._course.probe_over(domain, event, now_s, why=why)
         elif isinstance(event, Restart | Reset) and id_ in domain.waiting:
             yield from self._course.asked(domain, id_, event, now_s)
-        elif before.held_by == domain.name and after.held_by != domain.name:
+        elif not self._policy.enforce or (
+            before.held_by == domain.name and after.held_by != domain.name
+        ):
             yield from self._course.left(domain, event, now_s)
 
     def _around(self, spec: Spec) -> list[Domain]:
         """Return the domains of a component that have an incident."""
         under_way = self._course.under_way
         return [under_way[name] for name in spec.domains if name in under_way] if under_way else []
+
+
+def _over(was: Phase, now: Phase) -> bool:
+    """Tell whether a probe tries no longer; in a dry run it may not have begun to."""
+    return now not in COMING_UP and (was in COMING_UP or now in AT_REST)

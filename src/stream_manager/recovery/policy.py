@@ -18,6 +18,8 @@ class RecoveryPolicy:
     give_up_after_attempts (retries, the first start is none), give_up_after_s (since the first of
         these faults): whichever is set ends in FAILED; None is never.
     probe_every_s: how often FAILED is tried again, where the rule that led there allows it.
+    enforce: False for a dry run: a spent budget, poison and `give_up_after` end nothing; it is told
+        what they would have ended, and the backoff goes on. FATAL is no limit, and stays.
 
     Raises ValueError, naming the field and its value, where the numbers contradict each other.
     """
@@ -31,6 +33,7 @@ class RecoveryPolicy:
     give_up_after_attempts: int | None = None
     give_up_after_s: float | None = None
     probe_every_s: float = 300.0
+    enforce: bool = True
 
     def __post_init__(self) -> None:
         for name in (

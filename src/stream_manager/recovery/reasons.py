@@ -73,6 +73,8 @@ def _rule(record: Record, last: Sighting, now_s: float) -> str:
     budget = record.spec.policy.budget
     used = sum(at_s >= now_s - budget.within_s for at_s in record.charged)
     then = "its process is restarted" if record.spec.parent else "it is given up"
+    if not record.spec.policy.enforce:
+        then = "that is told, and nothing else, for its policy is a dry run"
     return (
         f"{judged}, and charged to its budget: {used} of "
         f"{budget.restarts} restarts within {budget.within_s:g} s; with one more than those {then}."
@@ -84,14 +86,15 @@ def _patience(record: Record, now_s: float, wall: Wall) -> list[str]:
     policy, since_s = record.spec.policy, record.failing_since_s
     if record.phase is Phase.FAILED or since_s is None:
         return []
+    past = "" if policy.enforce else " Past that nothing ends, for its policy is a dry run."
     if policy.give_up_after_attempts is not None:
         used = record.attempts - record.excused
         allowed = policy.give_up_after_attempts
-        return [f"give_up_after allows {allowed} retries, and this is number {used}."]
+        return [f"give_up_after allows {allowed} retries, and this is number {used}.{past}"]
     if policy.give_up_after_s is not None:
         allowed_s = span(policy.give_up_after_s)
         lasts = f"it fails since {wall(since_s)}, for {span(now_s - since_s)}"
-        return [f"give_up_after allows {allowed_s} of failing, and {lasts}."]
+        return [f"give_up_after allows {allowed_s} of failing, and {lasts}.{past}"]
     return []
 
 
@@ -125,9 +128,9 @@ def _given_up(record: Record, wall: Wall) -> list[str]:
             )
         case "temporary":
             why = "it is temporary: a fault ends it"
-        case "give-up" if policy.give_up_after_attempts is not None:
-            why = f"give_up_after allows {policy.give_up_after_attempts} retries, and all were used"
         case "give-up":
+            why = f"give_up_after allows {policy.give_up_after_attempts} retries, and all were used"
+        case "out-of-time":
             allowed_s, since_s = policy.give_up_after_s or 0.0, record.failing_since_s or 0.0
             why = f"give_up_after allows {span(allowed_s)}, and it failed since {wall(since_s)}"
         case "budget-spent":

@@ -48,7 +48,8 @@ def proved(record: Record, event: Event, context: Context) -> Decision:
         restore_failures=0,
         due_s=context.now_s + record.spec.policy.stable_for_s if record.attempts else None,
     )
-    return decided(event, "proved", record, after, context, saw={"attempt": record.attempts})
+    saw = {"attempt": record.attempts, "verify_for_s": record.spec.policy.verify_for_s}
+    return decided(event, "proved", record, after, context, saw=saw)
 
 
 def stable(record: Record, event: Event, context: Context) -> Decision:
@@ -73,8 +74,10 @@ def backoff_over(record: Record, event: Event, context: Context) -> Decision:
 def slow_probe(record: Record, event: Event, context: Context) -> Decision:
     """FAILED is tried once more."""
     if not context.ready or context.held_by is not None:
-        after = replace(record, due_s=context.now_s + record.spec.policy.probe_every_s)
-        return decided(event, "probe-postponed", record, after, context)
+        every_s = record.spec.policy.probe_every_s
+        after = replace(record, due_s=context.now_s + every_s)
+        saw: Evidence = {"next_probe_s": every_s}
+        return decided(event, "probe-postponed", record, after, context, saw=saw)
     return begin(record, event, context, before=record, rule="slow-probe", probing=True)
 
 

@@ -16,7 +16,7 @@ from stream_manager.recovery.states import Phase, Record, Sighting, Spec
 _JUDGED = ("name", "charged", "probed")
 _COUNTED = (
     *("digest", "wanted", "epoch", "delay_s", "attempts", "excused", "restarts_total"),
-    *("proven", "same_faults", "restore_failures", "ended_by"),
+    *("proven", "same_faults", "restore_failures", "ended_by", "finished"),
 )
 _INSTANTS = ("due_s", "resume_s", "failing_since_s")
 

@@ -297,6 +297,7 @@ class Record:
     charged: the intensity window. resume_s: when the next attempt may begin.
     afterwards: the phase that a confirmed teardown leads to.
     ended_by: the rule that led to FAILED; it stays until something re-arms the component.
+    finished: it has ended by itself in good order, and is wanted no more for that reason.
     held_by: the domain in whose queue it waits, or will once its teardown is confirmed.
     """
 
@@ -321,6 +322,7 @@ class Record:
     restore_failures: int = 0
     last: Sighting | None = None
     ended_by: str | None = None
+    finished: bool = False
     held_by: str | None = None
 
 

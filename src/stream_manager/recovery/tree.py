@@ -111,7 +111,7 @@ class Tree:
         """Tell whether something that has to go down before it is alive."""
         return self._burden.get(id_, 0) > 0
 
-    def collateral(self, event: Failed, record: Record) -> Event:
+    def collateral(self, event: Failed | Finished, record: Record) -> Event:
         """Return what a failure is: itself, or what another's failure has brought about."""
         spec = record.spec
         down = next((it for it in spec.needs if self._records[it].phase not in UP), None)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 
 from stream_manager.errors import UsageError
-from stream_manager.recovery import RecoveryPolicy, Spec
+from stream_manager.recovery import RecoveryPolicy, RestartType, Spec, Strategy
 
 
 def spec_of(
@@ -12,8 +12,10 @@ def spec_of(
     *,
     policy: RecoveryPolicy | None,
     parent: str | None,
-    needs: Sequence[str],
-    depends_on: Sequence[str],
+    needs: Sequence[str] = (),
+    depends_on: Sequence[str] = (),
+    strategy: Strategy = Strategy.ONE_FOR_ONE,
+    restart: RestartType = RestartType.PERMANENT,
 ) -> Spec:
     """Return the component's spec; its parent is needed too.
 
@@ -30,6 +32,8 @@ def spec_of(
         policy=RecoveryPolicy() if policy is None else policy,
         parent=parent,
         needs=(*above, *needs),
+        strategy=strategy,
+        restart=restart,
         domains=tuple(depends_on),
         proof="progress",
     )

@@ -79,7 +79,7 @@ class Run(Protocol):
 
     A run is proven when `progress` was reported over at least the policy's `verify_for_s`; one that
     never reports any, when it is alive for as long, unless it promised progress (`stall_after_s`).
-    `progress`, `report` and `save` may be called from any thread.
+    `progress`, `report`, `finish` and `save` may be called from any thread.
     """
 
     @property
@@ -113,6 +113,10 @@ class Run(Protocol):
 
     def report(self, fault: Fault | BaseException) -> None:
         """Say that it failed; the supervisor tears it down and decides what follows."""
+        ...
+
+    def finish(self) -> None:
+        """Say that it has ended by itself, in good order; its restart type tells what follows."""
         ...
 
     def save(self, snapshot: Snapshot) -> None:

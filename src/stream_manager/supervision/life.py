@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from stream_manager.clock import Clock
-from stream_manager.recovery import Event, Failed, Fault, Proved, Started
+from stream_manager.recovery import Event, Failed, Fault, Finished, Proved, Started
 from stream_manager.supervision.component import Snapshot
 from stream_manager.supervision.outcome import exception_fault
 
@@ -67,6 +67,10 @@ class Life:
         if isinstance(fault, BaseException):
             fault = exception_fault(fault)
         self._on_loop(self._tell, Failed(id=self.id, epoch=self.epoch, fault=fault))
+
+    def finish(self) -> None:
+        """Say that it has ended by itself, in good order; its restart type tells what follows."""
+        self._on_loop(self._tell, Finished(id=self.id, epoch=self.epoch))
 
     def save(self, snapshot: Snapshot) -> None:
         """Keep what the next start should go on from."""

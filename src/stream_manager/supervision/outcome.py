@@ -6,9 +6,6 @@ import socket
 from stream_manager.recovery import Fault
 
 ORIGIN = "python"
-RETURNED = Fault(
-    origin=ORIGIN, code="returned", text="it returned, though it is meant to run until stopped"
-)
 
 
 def exception_fault(error: BaseException) -> Fault:

@@ -14,6 +14,7 @@ class Status:
 
     epoch: the number of its run. attempts: retries since it was last stable.
     next_attempt_in_s: None where none is due. last_fault and its cause: None before the first.
+    finished: it has ended by itself, in good order, and is not started again.
     """
 
     id: str
@@ -24,6 +25,7 @@ class Status:
     next_attempt_in_s: float | None
     last_fault: Fault | None
     cause: Cause | None
+    finished: bool
 
 
 def status(record: Record, *, now_s: float) -> Status:
@@ -38,6 +40,7 @@ def status(record: Record, *, now_s: float) -> Status:
         next_attempt_in_s=None if due_s is None else max(due_s - now_s, 0.0),
         last_fault=None if record.last is None else record.last.fault,
         cause=None if record.last is None else record.last.rule.cause,
+        finished=record.finished,
     )
 
 

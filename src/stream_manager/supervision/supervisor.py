@@ -23,13 +23,16 @@ from stream_manager.recovery import (
     RecoveryPolicy,
     Reset,
     Restart,
+    RestartType,
     Spec,
     Step,
+    Strategy,
     Wanted,
 )
 from stream_manager.supervision.admission import check_stall, spec_of
 from stream_manager.supervision.component import Component, Performer, Snapshots
 from stream_manager.supervision.components.function import Function, as_component
+from stream_manager.supervision.components.group import Group
 from stream_manager.supervision.ending import end, within
 from stream_manager.supervision.inbox import Inbox
 from stream_manager.supervision.journal import Journal, MemoryJournal, write
@@ -50,8 +53,8 @@ class Supervisor:
         async with Supervisor() as supervisor:
             await supervisor.add("ingest", ingest)
 
-    Leaving the block stops all components, the newest first, each within twice its `teardown_s`;
-    what can't be stopped is abandoned, and named in the log.
+    Leaving the block stops all components, the newest first and so a group after its children, each
+    within twice its `teardown_s`; what can't be stopped is abandoned, and named in the log.
 
     recovery: decides. journal: told each decision before it is acted upon; by default the log.
     snapshots: what components go on from; by default in memory. watch: called with each decision
@@ -140,6 +143,7 @@ class Supervisor:
         parent: str | None = None,
         needs: Sequence[str] = (),
         depends_on: Sequence[str] = (),
+        restart: RestartType = RestartType.PERMANENT,
         stall_after_s: float | None = None,
     ) -> None:
         """Take a component in and start it; return when that is decided, not when it runs.
@@ -147,11 +151,14 @@ class Supervisor:
         component: an async function, or any `Component`, such as a `Subprocess`.
         parent: whom its failure escalates to; needed, too. needs: what must be up before it starts.
         depends_on: domains that it shares with others and can fail with, like "host:10.0.0.5".
+        restart: whether it is started again after a fault, and after an end in good order.
         stall_after_s: it promises progress; none for so long is a fault, and being alive no proof.
         Raises UsageError, and nothing has changed, for what can't be run.
         """
         self._must_run()
-        spec = spec_of(id_, policy=policy, parent=parent, needs=needs, depends_on=depends_on)
+        spec = spec_of(
+            id_, policy=policy, parent=parent, needs=needs, depends_on=depends_on, restart=restart
+        )
         check_stall(stall_after_s)
         runner = Runner(
             id_,
@@ -164,6 +171,25 @@ class Supervisor:
         )
         self.enlist(spec, runner)
         self._runners[id_] = runner
+        await self._order(Wanted(id=id_, up=True, digest=""))
+
+    async def group(
+        self,
+        id_: str,
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        policy: RecoveryPolicy | None = None,
+        parent: str | None = None,
+    ) -> None:
+        """Take a component without work in, for others to name as their `parent`, and start it.
+
+        strategy: which of its children go down with one that fails; they come back in order.
+        policy: its budget bounds how often it is restarted, with all children, for one of them.
+        Raises UsageError, and nothing has changed, for what can't be.
+        """
+        self._must_run()
+        spec = spec_of(id_, policy=policy, parent=parent, strategy=strategy)
+        self.enlist(spec, Group(self.post))
         await self._order(Wanted(id=id_, up=True, digest=""))
 
     async def remove(self, id_: str) -> None:

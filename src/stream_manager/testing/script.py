@@ -9,6 +9,7 @@ from stream_manager.recovery import (
     Failed,
     Fault,
     Gone,
+    IncidentPolicy,
     IncidentStep,
     Phase,
     Proved,
@@ -29,11 +30,16 @@ class Script:
     Each event's method returns what was decided, in order, as "component: rule"
     or "domain: rule". Facts carry the
     component's present epoch unless `epoch` says otherwise. `actions` collects what the shell
-    would do; `take` empties it. chance: draws from [0, 1), for jitter.
+    would do; `take` empties it. chance: draws from [0, 1), for jitter. incidents: see the manager.
     """
 
-    def __init__(self, *specs: Spec, chance: Callable[[], float] = lambda: 0.5) -> None:
-        self.manager = RecoveryManager(chance=chance)
+    def __init__(
+        self,
+        *specs: Spec,
+        chance: Callable[[], float] = lambda: 0.5,
+        incidents: IncidentPolicy | None = None,
+    ) -> None:
+        self.manager = RecoveryManager(chance=chance, incidents=incidents)
         self.now_s = 0.0
         self.decisions: list[Decision] = []
         self.incident_steps: list[IncidentStep] = []

@@ -48,6 +48,9 @@ stall_after = "soon"
 => 10: streams.front-door.stall_after: found "soon", expected "auto" or a duration with a unit,
    like "30s"
 
+enforce = 0
+=> 10: streams.front-door.enforce: found 0, expected true or false
+
 give_up_after = true
 => 10: streams.front-door.give_up_after: found true, expected "never", a number of attempts above
    0, or a duration with a unit, like "30s"
@@ -230,8 +233,8 @@ reserve = "1GiB"
 
 "two\\words" = 1
 => 10: streams.front-door."two\\words": found an unknown key, expected one of backoff, budget,
-   give_up_after, id, latency, pipeline, probe_every, record, source, stable_for, stall_after,
-   start_deadline, transport, verify_for
+   enforce, give_up_after, id, latency, pipeline, probe_every, record, source, stable_for,
+   stall_after, start_deadline, transport, verify_for
 """
 
 

@@ -51,6 +51,7 @@ def test_a_file_sets_everything_it_says(tmp_path: Path) -> None:
         verify_for = "500ms"
         start_deadline = "10s"
         probe_every = "1min"
+        enforce = false
         [[volumes]]
         id = "main"
         path = "rec/../recordings"
@@ -91,6 +92,7 @@ def test_a_file_sets_everything_it_says(tmp_path: Path) -> None:
         start_deadline_s=10.0,
         give_up_after_s=3600.0,
         probe_every_s=60.0,
+        enforce=False,
     )
     assert front_door.stall_after_s == 2.0
     assert isinstance(other.spec.source, PipelineSource)

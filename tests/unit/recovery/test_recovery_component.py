@@ -341,7 +341,7 @@ def test_give_up_after_attempts_counts_retries() -> None:
 def test_give_up_after_a_duration_counts_from_the_first_fault() -> None:
     """The clock of patience starts with the first fault, even at instant zero."""
     script = camera(replace(STEADY, give_up_after_s=3.0))
-    assert fails_again_and_again(script, REFUSED, 4) == [*["network-errno"] * 3, "give-up"]
+    assert fails_again_and_again(script, REFUSED, 4) == [*["network-errno"] * 3, "out-of-time"]
 
 
 def test_stable_health_renews_the_patience() -> None:
@@ -351,6 +351,49 @@ def test_stable_health_renews_the_patience() -> None:
     script.comes_up("cam")
     script.passes(3600.0)
     assert fails_again_and_again(script, REFUSED, 3) == ["network-errno"] * 3
+
+
+# --- a dry run --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "fault", "proven", "rules"),
+    [
+        ({"budget": Budget(restarts=2)}, GARBAGE, True, ["media-once", "media", "budget-spent"]),
+        ({}, GARBAGE, False, [*["media"] * 4, "poison"]),
+        ({"give_up_after_attempts": 1}, REFUSED, True, ["network-errno", "give-up"]),
+        ({"give_up_after_s": 1.0}, REFUSED, True, ["network-errno", "out-of-time"]),
+    ],
+)
+def test_in_a_dry_run_no_limit_ends_anything(
+    limits: dict[str, Any], fault: Fault, *, proven: bool, rules: list[str]
+) -> None:
+    """The rule says what would have been, with the same numbers, and the backoff goes on."""
+
+    def ends(*, enforce: bool) -> Script:
+        policy = replace(STEADY, **limits, enforce=enforce)
+        script = healthy(policy) if proven else camera(policy)
+        told = fails_again_and_again(script, fault, len(rules))
+        would = rules if enforce else [*rules[:-1], f"would-{rules[-1]}"]
+        assert told == would
+        return script
+
+    real, dry = ends(enforce=True), ends(enforce=False)
+    assert (real.phase("cam"), real["cam"].ended_by) == (Phase.FAILED, rules[-1])
+    assert (dry.phase("cam"), dry["cam"].ended_by) == (Phase.STARTING, None)
+    (really,) = [it for it in real.decisions if it.rule == rules[-1]]
+    (would,) = [it for it in dry.decisions if it.rule == f"would-{rules[-1]}"]
+    assert {**really.saw, "delay_s": 1.0, "ceiling_s": 1.0} == would.saw
+    more = set(fails_again_and_again(dry, fault, 50))
+    assert more <= {f"would-{rules[-1]}", "would-budget-spent"}
+    assert dry["cam"].attempts == len(rules) + 50
+
+
+def test_in_a_dry_run_a_fatal_fault_is_fatal() -> None:
+    """It is no limit of a policy: a refused password would lock the account."""
+    script = camera(replace(STEADY, enforce=False))
+    assert fails_again_and_again(script, WRONG_PASSWORD, 1) == ["auth-never-worked"]
+    assert script.phase("cam") is Phase.FAILED
 
 
 # --- out of FAILED ----------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Sentences: what people read about decisions and about where a component stands."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -225,6 +226,129 @@ def test_patience_is_told_with_what_is_left_of_it(
     assert sentence in explained(script, "door/source")
 
 
+@pytest.mark.parametrize(
+    ("limits", "fault", "words"),
+    [
+        (
+            {"budget": Budget(restarts=1)},
+            GARBAGE,
+            "2 restarts within 60 s, where 1 are allowed",
+        ),
+        (
+            {"give_up_after_attempts": 1},
+            REFUSED,
+            "give_up_after allows 1 retries, and 1 were used",
+        ),
+        (
+            {"give_up_after_s": 1.0},
+            REFUSED,
+            "give_up_after allows 1 s, and it fails for 1 s",
+        ),
+    ],
+)
+def test_a_limit_is_told_with_its_numbers_and_a_dry_run_as_one(
+    limits: dict[str, Any], fault: Fault, words: str
+) -> None:
+    """The journal has what was enforced, or what would have been and what is done instead."""
+    for enforce in (True, False):
+        script = Script(Spec(id="cam", policy=replace(POLICY, **limits, enforce=enforce)))
+        script.wants("cam")
+        script.comes_up("cam")
+        script.passes(3600.0)
+        loops(script, "cam", fault, 1)
+        script.decisions.clear()
+        script.fails("cam", fault)
+        (sentence,) = told(script)
+        if enforce:
+            assert sentence.endswith(f"; {words} — torn down, and no retry follows")
+        else:
+            assert f"; a dry run, or no retry would follow: {words} — attempt 2 in " in sentence
+
+
+def test_deadlines_are_told_with_their_numbers() -> None:
+    """What a start and a teardown were allowed stands in the decision and in the sentence."""
+    script = Script(Spec(id="cam", policy=POLICY))
+    script.wants("cam")
+    script.passes(15.0)
+    script.passes(4.0)
+    late, abandoned = script.decisions[1:3]
+    assert (late.saw["start_deadline_s"], abandoned.saw["teardown_s"]) == (15.0, 4.0)
+    assert told(script)[1:3] == [
+        (
+            "cam: the start brought no steady media in time (start-deadline); 15 s are allowed — "
+            "attempt 1 in 1.0 s, at 08:00:16"
+        ),
+        (
+            "cam: its teardown hangs and is abandoned after 4 s — attempt 1 under way, media due "
+            "by 08:00:34"
+        ),
+    ]
+
+
+def test_a_decision_holds_what_its_rule_looked_at() -> None:
+    """How long ago the last fault was and by which cause, which rules ask for, and the proof."""
+    script = door()
+    script.breaks("door/source", REFUSED)
+    script.passes(1.0)
+    script.comes_up("door/source")
+    script.fails("door/source", GARBAGE)
+    by_rule = {it.rule: it.saw for it in script.decisions if it.id == "door/source"}
+    assert (by_rule["network-errno"]["last_cause"], by_rule["media"]["last_cause"]) == (
+        None,
+        "network",
+    )
+    assert by_rule["media"]["since_last_s"] == 1.0
+    assert by_rule["proved"]["verify_for_s"] == POLICY.verify_for_s
+
+
+def test_poison_is_told_with_its_number() -> None:
+    """How often it came, and how often is too often."""
+    script = ended(POLICY, GARBAGE, proven=False)
+    assert any(
+        "the same fault 5 times before it ever worked, and 5 are no accident" in it
+        for it in told(script)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limits", "fault", "sentence"),
+    [
+        (
+            {"budget": Budget(restarts=1)},
+            GARBAGE,
+            (
+                "1 of 1 restarts within 60 s; with one more than those that is told, and nothing "
+                "else, for its policy is a dry run."
+            ),
+        ),
+        (
+            {"give_up_after_attempts": 9},
+            REFUSED,
+            (
+                "give_up_after allows 9 retries, and this is number 1. Past that nothing ends, for "
+                "its policy is a dry run."
+            ),
+        ),
+        (
+            {"give_up_after_s": 60.0},
+            REFUSED,
+            (
+                "and it fails since 08:00:00, for 0 s. Past that nothing ends, for its policy is a "
+                "dry run."
+            ),
+        ),
+    ],
+)
+def test_what_waits_by_a_policy_that_is_a_dry_run_says_so(
+    limits: dict[str, Any], fault: Fault, sentence: str
+) -> None:
+    """Nobody who reads of a limit has to wonder why it is passed."""
+    script = Script(Spec(id="cam", policy=replace(POLICY, **limits, enforce=False)))
+    script.wants("cam")
+    script.breaks("cam", fault)
+    assert any(it.endswith(sentence) for it in explained(script, "cam"))
+
+
 def test_what_runs_again_says_what_it_took_and_when_it_is_forgiven() -> None:
     """Its wait is history; a fault that is forgiven is only remembered."""
     script = door()
@@ -267,7 +391,7 @@ def test_an_escalation_names_who_has_to_heal_it() -> None:
             "allowed — door has to heal it"
         ),
         (
-            "door: a part could not be healed alone (gst-stream-error:7) — "
+            "door: a part could not be healed alone (gst-stream-error:7); it was door/source — "
             "attempt 1 in 1.0 s, at 09:00:01"
         ),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from stream_manager.recovery import (
     Backoff,
     Fault,
+    IncidentPolicy,
     IncidentStep,
     RecoveryPolicy,
     Spec,
@@ -189,3 +190,21 @@ def test_every_rule_of_an_incident_has_its_words_and_no_more() -> None:
     seen = list(every_step())
     assert all(describe(step, wall=clock).startswith(step.id) for step in seen)
     assert {step.rule for step in seen} | {"incident-resolved"} == set(STEPS)
+
+
+def test_each_step_of_a_dry_run_says_that_it_is_one() -> None:
+    """Nobody who reads of a parked member looks for it in vain."""
+    specs = [Spec(id=f"cam{it}", policy=POLICY, domains=(HOST,)) for it in range(3)]
+    script = Script(*specs, incidents=IncidentPolicy(enforce=False))
+    for spec in specs:
+        script.wants(spec.id)
+        script.comes_up(spec.id)
+    script.passes(3600.0)
+    breaks(script, range(3))
+    assert told(script) == [
+        (
+            f"{HOST}: a dry run tells what would be, and parks nobody: 3 members failed within "
+            "2 s, their cause network (ECONNREFUSED); 0 ran — 3 are parked until 09:00:02, when "
+            "whoever still runs tells"
+        )
+    ]

@@ -36,9 +36,9 @@ def site(number: int, *domains: str, policy: RecoveryPolicy = POLICY) -> Script:
     return healthy(Spec(id=id_, policy=policy, domains=domains or (HOST,)) for id_ in names(number))
 
 
-def healthy(specs: Iterable[Spec]) -> Script:
+def healthy(specs: Iterable[Spec], incidents: IncidentPolicy | None = None) -> Script:
     """Give components that have been proven for an hour."""
-    script = Script(*specs)
+    script = Script(*specs, incidents=incidents)
     for id_ in script.manager.records:
         script.wants(id_)
         script.comes_up(id_)
@@ -725,3 +725,100 @@ def test_an_impossible_policy_is_refused(field: str, value: float) -> None:
     """The message names the field and its value."""
     with pytest.raises(ValueError, match=f"{field} is {value}"):
         IncidentPolicy(**{field: value})  # type: ignore[arg-type]
+
+
+# --- a dry run --------------------------------------------------------------------------------
+
+DRY = IncidentPolicy(enforce=False)
+
+
+def dry(number: int) -> Script:
+    """Give so many components that have been proven for an hour, on a host whose incidents are dry.
+
+    They wait a minute for their next attempt, so that it is them who are waited for.
+    """
+    slow = RecoveryPolicy(
+        backoff=Backoff(base_s=60.0, factor=1.0, cap_s=60.0, jitter="none"),
+        budget=Budget(restarts=1),
+    )
+    specs = [Spec(id=id_, policy=slow, domains=(HOST,)) for id_ in names(number)]
+    return healthy(specs, DRY)
+
+
+def test_in_a_dry_run_an_incident_is_told_and_nobody_is_parked() -> None:
+    """All back off as if they had no domain, and are charged as ever."""
+    script = dry(4)
+    assert breaks(script, names(4)) == [f"{HOST}: incident-opened"]
+    assert set(script.phases().values()) == {Phase.BACKING_OFF}
+    assert [script[it].attempts for it in names(4)] == [1, 1, 1, 1]
+    assert {it.held_by for it in script.manager.records.values()} == {None}
+    assert script.manager.incidents[HOST].members == 4
+    script.take()
+    told = script.passes(60.0)
+    assert script.take() == [f"start {it} 2" for it in names(4)]
+    assert steps(told)[:2] == [f"{HOST}: incident-confirmed", f"{HOST}: incident-probe"]
+
+
+def test_in_a_dry_run_the_incident_ends_as_it_would_have() -> None:
+    """The first that is proven lets the ramp begin, which lets nobody go, for nobody waits."""
+    script = dry(4)
+    breaks(script, names(4))
+    script.passes(60.0)
+    told = script.comes_up("cam2")
+    assert [it for it in told if "cam" in it] == ["cam2: started", "cam2: proved"]
+    assert steps(told) == [
+        f"{HOST}: incident-proved",
+        f"{HOST}: incident-ramp",
+        f"{HOST}: incident-resolved",
+    ]
+    assert all(it.tells == () for it in script.incident_steps)
+
+
+def test_in_a_dry_run_a_probe_is_only_named() -> None:
+    """Who would try goes on by its own backoff; when its time is over the next one is named."""
+    script = dry(3)
+    breaks(script, names(3))
+    script.passes(4.0)
+    assert script.manager.incidents[HOST].probe == "cam0"
+    assert script.phase("cam0") is Phase.BACKING_OFF
+    assert f"{HOST}: incident-probe-over" in script.passes(20.0)
+    assert script.manager.incidents[HOST].probe == "cam1"
+
+
+def test_in_a_dry_run_a_probe_that_is_stopped_and_removed_is_no_probe() -> None:
+    """Neither it nor the last that would have waited keeps the incident."""
+    script = dry(3)
+    breaks(script, names(3))
+    script.passes(4.0)
+    assert steps(script.wants("cam0", up=False)) == [f"{HOST}: incident-probe-over"]
+    script.manager.remove("cam0")
+    script.passes(2.0)
+    assert script.manager.incidents[HOST].probe == "cam1"
+    script.wants("cam2", up=False)
+    assert steps(script.wants("cam1", up=False)) == [
+        f"{HOST}: incident-probe-over",
+        f"{HOST}: incident-deserted",
+    ]
+    assert dict(script.manager.incidents) == {}
+
+
+def test_in_a_dry_run_what_fails_meanwhile_would_wait_too() -> None:
+    """By the same cause, as long as the incident is not over."""
+    script = dry(6)
+    breaks(script, names(3))
+    assert script.manager.incidents[HOST].members == 3
+    breaks(script, ["cam3"])
+    breaks(script, ["cam4"], GARBAGE)
+    assert script.manager.incidents[HOST].members == 4
+
+
+def test_in_a_dry_run_the_ramp_goes_on_when_one_fails_again() -> None:
+    """Too few to open it again: the others would be let go step by step, and it ends."""
+    script = dry(45)
+    breaks(script, names(45))
+    script.passes(60.0)
+    script.comes_up("cam2")
+    assert breaks(script, ["cam40"]) == []
+    assert script.manager.incidents[HOST].state is IncidentState.RAMPING
+    script.passes(1.0)
+    assert dict(script.manager.incidents) == {}

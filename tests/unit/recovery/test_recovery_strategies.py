@@ -167,7 +167,18 @@ def test_recovery_charges_what_failed_by_another_nothing() -> None:
     script = group(Strategy.ONE_FOR_ONE)
     script.fails("group", BROKEN)
     assert script.fails("a", BROKEN) == ["a: need-is-down"]
-    assert script["a"].charged == ()
+    assert finishes(script, "b") == ["b: need-is-down"]
+    assert [script[it].charged for it in ("a", "b")] == [(), ()]
+
+
+def test_recovery_drops_an_end_of_an_older_run() -> None:
+    """What has ended by itself is not what runs now."""
+    script = group(Strategy.ONE_FOR_ONE, restart=RestartType.TRANSIENT)
+    script.breaks("a", BROKEN)
+    script.passes(1.0)
+    comes_back(script)
+    assert script.handle(Finished(id="a", epoch=1)) == []
+    assert script.phase("a") is Phase.RUNNING
 
 
 def test_recovery_by_a_strategy_starts_siblings_in_order_from_the_beginning() -> None:
@@ -206,6 +217,16 @@ def test_recovery_escalates_to_the_group_when_a_budget_is_spent() -> None:
     assert comes_back(script) == ["group", *CHILDREN]
     assert script["group"].attempts == 1
     assert script["a"].charged == ()
+
+
+def test_recovery_escalates_nothing_in_a_dry_run() -> None:
+    """The child is tried again by itself, and its group runs on."""
+    script = group(Strategy.ONE_FOR_ONE, policy=replace(ONCE, enforce=False))
+    script.breaks("a", BROKEN)
+    script.passes(1.0)
+    comes_back(script)
+    assert script.fails("a", BROKEN) == ["a: would-budget-spent"]
+    assert script.phase("group") is Phase.RUNNING
 
 
 def test_recovery_that_ends_in_failed_blocks_only_what_comes_after_it() -> None:
@@ -266,8 +287,12 @@ def test_recovery_by_restart_type(restart: RestartType, finished: str, failed: P
     assert ("It was given up because it is temporary: a fault ends it." in told) is (
         failed is Phase.FAILED
     )
+    told = explain(script["a"], now_s=script.now_s, wall=str)
+    assert ("a is stopped: it ended in good order" in told[0]) is done
+    assert script["a"].finished is done
     if done:
         script.wants("a")
+        assert not script["a"].finished
         assert comes_back(script) == ["a"]
 
 
@@ -297,3 +322,14 @@ def test_siblings_keep_their_order_when_one_is_forgotten() -> None:
     assert goes_down(script) == ["a", "c"]
     script.passes(1.0)
     assert comes_back(script) == ["a", "c"]
+
+
+def test_recovery_of_what_needs_another_that_is_no_parent() -> None:
+    """It starts when that is up, in no order among siblings, for it has none."""
+    script = Script(
+        Spec(id="broker", policy=POLICY), Spec(id="reader", policy=POLICY, needs=("broker",))
+    )
+    script.wants("reader")
+    assert script.phase("reader") is Phase.PARKED
+    script.wants("broker")
+    assert comes_back(script) == ["broker", "reader"]

@@ -112,8 +112,8 @@ def test_an_illegal_fact_changes_nothing() -> None:
 
 def records() -> Iterator[Record]:
     """Yield a component in each phase, with each past that makes a difference to its next one."""
-    for phase, (parent, inside), resume_s, probing, spent, restart in product(
-        Phase, PARENTS, (None, 99.0), (False, True), (False, True), RestartType
+    for phase, (parent, inside), resume_s, probing, spent, restart, enforce in product(
+        Phase, PARENTS, (None, 99.0), (False, True), (False, True), RestartType, (True, False)
     ):
         if probing and phase not in {Phase.STARTING, Phase.VERIFYING, Phase.RUNNING}:
             continue
@@ -121,7 +121,11 @@ def records() -> Iterator[Record]:
         for afterwards, due_s in product(AFTERWARDS.get(phase, (Phase.BACKING_OFF,)), timers):
             yield Record(
                 spec=Spec(
-                    id="cam", policy=RecoveryPolicy(), parent=parent, inside=inside, restart=restart
+                    id="cam",
+                    policy=RecoveryPolicy(enforce=enforce),
+                    parent=parent,
+                    inside=inside,
+                    restart=restart,
                 ),
                 digest="as configured",
                 wanted=phase not in {Phase.STOPPED, Phase.STOPPING},

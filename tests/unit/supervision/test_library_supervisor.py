@@ -7,6 +7,7 @@ from errno import ECONNREFUSED
 from typing import Any
 
 import pytest
+from tests.unit.supervision.scenes import forever, supervised
 
 from stream_manager.errors import InvariantError, UsageError
 from stream_manager.recovery import Backoff, Cause, Fault, Phase, RecoveryPolicy, Step
@@ -20,36 +21,6 @@ POLICY = RecoveryPolicy(
     backoff=Backoff(base_s=1.0, jitter="none"), verify_for_s=1.0, start_deadline_s=15.0
 )
 REFUSED = ConnectionRefusedError(ECONNREFUSED, "nobody listens")
-
-Scene = Callable[[Supervisor, FakeClock], Coroutine[None, None, None]]
-
-
-def supervised(scene: Scene) -> FakeClock:
-    """Play a scene inside a supervisor's block; return the clock as the block left it."""
-    clock = FakeClock()
-
-    async def play(over: asyncio.Event) -> None:
-        async with Supervisor(clock=clock) as supervisor:
-            try:
-                await scene(supervisor, clock)
-            finally:
-                over.set()
-
-    async def run() -> None:
-        over = asyncio.Event()
-        task = asyncio.create_task(play(over))
-        await over.wait()
-        await clock.until(task)  # a scene moves the clock itself, the block's end does not
-        await settle()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
-    return clock
-
-
-async def forever() -> None:
-    """Do nothing until cancelled."""
-    await asyncio.get_running_loop().create_future()
 
 
 def test_a_function_runs_and_is_proven_by_being_alive() -> None:
@@ -127,7 +98,7 @@ def test_a_function_that_returns_at_once_ends_as_failed() -> None:
         assert len(calls) == 5
         status = supervisor.status("ingest")
         assert status.last_fault is not None
-        assert status.last_fault.code == "returned"
+        assert status.last_fault.code == "finished"
         assert status.next_attempt_in_s == POLICY.probe_every_s
 
     supervised(scene)

@@ -6,9 +6,9 @@ import socket
 import pytest
 
 from stream_manager.errors import OutsideError
-from stream_manager.recovery import Cause, FaultClass, History, classify
+from stream_manager.recovery import Cause, History, classify
 from stream_manager.supervision.components.arity import arity
-from stream_manager.supervision.outcome import RETURNED, exception_fault
+from stream_manager.supervision.outcome import exception_fault
 
 FRESH = History(proven=True, attempts=0, last_cause=None, since_last_s=None)
 
@@ -37,11 +37,6 @@ def test_an_exception_becomes_the_fault_that_it_is(
 def test_an_exception_without_words_is_shown_as_it_is() -> None:
     """An empty sentence helps nobody."""
     assert exception_fault(KeyError()).text == "KeyError()"
-
-
-def test_a_return_is_tried_again_after_a_wait() -> None:
-    """What should run for ever and ends is no accident, and no reason to give up at once."""
-    assert classify(RETURNED, FRESH).fault_class is FaultClass.RECOVERABLE
 
 
 def test_the_arity_of_anything_callable() -> None:

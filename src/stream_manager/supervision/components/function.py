@@ -6,7 +6,6 @@ from inspect import isawaitable, iscoroutine
 from stream_manager.errors import UsageError
 from stream_manager.supervision.component import Component, Run, Snapshot
 from stream_manager.supervision.components.arity import arity
-from stream_manager.supervision.outcome import RETURNED
 
 Function = Callable[[], Awaitable[object]] | Callable[[Run], Awaitable[object]]
 
@@ -14,8 +13,8 @@ Function = Callable[[], Awaitable[object]] | Callable[[Run], Awaitable[object]]
 class AsyncFunction:
     """Component: runs `function(run)`, or `function()` if it takes nothing, until it is stopped.
 
-    It is meant to run for ever: both an exception and a return are faults. To stop it, it is
-    cancelled; if it has not ended after `teardown_s`, its coroutine is closed.
+    An exception is a fault, and a return is its end in good order. To stop it, it is cancelled;
+    if it has not ended after `teardown_s`, its coroutine is closed.
     """
 
     def __init__(self, function: Function) -> None:
@@ -42,7 +41,7 @@ class AsyncFunction:
         except SystemExit as error:
             run.report(error)  # the end of this component, not of the program
         else:
-            run.report(RETURNED)
+            run.finish()
 
 
 def as_component(given: object) -> Component:

@@ -19,7 +19,7 @@ class Subprocess:
     """Component: one program, given as a list of arguments; no shell reads them.
 
     It leads a process group of its own, and what it left there goes with it: SIGTERM, and SIGKILL
-    after `teardown_s`. Its end, with whatever status, is a fault until it is stopped.
+    after `teardown_s`. Exit code 0 is its end in good order; any other end is a fault.
     log: a file of bounded size for its output; without one it writes where we do.
     """
 
@@ -92,7 +92,10 @@ class Subprocess:
             _signal(process, signal.SIGKILL)
             await process.wait()  # the kernel's answer, and so nobody's patience
             raise
-        run.report(exit_fault(code))
+        if code == 0:
+            run.finish()
+        else:
+            run.report(exit_fault(code))
 
 
 def _signal(process: Process, number: signal.Signals) -> None:

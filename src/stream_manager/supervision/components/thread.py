@@ -7,7 +7,6 @@ from contextlib import suppress
 
 from stream_manager.supervision.component import Run, Snapshot
 from stream_manager.supervision.components.arity import arity
-from stream_manager.supervision.outcome import RETURNED
 
 Function = Callable[[threading.Event], object] | Callable[[threading.Event, Run], object]
 
@@ -15,7 +14,7 @@ Function = Callable[[threading.Event], object] | Callable[[threading.Event, Run]
 class ThreadFunction:
     """Component: runs `function(stop)` or `function(stop, run)` in a thread of its own.
 
-    It is meant to run until `stop` is set: both an exception and an earlier return are faults.
+    An exception is a fault, and a return before `stop` is set is its end in good order.
     A thread can't be forced: one that goes on after its teardown is abandoned, which is logged,
     and the next run gets a new thread beside it. Threads are daemons: none keeps the program.
     """
@@ -49,7 +48,7 @@ class ThreadFunction:
         except BaseException as error:  # noqa: BLE001 - the root of a thread
             run.report(error)
         else:
-            run.report(RETURNED)
+            run.finish()
         finally:
             life.ended()
 

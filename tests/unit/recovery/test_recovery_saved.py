@@ -154,6 +154,16 @@ def test_only_what_is_stopped_goes_on_where_it_was() -> None:
     assert script["cam"].restarts_total == 7
 
 
+def test_a_stopped_component_that_goes_on_keeps_its_wait() -> None:
+    """It may be there before it may start; from then on its timer runs."""
+    script = crashing(3)
+    left = script["cam"]
+    following = Script(SPEC)
+    following.now_s = script.now_s + 1.0
+    following.manager.resume(revive(SPEC, save(left), now_s=following.now_s, moved_s=0.0))
+    assert following.manager.next_due_s() == left.due_s
+
+
 def test_after_another_boot_times_are_as_near_as_the_wall_clock_is() -> None:
     """The monotonic clock begins anew: all instants move, and no wait exceeds the schedule."""
     script = crashing(2)

@@ -3,13 +3,12 @@
 import os
 import re
 import signal
-import socketserver
 import subprocess
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.locked_camera import LockedCamera
 from tests.integration.service import Service, table
 
 from stream_manager.lab.camera import Camera
@@ -17,47 +16,11 @@ from stream_manager.lab.camera import Camera
 pytestmark = pytest.mark.media
 
 
-class LockedCamera(socketserver.ThreadingTCPServer):
-    """An RTSP server that refuses every password, and counts who comes."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Refusal)
-        self.visits = 0
-        self.guesses = 0
-
-
-class _Refusal(socketserver.StreamRequestHandler):
-    def handle(self) -> None:
-        assert isinstance(self.server, LockedCamera)
-        self.server.visits += 1
-        request = b""
-        for line in self.rfile:
-            request += line
-            if line.strip():
-                continue
-            self.server.guesses += b"authorization:" in request.lower()
-            number = re.search(rb"(?i)^cseq: *(\d+)", request, re.MULTILINE)
-            answer = b"401 Unauthorized", b'WWW-Authenticate: Basic realm="camera"'
-            if request.startswith(b"OPTIONS"):
-                answer = b"200 OK", b"Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN"
-            cseq = number[1] if number else b"0"
-            self.wfile.write(
-                b"RTSP/1.0 %s\r\nCSeq: %s\r\n%s\r\n\r\n" % (answer[0], cseq, answer[1])
-            )
-            request = b""
-
-
 @pytest.fixture(scope="module")
 def locked() -> Iterator[LockedCamera]:
     """Give a camera whose password nobody knows."""
-    with LockedCamera() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with LockedCamera() as server, server.serving():
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +54,6 @@ def running(
     absent: Camera,
 ) -> Iterator[Service]:
     """Give a manager that runs a sound stream among all those that have trouble."""
-    port = locked.server_address[1]
     service = Service(
         tmp_path_factory.mktemp("svc"),
         table("bystander", "test:"),
@@ -101,7 +63,7 @@ def running(
         table("rebooting", rebooting.url("cam")),
         table("freezing", freezing.url("cam")),
         table("absent", absent.url("cam")),
-        table("locked", f"rtsp://viewer:wrong@127.0.0.1:{port}/live"),
+        table("locked", locked.url),
         table("misspelt", "videotestsrc is-live=true ! x264enc speed-preset=ultrafats"),
         table("unknown", "videotestsrc is-live=true ! nosuchelement ! h264parse"),
         table("garbage", "file:garbage.mp4"),

@@ -282,7 +282,7 @@ def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decis
             after = replace(record, phase=Phase.STOPPED, due_s=None, resume_s=None)
             return decided(event, rule, record, after, context)
         case Phase.FAILED:
-            after = given_up(record, context)
+            after = given_up(record, context.now_s)
             every_s = None if after.due_s is None else record.spec.policy.probe_every_s
             saw = {"next_probe_s": every_s}
             return decided(event, rule, record, after, context, saw=saw)

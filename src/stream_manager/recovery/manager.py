@@ -95,6 +95,16 @@ class RecoveryManager:
         if record.due_s is not None:
             self._timers.set(spec.id, record.due_s)
 
+    def resume(self, record: Record) -> None:
+        """Let a STOPPED component go on where an earlier manager left it; see `revive`."""
+        id_ = record.spec.id
+        present = self._records[id_]
+        if present.phase is not Phase.STOPPED:
+            raise UsageError(f"component {id_!r} is {present.phase.value}: stop it first")
+        self._records[id_] = record
+        if record.due_s is not None:
+            self._timers.set(id_, record.due_s)
+
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
         record = self._records[id_]

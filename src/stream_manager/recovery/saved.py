@@ -5,15 +5,17 @@ what the wall clock says, which is as near as one can get.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
 from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
 from stream_manager.recovery.states import Phase, Record, Sighting, Spec
+from stream_manager.recovery.steps import given_up, gives_up
 
 # What a rule has said of a fault stays said, also when the table of rules is another one.
 _JUDGED = ("name", "charged", "probed")
+_FAULT = tuple(it.name for it in fields(Fault))
 _COUNTED = (
     *("digest", "wanted", "epoch", "delay_s", "attempts", "excused", "restarts_total"),
     *("proven", "same_faults", "restore_failures", "ended_by", "finished"),
@@ -25,12 +27,13 @@ def save(record: Record) -> dict[str, Any]:
     """Return what outlives the manager, as values that JSON can hold."""
     saved: dict[str, Any] = {name: getattr(record, name) for name in (*_COUNTED, *_INSTANTS)}
     saved["phase"] = record.phase.value
+    saved["gives_up"] = gives_up(record)
     saved["charged"] = list(record.charged)
     if record.last is not None:
         rule = record.last.rule
         saved["last"] = {
             "at_s": record.last.at_s,
-            "fault": asdict(record.last.fault),
+            "fault": {name: getattr(record.last.fault, name) for name in _FAULT},
             "cause": rule.cause.value,
             "class": rule.fault_class.value,
             **{name: getattr(rule, name) for name in _JUDGED},
@@ -42,8 +45,8 @@ def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float
     """Return the record of a component that has ended with its manager, or long after it.
 
     moved_s: what the saved instants have to be moved by to be instants of this boot. It waits for
-    its next attempt, or for its probe if it had FAILED; what ran when the manager ended starts at
-    once. Raises ValueError for values that `save` can't have returned.
+    its next attempt, or for its probe if it had FAILED or was about to; what ran when the manager
+    ended starts at once. Raises ValueError for values that `save` can't have returned.
     """
     try:
         return _revived(spec, saved, now_s, moved_s)
@@ -65,6 +68,8 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     )
     if not record.wanted:
         return record
+    if saved["gives_up"]:
+        return given_up(record, now_s)
     phase = Phase(saved["phase"])
     if phase is Phase.FAILED:
         due_s = saved["due_s"]
@@ -79,7 +84,7 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
 def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:
     if saved is None:
         return None
-    fault = Fault(**{it.name: saved["fault"][it.name] for it in fields(Fault)})
+    fault = Fault(**{name: saved["fault"][name] for name in _FAULT})
     rule = Rule(
         cause=Cause(saved["cause"]),
         fault_class=FaultClass(saved["class"]),

@@ -171,14 +171,21 @@ def forgiven(record: Record) -> Record:
     )
 
 
-def given_up(record: Record, context: Context) -> Record:
+def gives_up(record: Record) -> bool:
+    """Tell whether FAILED is what its end leads to: a probe's end explains nothing new."""
+    return record.probing or (
+        record.phase is Phase.TEARING_DOWN and record.afterwards is Phase.FAILED
+    )
+
+
+def given_up(record: Record, now_s: float) -> Record:
     """Return the record in FAILED, with the slow probe's timer where the rule allows one."""
     temporary = record.spec.restart is RestartType.TEMPORARY
     probed = not temporary and (record.last is None or record.last.rule.probed)
     return replace(
         record,
         phase=Phase.FAILED,
-        due_s=context.now_s + record.spec.policy.probe_every_s if probed else None,
+        due_s=now_s + record.spec.policy.probe_every_s if probed else None,
         resume_s=None,
         probing=False,
         proven_at_s=None,
@@ -187,8 +194,8 @@ def given_up(record: Record, context: Context) -> Record:
 
 def taken_along(record: Record, context: Context) -> Record:
     """Return the record of a component that ended with another; the other's recovery paces it."""
-    if record.probing or (record.phase is Phase.TEARING_DOWN and record.afterwards is Phase.FAILED):
-        return given_up(record, context)
+    if gives_up(record):
+        return given_up(record, context.now_s)
     resume_s = record.due_s if record.phase is Phase.BACKING_OFF else record.resume_s
     return replace(record, phase=Phase.PARKED, due_s=None, resume_s=resume_s, proven_at_s=None)
 

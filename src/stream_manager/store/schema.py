@@ -42,6 +42,10 @@ MIGRATIONS = (
         late INTEGER NOT NULL) STRICT;
     CREATE INDEX journal_by_stream ON journal (stream, seq);
     """,
+    """
+    CREATE TABLE counters (component TEXT PRIMARY KEY, version INTEGER NOT NULL,
+        sha256 TEXT NOT NULL, payload TEXT NOT NULL) STRICT;
+    """,
 )
 
 # What SQLite says of a file that no retry will mend. SQLITE_ERROR while opening means that tables

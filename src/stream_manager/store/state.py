@@ -17,6 +17,8 @@ _WORKER = "INSERT OR REPLACE INTO workers VALUES (?, ?, ?, ?, ?)"
 _NO_WORKER = "DELETE FROM workers WHERE stream = ?"
 _SNAPSHOT = "INSERT OR REPLACE INTO snapshots VALUES (?, ?, ?, ?)"
 _NO_SNAPSHOT = "DELETE FROM snapshots WHERE component = ?"
+_COUNTERS = "INSERT OR REPLACE INTO counters VALUES (?, ?, ?, ?)"
+_NO_COUNTERS = "DELETE FROM counters WHERE component = ?"
 _ASIDE = "INSERT OR REPLACE INTO snapshots_aside VALUES (?, ?, ?, ?, ?, ?)"
 _TOTAL = "INSERT OR REPLACE INTO totals VALUES (?, ?, ?, ?, ?, ?)"
 _OUTAGE = (
@@ -108,6 +110,7 @@ class State:
     desired: dict[str, bool] = field(default_factory=dict)
     workers: dict[str, WorkerRow] = field(default_factory=dict)
     snapshots: dict[str, StoredSnapshot] = field(default_factory=dict)
+    counters: dict[str, StoredSnapshot] = field(default_factory=dict)
     totals: dict[str, Totals] = field(default_factory=dict)
     open_outages: dict[tuple[str, datetime], OutageRow] = field(default_factory=dict)
 
@@ -130,10 +133,8 @@ class State:
                 )
                 for stream, pid, ticks, boot_id, epoch in read("SELECT * FROM workers")
             },
-            snapshots={
-                component: StoredSnapshot(version=version, sha256=sha256, payload=payload)
-                for component, version, sha256, payload in read("SELECT * FROM snapshots")
-            },
+            snapshots=_stored(read("SELECT * FROM snapshots")),
+            counters=_stored(read("SELECT * FROM counters")),
             totals={
                 stream: Totals(
                     observed_s=observed_s,
@@ -155,6 +156,7 @@ class State:
         yield from (desired_row(stream, up) for stream, up in self.desired.items())
         yield from (worker_row(worker) for worker in self.workers.values())
         yield from (snapshot_row(name, kept) for name, kept in self.snapshots.items())
+        yield from (counters_row(name, kept) for name, kept in self.counters.items())
         yield from (totals_row(stream, totals) for stream, totals in self.totals.items())
 
     def count(self, outage: OutageRow) -> Totals:
@@ -176,6 +178,13 @@ class State:
                 )
         self.totals[outage.stream] = totals
         return totals
+
+
+def _stored(rows: sqlite3.Cursor) -> dict[str, StoredSnapshot]:
+    return {
+        component: StoredSnapshot(version=version, sha256=sha256, payload=payload)
+        for component, version, sha256, payload in rows
+    }
 
 
 def instance_row(instance_id: str) -> tuple[Key, Row]:
@@ -205,6 +214,18 @@ def snapshot_row(component: str, kept: StoredSnapshot) -> tuple[Key, Row]:
     return ("snapshot", component), row(
         _SNAPSHOT, component, kept.version, kept.sha256, kept.payload
     )
+
+
+def counters_row(component: str, kept: StoredSnapshot) -> tuple[Key, Row]:
+    """Return how a component's counters are written."""
+    return ("counters", component), row(
+        _COUNTERS, component, kept.version, kept.sha256, kept.payload
+    )
+
+
+def no_counters_row(component: str) -> tuple[Key, Row]:
+    """Return how a component's counters are forgotten."""
+    return ("counters", component), row(_NO_COUNTERS, component)
 
 
 def aside_rows(

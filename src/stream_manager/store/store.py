@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from stream_manager.clock import Clock
 from stream_manager.errors import OutsideError
@@ -196,6 +196,27 @@ class Store:
         self._writer.put_state(*gone)
         self._writer.put_history(dict([aside]))
         self._on_fault(f"the snapshot of {component} is set aside ({reason}); it starts clean")
+
+    def save_counters(self, component: str, payload: Mapping[str, object]) -> None:
+        """Keep what `component` has counted; only the newest is kept. `payload` is JSON."""
+        kept = StoredSnapshot.of(payload)
+        self._state.counters[component] = kept
+        self._writer.put_state(*state.counters_row(component, kept))
+
+    def load_counters(self, component: str) -> dict[str, Any] | None:
+        """Return the newest payload, or None. Raises ValueError for one that was damaged."""
+        kept = self._state.counters.get(component)
+        if kept is None:
+            return None
+        if flaw := kept.flaw():
+            raise ValueError(flaw)
+        payload: dict[str, Any] = json.loads(kept.payload)
+        return payload
+
+    def forget_counters(self, component: str) -> None:
+        """Let `component` count anew."""
+        if self._state.counters.pop(component, None) is not None:
+            self._writer.put_state(*state.no_counters_row(component))
 
     def save_outage(self, outage: OutageRow) -> None:
         """Note that an outage began, goes on, or (once) ended; stream and began_at identify it."""

@@ -52,6 +52,11 @@ class History:
             self._wanted_s = self._observed_until_s = now_s
         return None
 
+    def lasts(self, sighting: Sighting) -> None:
+        """Begin an outage in which an earlier manager left the stream: from our own first look."""
+        if self.outages.current is None:
+            self._begin(sighting)
+
     def decided(self, decision: Decision) -> None:
         """Follow the source and the worker: a fault begins an outage, a retry of it is counted.
 

@@ -17,6 +17,7 @@ from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
+    Decision,
     IncidentStep,
     Phase,
     RecoveryManager,
@@ -25,6 +26,7 @@ from stream_manager.recovery import (
     Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
+from stream_manager.streams.counters import Counters
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
 from stream_manager.streams.launcher import Launcher
@@ -81,6 +83,7 @@ class StreamManager:
         self._state_dir = state_dir
         self._launcher = launcher
         self._clock = clock
+        self._counters = Counters(store=store, clock=clock)
         self._runtime_dir = runtime_dir
         self._log_dir = log_dir
         self._began_s = clock.monotonic_s()
@@ -157,6 +160,7 @@ class StreamManager:
             socket_dir=self._runtime_dir,
             log_dir=self._log_dir,
             keeper=self._keeper,
+            counters=self._counters,
         )
         self._streams[id_] = stream
         leftover = self._leftovers.pop(id_, None)
@@ -180,6 +184,9 @@ class StreamManager:
     # --- what the supervisor tells ---------------------------------------------------------------
 
     async def _write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
+        newest = {it.id: it.after for it in decisions if isinstance(it, Decision)}
+        for record in newest.values():
+            self._counters.save(record)
         entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
         return await self._store.write(entries, at_most_s)
 

@@ -7,6 +7,7 @@ from stream_manager.config import StreamSettings
 from stream_manager.health import Outage, tells_more
 from stream_manager.pipelines.messages import SegmentClosed, SegmentOpened
 from stream_manager.recordings import IndexKeeper
+from stream_manager.recordings.keeper import NEXT
 from stream_manager.recovery import Decision
 from stream_manager.recovery.states import Sighting
 
@@ -56,6 +57,11 @@ class Recording:
             self.repaired(outage)
             self._keeper.stopped(self._id, by)
 
+    def lasts(self, sighting: Sighting) -> None:
+        """Tell why nothing is recorded from now on either: by a fault of an earlier manager's."""
+        if self._is_asked_for:
+            self._tell(self._clock.wall() + NEXT, sighting)
+
     def decided(self, decision: Decision) -> None:
         """Tell why nothing is recorded from now on, if that is what was decided."""
         if not self._is_asked_for:
@@ -74,10 +80,10 @@ class Recording:
 
     def _explain(self, sighting: Sighting) -> None:
         if self._fault is None:
-            self._fault = wall_of(sighting.at_s, self._clock), sighting
+            self._tell(wall_of(sighting.at_s, self._clock), sighting)
         elif tells_more(sighting, self._fault[1]):
-            self._fault = self._fault[0], sighting
-        else:
-            return
-        at, known = self._fault
-        self._keeper.failed(self._id, at, known.rule.cause.value, known.fault.code)
+            self._tell(self._fault[0], sighting)
+
+    def _tell(self, at: "datetime", sighting: Sighting) -> None:
+        self._fault = at, sighting
+        self._keeper.failed(self._id, at, sighting.rule.cause.value, sighting.fault.code)

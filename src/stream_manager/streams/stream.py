@@ -43,6 +43,7 @@ from stream_manager.recovery import (
     Wanted,
 )
 from stream_manager.store import Store
+from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
@@ -77,6 +78,7 @@ class Stream:
         socket_dir: Path,
         log_dir: Path,
         keeper: IndexKeeper,
+        counters: Counters,
     ) -> None:
         self.settings = settings
         self.id = settings.spec.id
@@ -89,6 +91,7 @@ class Stream:
         self._supervisor = supervisor
         self._store = store
         self._clock = clock
+        self._counters = counters
         self._tracks: tuple[Track, ...] = ()
         self._pulse: Pulse | None = None
         self._pulse_epoch = 0
@@ -107,6 +110,7 @@ class Stream:
             order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
         )
         self._join()
+        counters.take_up(supervisor, self.ids)
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
 
     def _join(self) -> None:
@@ -169,9 +173,22 @@ class Stream:
 
     def want(self, *, up: bool, by: Commander = "operator") -> None:
         """Start the stream, or stop it: the worker first, which takes its parts along."""
+        resumed = self._counters.resume(self._supervisor, self.ids) if up else []
         self._recording.wanted(up=up, by=by, outage=self.history.wanted(up=up))
+        self._tell_what_lasts(resumed)
         for id_ in self.ids:
             self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
+
+    def _tell_what_lasts(self, resumed: list[Record]) -> None:
+        """Tell of faults that no decision will: by them components are down since before."""
+        self.told |= {it.spec.id: it for it in resumed}
+        now_s = self._clock.monotonic_s()
+        # One of another configuration is about to start clean.
+        same = [it for it in resumed if it.digest == self.settings.digest]
+        if fault := why_down(same, now_s):
+            self._recording.lasts(fault)
+        if fault := why_down([it for it in same if it.spec.id != self.record_id], now_s):
+            self.history.lasts(fault)
 
     def look(self, *, lag_s: float) -> None:
         """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""

@@ -251,6 +251,11 @@ class Supervisor:
         self.recovery.add(spec, epoch=epoch)
         self._performers[spec.id] = performer
 
+    def resume(self, record: Record) -> None:
+        """Let a STOPPED performer go on where an earlier manager left it."""
+        self.recovery.resume(record)
+        self._inbox.wake()
+
     def dismiss(self, id_: str) -> None:
         """Forget a STOPPED performer. Raises UsageError for one that still runs."""
         self.recovery.remove(id_)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from stream_manager.errors import UsageError
 from stream_manager.recovery import (
     Backoff,
     Budget,
@@ -117,6 +118,52 @@ def test_a_probe_of_what_failed_keeps_its_time() -> None:
     assert following["cam"].due_s == script["cam"].due_s
 
 
+def test_what_was_about_to_fail_for_good_has_failed() -> None:
+    """A kill between a refused password and the end of its teardown buys no second attempt."""
+    script = Script(SPEC)
+    script.wants("cam")
+    script.started("cam")
+    script.fails("cam", WRONG_PASSWORD)
+    assert script.phase("cam") is Phase.TEARING_DOWN
+    following = after_a_crash(script)
+    assert (following.phase("cam"), following["cam"].due_s) == (Phase.FAILED, None)
+
+
+def test_a_probe_that_the_crash_cut_short_is_made_again_when_the_next_one_is_due() -> None:
+    """Else each crash of the manager would be a fresh start for what has failed."""
+    script = Script(replace(SPEC, policy=replace(POLICY, give_up_after_attempts=1)))
+    script.wants("cam")
+    for _ in range(2):
+        script.breaks("cam", CRASHED)
+        script.passes(10.0)
+    script.passes(POLICY.probe_every_s)
+    assert (script.phase("cam"), script["cam"].probing) == (Phase.STARTING, True)
+    following = after_a_crash(script)
+    assert (following.phase("cam"), following["cam"].probing) == (Phase.FAILED, False)
+    assert following["cam"].due_s == following.now_s + POLICY.probe_every_s
+
+
+def test_only_what_is_stopped_goes_on_where_it_was() -> None:
+    """The record of what runs is not put aside for an older one."""
+    script = Script(SPEC)
+    stopped = script["cam"]
+    script.manager.resume(replace(stopped, restarts_total=7))
+    script.wants("cam")
+    with pytest.raises(UsageError, match=r"cam.*starting"):
+        script.manager.resume(stopped)
+    assert script["cam"].restarts_total == 7
+
+
+def test_a_stopped_component_that_goes_on_keeps_its_wait() -> None:
+    """It may be there before it may start; from then on its timer runs."""
+    script = crashing(3)
+    left = script["cam"]
+    following = Script(SPEC)
+    following.now_s = script.now_s + 1.0
+    following.manager.resume(revive(SPEC, save(left), now_s=following.now_s, moved_s=0.0))
+    assert following.manager.next_due_s() == left.due_s
+
+
 def test_after_another_boot_times_are_as_near_as_the_wall_clock_is() -> None:
     """The monotonic clock begins anew: all instants move, and no wait exceeds the schedule."""
     script = crashing(2)
@@ -160,7 +207,7 @@ def test_a_record_is_saved_whole() -> None:
     """What is not saved is known to be unnecessary: a new field has to be thought of."""
     left_out = {
         *("spec", "phase", "charged", "last", "due_s", "resume_s", "failing_since_s"),
-        *("afterwards", "proven_at_s", "probing"),
+        *("afterwards", "proven_at_s", "probing"),  # "gives_up" tells what they lead to
         "held_by",  # an incident that lasts is found anew, by its members' next attempts
     }
     assert set(save(crashing(1)["cam"])) >= set(Record.__slots__) - left_out

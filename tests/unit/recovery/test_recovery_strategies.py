@@ -312,6 +312,16 @@ def test_relations_that_can_not_be_are_refused(spec: Spec, told: str) -> None:
         group(Strategy.ONE_FOR_ALL).manager.add(spec)
 
 
+def test_what_needs_another_that_is_not_its_parent_waits_for_it() -> None:
+    """It starts when that is up, and no strategy has a say in it."""
+    script = Script(Spec(id="disk", policy=POLICY), Spec(id="cam", policy=POLICY, needs=("disk",)))
+    script.wants("disk")
+    script.wants("cam")
+    assert script.phase("cam") is Phase.PARKED
+    script.comes_up("disk")
+    assert script.phase("cam") is Phase.STARTING
+
+
 def test_siblings_keep_their_order_when_one_is_forgotten() -> None:
     """Those that are left are swept and started as before."""
     script = group(Strategy.REST_FOR_ONE)

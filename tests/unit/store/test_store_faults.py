@@ -107,6 +107,10 @@ def test_a_database_that_breaks_while_in_use_is_filled_from_memory(
     store.set_desired("front-door", False)
     store.save_worker("front-door", 41, 7, "boot", 2)
     store.save_snapshot("front-door/source", {"position_s": 1})
+    store.save_counters("front-door", {"attempts": 2})
+    store.save_counters("car-park", {"attempts": 4})
+    store.forget_counters("car-park")
+    store.forget_counters("never-counted")
     store.add_observed("front-door", 60.0)
     assert write(store, entries(1))
     instance = store.instance_id()
@@ -125,6 +129,8 @@ def test_a_database_that_breaks_while_in_use_is_filled_from_memory(
     assert store.desired() == {"front-door": False, "car-park": True}
     assert [worker.pid for worker in store.workers()] == [41]
     assert store.load_snapshot("front-door/source") == {"position_s": 1}
+    assert store.load_counters("front-door") == {"attempts": 2}
+    assert store.load_counters("car-park") is None
     assert store.totals()["front-door"].observed_s == 60.0
     assert store.instance_id() == instance
     assert [entry.seq for entry in store.journal()] == [2]
@@ -278,7 +284,7 @@ def test_a_newer_schema_is_refused_and_not_touched(tmp_path: Path, open_store: O
         later.execute("PRAGMA user_version = 7")
     before = (tmp_path / "manager.db").read_bytes()
     for _ in range(2):
-        with pytest.raises(NewerSchema, match=r"schema 7, .* knows up to 1"):
+        with pytest.raises(NewerSchema, match=r"schema 7, .* knows up to 2"):
             open_store(tmp_path)
     assert (tmp_path / "manager.db").read_bytes() == before
 
@@ -309,6 +315,27 @@ def test_migrations_go_forward_after_a_copy(tmp_path: Path) -> None:
         assert old.execute("SELECT * FROM a").fetchall() == [("kept",)]
 
 
+def test_a_store_without_counters_gets_room_for_them(tmp_path: Path, open_store: Open) -> None:
+    """What an earlier release has saved stays, and lies beside it as it was."""
+    earlier = schema.open_database(
+        tmp_path / "manager.db",
+        wall=SystemClock().wall,
+        on_fault=pytest.fail,
+        migrations=schema.MIGRATIONS[:1],
+    )
+    with closing(earlier.connection) as connection:
+        connection.execute("INSERT INTO desired VALUES ('front-door', 0)")
+    store = open_store(tmp_path)
+    assert store.desired() == {"front-door": False}
+    assert store.load_counters("front-door") is None
+    store.save_counters("front-door", {"attempts": 1})
+    store.close()
+    assert open_store(tmp_path).load_counters("front-door") == {"attempts": 1}
+    (copy,) = tmp_path.glob("manager.db.schema-1-*")
+    with closing(sqlite3.connect(copy)) as old:
+        assert old.execute("SELECT * FROM desired").fetchall() == [("front-door", 0)]
+
+
 def test_a_populated_store_is_upgraded_and_its_old_state_kept(
     tmp_path: Path, open_store: Open, entries: Entries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +343,7 @@ def test_a_populated_store_is_upgraded_and_its_old_state_kept(
     store = open_store(tmp_path)
     store.set_desired("front-door", False)
     store.save_snapshot("front-door/source", {"position_s": 1})
+    store.save_counters("front-door/source", {"attempts": 3})
     store.add_observed("front-door", 60.0)
     write(store, entries(*range(1, 50)))
     instance = store.instance_id()
@@ -329,14 +357,15 @@ def test_a_populated_store_is_upgraded_and_its_old_state_kept(
         assert store.health().state == "ok"
         assert store.desired() == {"front-door": False}
         assert store.load_snapshot("front-door/source") == {"position_s": 1}
+        assert store.load_counters("front-door/source") == {"attempts": 3}
         assert store.totals()["front-door"].observed_s == 60.0
         assert store.instance_id() == instance
         assert [entry.seq for entry in store.journal(limit=100)] == list(range(1, 50))
         store.close()
 
-    with pytest.raises(NewerSchema, match=r"schema 2, .* knows up to 1"):
+    with pytest.raises(NewerSchema, match=r"schema 3, .* knows up to 2"):
         open_store(tmp_path)
-    (copy,) = tmp_path.glob("manager.db.schema-1-*")
+    (copy,) = tmp_path.glob("manager.db.schema-2-*")
     assert copy.stat().st_mode & 0o777 == 0o600
     (tmp_path / "back").mkdir(mode=0o700)
     copy.rename(tmp_path / "back" / "manager.db")

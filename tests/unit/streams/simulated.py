@@ -10,6 +10,7 @@ from stream_manager.config import StreamSettings
 from stream_manager.pipelines.messages import (
     OutputProgress,
     PartFailed,
+    PartGone,
     PartStarted,
     Progress,
     Spawn,
@@ -31,6 +32,7 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.store import Store
+from stream_manager.streams.counters import Counters
 from stream_manager.streams.launcher import Forked, Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
@@ -138,6 +140,7 @@ class Simulation:
             watch=self._watch,
             came_round=lambda: None,
         )
+        self.counters = Counters(store=store, clock=clock)
         self.stream = Stream(
             settings,
             supervisor=self.supervisor,
@@ -148,11 +151,15 @@ class Simulation:
             socket_dir=Path("/nonexistent"),
             log_dir=Path("/nonexistent"),
             keeper=cast("IndexKeeper", self.index),
+            counters=self.counters,
         )
 
     async def _journal(self, decisions: Sequence[Step], at_most_s: float) -> bool:
         assert at_most_s > 0
-        self.decisions += [it for it in decisions if isinstance(it, Decision)]
+        told = [it for it in decisions if isinstance(it, Decision)]
+        self.decisions += told
+        for decision in told:
+            self.counters.save(decision.after)
         # What is raised here is logged and no more, so it is kept for `running` to tell.
         self._shown_while_written.append(stream_status(self.stream, self.clock)["health"])
         self._lasting.append(self.stream.history.outages.current is not None)
@@ -235,6 +242,11 @@ class Simulation:
         """Report a fault of a part."""
         epoch = self.record(part).epoch
         self.stream.hear(PartFailed(part=part, epoch=epoch, origin=origin, code=code, text=code))
+        await settle()
+
+    async def part_gone(self, part: str = "source") -> None:
+        """Report that nothing of a part is left."""
+        self.stream.hear(PartGone(part=part, epoch=self.record(part).epoch))
         await settle()
 
     async def worker_dies(self, exit_code: int = -9) -> None:

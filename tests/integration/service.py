@@ -185,6 +185,11 @@ class Service:
         answer: list[Json] = self._http.get("/journal", params=query).raise_for_status().json()
         return answer
 
+    def explain(self, id_: str) -> Json:
+        """Return `explain --json`."""
+        answer: Json = self._http.get(f"/streams/{id_}/explain").raise_for_status().json()
+        return answer
+
     def command(self, id_: str, verb: str) -> None:
         """Give an operator's command."""
         self._http.post(f"/streams/{id_}/{verb}").raise_for_status()

@@ -1,7 +1,6 @@
 """A host that takes its cameras down is one incident, and costs nobody else a frame."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from itertools import pairwise
 
 import pytest
@@ -23,18 +22,29 @@ stable_for = "1h"
 
 
 @pytest.fixture
-def cameras() -> Iterator[dict[str, Camera]]:
-    """Give six cameras of one host and "elsewhere", one of another."""
-    with ExitStack() as stack:
-        yield {
-            id_: stack.enter_context(Camera("cam", bind=bind))
-            for id_, bind in (*((id_, "127.0.0.2") for id_ in IDS), ("elsewhere", "127.0.0.3"))
-        }
+def recorder() -> Iterator[Camera]:
+    """Give one host with six cameras, which go and come back together."""
+    with Camera(*IDS, bind="127.0.0.2") as running:
+        yield running
 
 
-def under_way(running: Service) -> Json:
+@pytest.fixture
+def elsewhere() -> Iterator[Camera]:
+    """Give a camera of another host."""
+    with Camera("cam", bind="127.0.0.3") as running:
+        yield running
+
+
+def incident(status: Json) -> Json:
     """Return the host's incident as the status has it, or nothing."""
-    return next((it for it in running.status()["domains"] if it["domain"] == HOST), {})
+    return next((it for it in status["domains"] if it["domain"] == HOST), {})
+
+
+def between_probes(running: Service) -> Json:
+    """Return the status if an incident of the host is under way and nobody tries for it."""
+    status = running.status()
+    found = incident(status)
+    return status if found and found["probe"] is None else {}
 
 
 def probes(running: Service) -> int:
@@ -60,32 +70,32 @@ def most_at_once(entries: list[Json]) -> int:
 
 
 def test_a_host_that_dies_with_all_its_cameras_is_one_incident(
-    service: Callable[..., Service], cameras: dict[str, Camera]
+    service: Callable[..., Service], recorder: Camera, elsewhere: Camera
 ) -> None:
     """Its streams wait uncharged while one at a time tries; a stream of another host goes on."""
-    streams = [table(id_, camera.url("cam")) for id_, camera in cameras.items()]
-    running = service(*streams, recovery=EAGER).start()
-    running.wait_healthy(*cameras)
+    running = service(
+        *(table(id_, recorder.url(id_)) for id_ in IDS),
+        table("elsewhere", elsewhere.url("cam")),
+        recovery=EAGER,
+    ).start()
+    running.wait_healthy(*IDS, "elsewhere")
     assert steps(running) == []
 
-    for id_ in IDS:
-        cameras[id_].die()
+    recorder.die()
     running.wait("three probes", lambda: probes(running) >= 3)
-    found = running.wait(
-        "a probe to be over", lambda: (it := under_way(running)) and not it["probe"] and it
-    )
+    status = running.wait("a probe to be over", lambda: between_probes(running))
+    found = incident(status)
     assert (found["state"], found["cause"]) == ("open", "network")
     assert (found["members"], found["waiting"]) == (6, 6)
-    for id_ in IDS:
-        stream = running.stream(id_)
-        assert stream["waits_for"] == HOST
-    explained = running.explain(IDS[0])
-    assert HOST in explained
+    parked = [it for it in status["streams"] if it["id"] in IDS]
+    assert [(it["state"], it["waits_for"], it["attempt"]) for it in parked] == [
+        ("parked", HOST, 0)
+    ] * 6
+    assert HOST in " ".join(running.explain(IDS[0])["sentences"])
 
-    for id_ in IDS:
-        cameras[id_].start()
-    running.wait_healthy(*cameras)
-    running.wait("the incident's end", lambda: not under_way(running))
+    recorder.start()
+    running.wait_healthy(*IDS)
+    running.wait("the incident's end", lambda: not incident(running.status()))
     for id_ in IDS:
         healed = running.stream(id_)
         assert (healed["attempt"], healed["epoch"], healed["state"]) == (0, 1, "running")
@@ -104,12 +114,12 @@ def test_a_host_that_dies_with_all_its_cameras_is_one_incident(
     let_go = [it for it in journal if it["rule"] == "admitted" and it["because"] == ramp["seq"]]
     assert len({it["component"] for it in let_go}) == 5
 
-    elsewhere = running.stream("elsewhere")
-    assert (elsewhere["restarts_total"], elsewhere["last_fault"]) == (0, None)
-    assert elsewhere["availability"] == 1.0
+    other = running.stream("elsewhere")
+    assert (other["restarts_total"], other["last_fault"]) == (0, None)
+    assert other["availability"] == 1.0
     assert running.stop() == 0
     times_s = [at_s for path in running.files("elsewhere") for at_s in frame_times_s(path)]
-    assert len(times_s) >= elsewhere["media"]["frames"]
+    assert len(times_s) >= other["media"]["frames"]
     gaps_s = [after - before for before, after in pairwise(times_s)]
     assert max(gaps_s) < 1.5 * FRAME_S
     assert min(gaps_s) > 0.5 * FRAME_S

@@ -102,7 +102,7 @@ def test_a_host_that_dies_with_all_its_cameras_is_one_incident(
 
     journal = running.journal()
     assert journal[0]["seq"] == 1  # it is all here
-    told = [it for it in journal if it["component"] == HOST]
+    told = running.journal(HOST)
     rules = [it["rule"] for it in told]
     assert rules[:2] == ["incident-opened", "incident-confirmed"]
     assert rules[-3:] == ["incident-proved", "incident-ramp", "incident-resolved"]

@@ -65,13 +65,15 @@ class OutputStatus(BaseModel):
     kind: str
     state: str
     health: str | None
+    waits_for: str | None
 
 
 class StreamStatus(BaseModel):
     """One stream. `health` is null when nobody wants it to run, `pid` when no worker lives.
 
     `availability` is a share from 0 to 1 of the observed time, null before there is any; `mttr_s`
-    is the mean time to repair, null before the first outage ended.
+    is the mean time to repair, null before the first outage ended. `waits_for` is the domain in
+    whose incident it waits, and null otherwise: `domains` then tells when it goes on.
     """
 
     id: str
@@ -82,6 +84,7 @@ class StreamStatus(BaseModel):
     restarts_total: int
     attempt: int
     next_attempt_in_s: float | None
+    waits_for: str | None
     last_fault: LastFault | None
     uptime_s: float | None
     availability: float | None
@@ -91,12 +94,30 @@ class StreamStatus(BaseModel):
     outputs: list[OutputStatus]
 
 
+class DomainStatus(BaseModel):
+    """An incident under way: what failed for many at once, since its first fault.
+
+    `state` is "suspected", "open" or "ramping". `members` are the parts that it has parked so far,
+    `waiting` those that still wait. `probe` is the part that is trying for all; `next_probe_in_s`
+    is null while one is, and when all may come back.
+    """
+
+    domain: str
+    state: str
+    cause: str
+    since: str
+    members: int
+    waiting: int
+    probe: str | None
+    next_probe_in_s: float | None
+
+
 class Status(BaseModel):
     """The whole of it."""
 
     manager: ManagerStatus
     streams: list[StreamStatus]
-    domains: list[dict[str, Any]]
+    domains: list[DomainStatus]
     pressure: dict[str, Any]
 
 

@@ -47,6 +47,7 @@ def draw(
     if not streams:
         yield Text("no streams are configured")
         return
+    yield from (_incident(domain, now) for domain in status["domains"])
     wide = width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("STREAM", overflow="fold")
@@ -78,6 +79,23 @@ def _header(manager: Json, now: datetime) -> Iterator[Text]:
         if not health or health["state"] == "ok":
             continue
         yield Text(not_saved(what, health, now), style="bold red")
+
+
+def _incident(domain: Json, now: datetime) -> Text:
+    """Say what failed for many at once, since when, and what it waits for."""
+    since = datetime.fromisoformat(domain["since"])
+    if domain["probe"] is not None:
+        awaited = f"{domain['probe']} is trying"
+    elif domain["next_probe_in_s"] is not None:
+        awaited = f"the next one tries {in_time(domain['next_probe_in_s'], now)}"
+    else:
+        awaited = "all are coming back"
+    return Text(
+        f"{plain(domain['domain'])}: {domain['cause']} incident, {domain['state']},"
+        f" began {ago(since, now)} ({at(since, now)}): {domain['members']} parked so far,"
+        f" {domain['waiting']} wait; {awaited}",
+        style="bold red",
+    )
 
 
 def _row(stream: Json) -> list[Text]:
@@ -137,7 +155,7 @@ def _details(
         unwell = stream["health"] and any(it["health"] != "healthy" for it in stream["outputs"])
         if unwell and not wide:
             texts.append(Text.assemble("outputs: ", _outputs(stream)))
-        texts.append(_next(stream, now, command))
+        texts += [_waits(stream), _next(stream, now, command)]
         if lines := [text for text in texts if text]:
             grid.add_row(stream["id"], Text("\n").join(lines))
     if grid.row_count:
@@ -156,6 +174,13 @@ def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
         f"{fault['cause']} fault {ago(when, now)} ({at(when, now)}): {said}",
         style="dim" if over else "",
     )
+
+
+def _waits(stream: Json) -> Text:
+    """Say which domain's incident the stream, or an output of it, has to wait for."""
+    parts = [("", stream), *((f"{it['id']} ", it) for it in stream["outputs"])]
+    waits = [f"{part}waits for {it['waits_for']}" for part, it in parts if it["waits_for"]]
+    return Text(plain(", ".join(waits)))
 
 
 def _next(stream: Json, now: datetime, command: Callable[[str], str]) -> Text:

@@ -16,6 +16,7 @@ from stream_manager.config.durations import duration_s
 EXPECTED = "expected"
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_DOMAIN = re.compile(r"[a-z][a-z0-9-]{0,31}:\S{1,200}")
 _LISTEN = re.compile(r"(?P<host>[^\[\]:]+|\[[^\]]+\]):(?P<port>[0-9]{1,5})")
 
 
@@ -75,6 +76,12 @@ def _path(text: str) -> str:
     return text
 
 
+def _domain(text: str) -> str:
+    if not (_DOMAIN.fullmatch(text) and text.isprintable()):
+        raise _refusal('"KIND:NAME" like "api:billing", the kind of a-z, 0-9 and -, no spaces')
+    return text
+
+
 def _listen(value: object) -> tuple[str, int] | None:
     if value == "":
         return None
@@ -131,6 +138,7 @@ Id = Annotated[
     AfterValidator(_identifier),
     Form("1 to 64 of a-z, 0-9, _ and -, a letter or digit first", default="required"),
 ]
+DomainName = Annotated[str, AfterValidator(_domain)]
 DirectoryPath = Annotated[str, AfterValidator(_path), Form("path")]
 Listen = Annotated[
     tuple[str, int] | None,

@@ -34,12 +34,15 @@ class StreamSettings:
 
     `stall_after_s` is None where the threshold is learned. `digest` names everything that defines
     the stream, in 16 hexadecimal digits: another digest is another stream under the same id.
+    `volume` is the id of the one it is recorded to; `depends_on` are domains that the user names.
     """
 
     spec: StreamSpec = field(repr=False)  # its source holds the password
     policy: RecoveryPolicy
     stall_after_s: float | None
     digest: str
+    volume: str | None = None
+    depends_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

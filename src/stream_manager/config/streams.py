@@ -56,11 +56,15 @@ class StreamReader:
                 f"at most {MAX_PACKET_BYTES}",
             )
             return None
+        volume = table.record.volumes[0] if table.record and record else None
+        depends_on = tuple(table.depends_on)
         return StreamSettings(
             spec=spec,
             policy=policy,
             stall_after_s=recovery.stall_after,
-            digest=_digest(spec, policy, recovery.stall_after),
+            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on),
+            volume=volume,
+            depends_on=depends_on,
         )
 
     def _source(self, table: StreamTable, path: KeyPath) -> sources.ParsedSource | None:
@@ -144,6 +148,13 @@ def _largest_packet_bytes(spec: StreamSpec) -> int:
     return max(len(encode(start)), len(encode(spawn)))
 
 
-def _digest(spec: StreamSpec, policy: RecoveryPolicy, stall_after_s: float | None) -> str:
-    described = msgspec.json.encode((spec, policy, stall_after_s), order="sorted")
+def _digest(
+    spec: StreamSpec,
+    policy: RecoveryPolicy,
+    stall_after_s: float | None,
+    volume: str | None,
+    depends_on: tuple[str, ...],
+) -> str:
+    values = (spec, policy, stall_after_s, volume, depends_on)
+    described = msgspec.json.encode(values, order="sorted")
     return hashlib.sha256(described).hexdigest()[:16]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from stream_manager.config.forms import (
     DirectoryPath,
+    DomainName,
     Duration,
     Form,
     GiveUpAfter,
@@ -206,6 +207,15 @@ class StreamTable(RecoveryTable):
         Form("table", default="not recorded"),
         _means("Where to and how it is recorded."),
     ] = None
+    depends_on: Annotated[
+        list[DomainName],
+        Form('array of "KIND:NAME"', default="none"),
+        _means(
+            "What else its source shares with others and can fail with, narrowest first, like"
+            ' `"api:billing"`: [recovery.md](recovery.md#failures-that-streams-share). Host, subnet'
+            " and volume are known."
+        ),
+    ] = []
 
 
 class VolumeTable(Table):

@@ -38,6 +38,7 @@ POLL_S = 0.1
 NEWEST = 3
 MOUNT = "cam"
 USER, PASSWORD = "viewer", "s3cret"
+FIRST_HOST = 2  # of 127.0.0.0/24
 # One camera in five is recorded over UDP, one in four asks for the password in plain text.
 UDP_EVERY, BASIC_EVERY = 5, 4
 
@@ -50,6 +51,11 @@ class Stage:
     camera: Camera
     network: Proxy
     transport: Transport
+
+    @property
+    def url(self) -> str:
+        """The URL under which the stream is recorded, with user and password."""
+        return self.network.url(MOUNT).replace("://", f"://{USER}:{PASSWORD}@")
 
     def begin(self, trial: Trial, worker_pid: int) -> None:
         """Cause the fault."""
@@ -247,7 +253,10 @@ class Campaign:
                 auth="digest" if number % BASIC_EVERY else "basic",
             )
         )
-        network = self._stack.enter_context(Proxy(to=f"127.0.0.1:{camera.port}"))
+        # Each is a host of its own: faults that are played together are no incident.
+        network = self._stack.enter_context(
+            Proxy(to=f"127.0.0.1:{camera.port}", bind=f"127.0.0.{number + FIRST_HOST}")
+        )
         return Stage(
             stream=f"stage-{number}",
             camera=camera,
@@ -262,7 +271,7 @@ class Campaign:
             f'[[volumes]]\nid = "main"\npath = "./{RECORDINGS}"\n',
             *(
                 f'[[streams]]\nid = "{it.stream}"\ntransport = "{it.transport}"\n'
-                f'source = "rtsp://{USER}:{PASSWORD}@127.0.0.1:{it.network.port}/{MOUNT}"\n'
+                f'source = "{it.url}"\n'
                 'record = { volumes = ["main"] }\n'
                 for it in self.stages
             ),

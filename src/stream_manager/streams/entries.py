@@ -18,7 +18,9 @@ def entry(decision: Step, *, clock: Clock, local: Callable[[float], str]) -> Ent
     after = decision.after
     sighting = after.last if after.last is not decision.before.last else None
     next_s = after.resume_s if after.phase is Phase.TEARING_DOWN else None
-    if after.phase in {Phase.BACKING_OFF, Phase.FAILED}:
+    if after.held_by is not None:
+        next_s = None  # its domain plans that
+    elif after.phase in {Phase.BACKING_OFF, Phase.FAILED}:
         next_s = after.due_s
     return Entry(
         seq=decision.seq,

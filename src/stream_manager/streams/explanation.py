@@ -180,6 +180,7 @@ def _component(record: Record, now_s: float, clock: Clock) -> Json:
         "id": record.spec.id,
         "state": record.phase.value,
         "due_at": utc(record.due_s, clock),
+        "waits_for": record.held_by,
         "attempts": record.attempts,
         "restarts_total": record.restarts_total,
         "delay_s": record.delay_s,

@@ -34,7 +34,7 @@ from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report, report_incident
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
-from stream_manager.streams.views import stream_status, summary
+from stream_manager.streams.views import domains_status, stream_status, summary
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
@@ -263,7 +263,7 @@ class StreamManager:
                 "index": asdict(self._index.health()),
             },
             "streams": [stream_status(it, self._clock) for it in self._streams.values()],
-            "domains": [],
+            "domains": domains_status(self._supervisor.recovery, self._clock),
             "pressure": {},
         }
 

@@ -44,6 +44,7 @@ from stream_manager.recovery import (
 )
 from stream_manager.store import Store
 from stream_manager.streams.counters import Counters, why_down
+from stream_manager.streams.domains import record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
@@ -119,7 +120,12 @@ class Stream:
         worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
         self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
         source = Spec(
-            id=self.source_id, policy=policy, parent=self.id, needs=(self.id,), inside=True
+            id=self.source_id,
+            policy=policy,
+            parent=self.id,
+            needs=(self.id,),
+            inside=True,
+            domains=source_domains(self.settings),
         )
         part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
         self._supervisor.enlist(source, part, epoch=self._snapshots.epoch(self.source_id))
@@ -130,6 +136,7 @@ class Stream:
                 parent=self.id,
                 needs=(self.id, self.source_id),
                 inside=True,
+                domains=record_domains(self.settings),
             )
             part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
             self._supervisor.enlist(record, part, epoch=self._snapshots.epoch(self.record_id))

@@ -6,7 +6,7 @@ from typing import Any
 
 from stream_manager.clock import Clock, wall_of
 from stream_manager.health import HealthState, health_of
-from stream_manager.recovery import UP, Phase, Record
+from stream_manager.recovery import UP, Incident, Phase, Record, RecoveryManager
 from stream_manager.streams.stream import Stream
 
 _WORSE = (HealthState.DEGRADED, HealthState.UNHEALTHY, HealthState.FAILED)
@@ -73,6 +73,7 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
         "restarts_total": worker.restarts_total + source.restarts_total,
         "attempt": max(worker.attempts, source.attempts),
         "next_attempt_in_s": next_attempt_in_s(record, now_s),
+        "waits_for": record.held_by,
         "last_fault": last_fault([stream.told[id_] for id_ in stream.ids], clock),
         "uptime_s": None if source.proven_at_s is None else now_s - source.proven_at_s,
         "availability": history.availability(),
@@ -92,8 +93,40 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
     }
 
 
+def domains_status(recovery: RecoveryManager, clock: Clock) -> list[dict[str, Any]]:
+    """Return `domains` in `status --json`: the incidents under way, and how many wait in each."""
+    incidents = recovery.incidents
+    if not incidents:
+        return []
+    waiting = Counter(record.held_by for record in recovery.records.values())
+    return [_domain(it, waiting[name], clock) for name, it in incidents.items()]
+
+
+def _domain(incident: Incident, waiting: int, clock: Clock) -> dict[str, Any]:
+    return {
+        "domain": incident.domain,
+        "state": incident.state.value,
+        "cause": incident.cause.value,
+        "since": utc(incident.since_s, clock),
+        "members": incident.members,
+        "waiting": waiting,
+        "probe": incident.probe,
+        "next_probe_in_s": _next_probe_in_s(incident, clock.monotonic_s()),
+    }
+
+
+def _next_probe_in_s(incident: Incident, now_s: float) -> float | None:
+    """Return how long until the next probe, or None where one is out, or none will be needed."""
+    if incident.probe is not None or not incident.closed:
+        return None
+    due_s = max(incident.next_probe_s, incident.due_s or 0.0)  # while suspected: the verdict's
+    return max(due_s - now_s, 0.0)
+
+
 def next_attempt_in_s(record: Record, now_s: float) -> float | None:
     """Return how long until the component is tried again, or None where nothing is planned."""
+    if record.held_by is not None:
+        return None  # its domain plans that
     match record.phase:
         case Phase.BACKING_OFF | Phase.FAILED:
             due_s = record.due_s
@@ -130,6 +163,7 @@ def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
         "epoch": record.epoch,
         "attempt": record.attempts,
         "next_attempt_in_s": next_attempt_in_s(record, clock.monotonic_s()),
+        "waits_for": record.held_by,
         "last_fault": last_fault([record], clock),
         "bytes": progress.bytes if progress is not None else 0,
         "segment": progress.segment if progress is not None else None,

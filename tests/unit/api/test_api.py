@@ -26,6 +26,7 @@ STREAM = {
     "restarts_total": 7,
     "attempt": 2,
     "next_attempt_in_s": 1.5,
+    "waits_for": "host:10.0.0.5",
     "last_fault": {
         "at": "2026-01-31T23:59:59Z",
         "cause": "network",
@@ -39,7 +40,14 @@ STREAM = {
     "mttr_s": None,
     "media": {"frames": 0, "bytes": 0, "last_at": None, "fps": None, "bitrate_bps": None},
     "outputs": [
-        {"id": "record", "kind": "record", "state": "stopped", "health": None, "segment": "a.ts"}
+        {
+            "id": "record",
+            "kind": "record",
+            "state": "stopped",
+            "health": None,
+            "waits_for": None,
+            "segment": "a.ts",
+        }
     ],
 }
 STATUS = {
@@ -52,7 +60,18 @@ STATUS = {
         "index": None,
     },
     "streams": [STREAM],
-    "domains": [],
+    "domains": [
+        {
+            "domain": "host:10.0.0.5",
+            "state": "open",
+            "cause": "network",
+            "since": "2026-01-31T23:59:58.000Z",
+            "members": 4,
+            "waiting": 3,
+            "probe": "front-door/source",
+            "next_probe_in_s": None,
+        }
+    ],
     "pressure": {},
 }
 ENTRY = Entry(

@@ -42,6 +42,7 @@ STATUS: dict[str, Any] = {
             "restarts_total": 0,
             "attempt": 0,
             "next_attempt_in_s": None,
+            "waits_for": None,
             "last_fault": None,
             "uptime_s": 60.0,
             "availability": 1.0,

@@ -20,6 +20,17 @@ NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 NO_MEDIA = {"frames": 0, "bytes": 0, "last_at": None, "fps": 0.0, "bitrate_bps": 0}
 
 
+def make_output(state: str, health: str | None, waits_for: str | None = None) -> dict[str, Any]:
+    """Return what the API says of one recorder."""
+    return {
+        "id": "record",
+        "kind": "record",
+        "state": state,
+        "health": health,
+        "waits_for": waits_for,
+    }
+
+
 def make_stream(id_: str, state: str, health: str | None, **fields: object) -> dict[str, Any]:
     """Return what the API says of one stream."""
     return {
@@ -31,13 +42,14 @@ def make_stream(id_: str, state: str, health: str | None, **fields: object) -> d
         "restarts_total": 0,
         "attempt": 0,
         "next_attempt_in_s": None,
+        "waits_for": None,
         "last_fault": None,
         "uptime_s": 60.0,
         "availability": 1.0,
         "outage_s_total": 0.0,
         "mttr_s": None,
         "media": {"frames": 9, "bytes": 9, "last_at": None, "fps": 25.0, "bitrate_bps": 2.1e6},
-        "outputs": [{"id": "record", "kind": "record", "state": "running", "health": "healthy"}],
+        "outputs": [make_output("running", "healthy")],
         **fields,
     }
 
@@ -71,7 +83,7 @@ DOWN = make_stream(
     media=NO_MEDIA,
     attempt=3,
     next_attempt_in_s=12.4,
-    outputs=[{"id": "record", "kind": "record", "state": "parked", "health": "unhealthy"}],
+    outputs=[make_output("parked", "unhealthy")],
     last_fault=fault("2026-01-31T11:59:46Z", "network", "ECONNREFUSED", "connection\nrefused"),
 )
 LOST = make_stream(
@@ -83,7 +95,7 @@ OFF = make_stream(
     None,
     media=NO_MEDIA,
     availability=None,
-    outputs=[{"id": "record", "kind": "record", "state": "stopped", "health": None}],
+    outputs=[make_output("stopped", None)],
 )
 ALL = make_status(WELL, DOWN, LOST, OFF)
 
@@ -214,6 +226,34 @@ def test_what_only_new_settings_heal_is_not_sent_to_a_reset(cause: str) -> None:
     )
     last = drawn(make_status(refused), 100)[-1]
     assert last == "      next: nothing, until that is put right: stream-manager explain dock -c X"
+
+
+def test_an_incident_stands_at_the_top_and_with_each_stream_that_waits_in_it() -> None:
+    """A person sees one incident, and which streams wait for it instead of trying."""
+    parked = make_output("parked", "unhealthy", waits_for="volume:main")
+    waiting = make_stream("dock", "parked", "unhealthy", waits_for="host:nvr", outputs=[])
+    degraded = make_stream("yard", "running", "degraded", outputs=[parked])
+    incident = {
+        "domain": "host:nvr",
+        "state": "open",
+        "cause": "network",
+        "since": "2026-01-31T11:59:20.000Z",
+        "members": 6,
+        "waiting": 5,
+    }
+    status = make_status(waiting, degraded)
+    for probe, next_s, awaited in (
+        ("gate/source", None, "gate/source is trying"),
+        (None, 1.0, "the next one tries at 13:00:01 (in 1 s)"),
+        (None, None, "all are coming back"),
+    ):
+        status["domains"] = [{**incident, "probe": probe, "next_probe_in_s": next_s}]
+        lines = drawn(status, 160)
+        assert lines[1] == (
+            "host:nvr: network incident, open, began 40 s ago (12:59:20):"
+            f" 6 parked so far, 5 wait; {awaited}"
+        )
+        assert lines[-2:] == ["dock  waits for host:nvr", "yard  record waits for volume:main"]
 
 
 def test_when_all_is_well_there_is_nothing_below_the_table() -> None:

@@ -26,6 +26,7 @@ id = "front-door"
 source = "rtsp://u:${PW}@[::1]:554/x?y=${file:secret}"
 latency = "50ms"
 record = { volumes = ["main"], segment = "10s", container = "mp4" }
+depends_on = ["api:billing"]
 [streams.budget]
 restarts = 4
 [[streams]]

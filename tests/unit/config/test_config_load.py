@@ -61,6 +61,7 @@ def test_a_file_sets_everything_it_says(tmp_path: Path) -> None:
         transport = "udp"
         latency = "50ms"
         record = { volumes = ["main"], segment = "10s", container = "mp4" }
+        depends_on = ["api:billing", "room:2"]
         [[streams]]
         id = "b"
         pipeline = '''
@@ -95,8 +96,10 @@ def test_a_file_sets_everything_it_says(tmp_path: Path) -> None:
         enforce=False,
     )
     assert front_door.stall_after_s == 2.0
+    assert (front_door.volume, front_door.depends_on) == ("main", ("api:billing", "room:2"))
     assert isinstance(other.spec.source, PipelineSource)
     assert other.spec.record is None
+    assert (other.volume, other.depends_on) == (None, ())
     assert list(tmp_path.iterdir()) == [tmp_path / "cameras.toml"], "nothing is created"
 
 
@@ -154,7 +157,8 @@ def test_the_digest_is_stable_and_names_what_defines_a_stream(tmp_path: Path) ->
     assert digest(f"# moved\n{SMALLEST}[[streams]]\nid = 'z'\nsource = 'test:'\n") == first
     rtsp = SMALLEST.replace("test:", "rtsp://u:one@cam/")
     texts = [rtsp, rtsp.replace("one", "two"), SMALLEST + 'stable_for = "2min"\n']
-    assert len({first, *map(digest, texts)}) == 4
+    texts.append(SMALLEST + 'depends_on = ["api:billing"]\n')
+    assert len({first, *map(digest, texts)}) == 5
 
 
 def test_secrets_are_not_in_what_is_printed_of_a_configuration(tmp_path: Path) -> None:

@@ -56,6 +56,27 @@ def test_the_api_listens_on_loopback_alone(tmp_path: Path, listen: str, expected
     assert error.expected.startswith(expected)
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "billing",
+        ":billing",
+        "api:",
+        "API:billing",
+        "api:two words",
+        "api:\\u0007",
+        "api:" + 201 * "x",
+    ],
+)
+def test_a_domain_that_is_not_kind_and_name_is_refused(tmp_path: Path, name: str) -> None:
+    """Its kind says which faults can be its doing, and no stream can be called like it."""
+    (error,) = _findings(tmp_path, f'{HEAD}depends_on = ["host:nvr", "{name}"]\n')
+    assert (error.line, error.key) == (10, "streams.front-door.depends_on[1]")
+    assert error.expected == (
+        '"KIND:NAME" like "api:billing", the kind of a-z, 0-9 and -, no spaces'
+    )
+
+
 def test_all_errors_are_told_at_once_by_line(tmp_path: Path) -> None:
     """Errors of form and of meaning, in one stream and over several, come together and sorted."""
     errors = _findings(

@@ -69,6 +69,7 @@ def settings_of(
         policy=policy,
         stall_after_s=None,
         digest=digest,
+        volume="main" if record else None,
     )
 
 

@@ -8,6 +8,7 @@ from stream_manager.recovery import Backoff, Fault, RecoveryPolicy, Spec, Step
 from stream_manager.store import Entry
 from stream_manager.streams.entries import entry
 from stream_manager.streams.report import report_incident
+from stream_manager.streams.views import next_attempt_in_s
 from stream_manager.testing import FakeClock, Script
 
 HOST = "host:10.0.0.5"
@@ -56,6 +57,23 @@ def test_each_step_of_an_incident_is_an_entry(script: Script) -> None:
         "open",
     )
     assert (told[-1].after, told[-1].attempt, told[-1].next_attempt_at) == ("ended", 2, None)
+
+
+def test_who_waits_in_an_incident_has_no_next_attempt_of_its_own() -> None:
+    """Also while it is still being torn down: its domain plans that."""
+    ids = ["door/source", "yard/source", "gate/source"]
+    script = Script(*(Spec(id=id_, policy=POLICY, domains=(HOST,)) for id_ in ids))
+    for id_ in ids:
+        script.wants(id_)
+        script.comes_up(id_)
+        script.fails(id_, REFUSED)
+    clock = FakeClock()
+    alone, *_, held = [
+        entry(it, clock=clock, local=str) for it in script.decisions if it.after.last
+    ]
+    assert (alone.after, alone.next_attempt_at) == ("tearing_down", wall_of(1.0, clock))
+    assert (held.rule, held.after, held.next_attempt_at) == ("held", "tearing_down", None)
+    assert next_attempt_in_s(script["door/source"], 0.0) is None
 
 
 def test_what_an_incident_did_to_its_members_names_it_as_the_reason(script: Script) -> None:

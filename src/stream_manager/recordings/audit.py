@@ -25,7 +25,9 @@ from stream_manager.recordings.survey import Found, Survey, streams, survey
 from stream_manager.store.index import SegmentIndex
 from stream_manager.store.queries import (
     count_present,
+    draw_marker,
     read_accepted,
+    read_missed,
     read_recorded_streams,
     read_segments,
 )
@@ -175,6 +177,8 @@ class Audit:
         try:
             known = await self._ask(partial(count_present, volume=volume))
             accepted, own = await self._ask(partial(read_accepted, volume=volume))
+            doubted = volume in await self._ask(read_missed)
+            fresh = await self._ask(draw_marker)
             marker = await asyncio.to_thread(read_marker, root)
             names_of_streams = set(await self._ask(read_recorded_streams))
             names_of_streams |= set(await asyncio.to_thread(streams, root))
@@ -205,9 +209,12 @@ class Audit:
         else:
             for it in surveys:
                 await self._miss(it)
-            if marker is None and own is not None:
-                await self._mark(volume, root, own)
-            self._index.accept(volume, known - missing, marker or own)
+            # No two directories may bear one mark: the mount point below a disk may have been
+            # marked before, and an operator may have written its mark onto the disk.
+            if marker is None or (doubtful and doubted):
+                await self._mark(volume, root, fresh)
+                marker = fresh
+            self._index.accept(volume, known - missing, marker)
         self._adopt(volume, surveys)
         await self.settle()
         return True

@@ -150,7 +150,7 @@ class SegmentIndex:
         self._writer.put_history({("renamed", former): row(_RENAME, present, former)})
         self._writer.put_state(("volume", former), row(_NO_VOLUME, former))
 
-    def accept(self, volume: str, known: int, marker: str | None) -> None:
+    def accept(self, volume: str, known: int, marker: str) -> None:
         """Note how many segments a volume has, none of which is missed, and the mark it bears."""
         self._writer.put_history({("surveyed", volume): row(_ACCEPT, known, marker, volume)})
 

@@ -175,6 +175,12 @@ def read_accepted(connection: sqlite3.Connection, volume: str) -> tuple[int | No
     return accepted, marker
 
 
+def draw_marker(connection: sqlite3.Connection) -> str:
+    """Draw a mark that no volume bears yet."""
+    (marker,) = connection.execute("SELECT lower(hex(randomblob(8)))").fetchone()
+    return str(marker)
+
+
 def read_missed(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many segments seem to be gone of each volume whose disk may be away."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()

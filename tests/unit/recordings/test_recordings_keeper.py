@@ -507,6 +507,72 @@ def test_a_disk_that_is_mounted_again_ends_the_doubt(world: World) -> None:
     assert set(world.states().values()) == {SegmentState.WHOLE}
 
 
+def mount(world: World) -> Path:
+    """Put an empty disk where the volume's directory is; return where that is now."""
+    below = world.volume.rename(world.volume.with_name("below"))
+    world.volume.mkdir()
+    return below
+
+
+def drop_off(world: World, below: Path) -> None:
+    """Uncover what is below the volume's disk again."""
+    world.volume.rename(world.volume.with_name("disk"))
+    below.rename(world.volume)
+
+
+def test_a_mount_point_that_was_marked_first_does_not_pass_for_its_disk(world: World) -> None:
+    """The first start came before the mount: mount point and disk bear two marks."""
+    world.play(survey)
+    below = mount(world)
+    files = [world.file(OLD + timedelta(minutes=number)) for number in range(10)]
+    world.play(survey)
+    assert world.states() == {path.name: SegmentState.WHOLE for path in files}
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 10}
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_a_mark_that_cannot_be_written_is_not_that_of_the_mount_point(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes no mark is not known by the one of the directory below it."""
+
+    def read_only(_root: Path, _id: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    world.play(survey)
+    below = mount(world)
+    record(world, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr("stream_manager.recordings.audit.write_marker", read_only)
+        world.play(survey)
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 3}
+
+
+def test_a_mark_that_an_operator_wrote_is_drawn_anew(world: World) -> None:
+    """What the log named may be the mark of the mount point, where something was recorded first."""
+    record(world, 3)
+    world.play(survey)
+    told = (world.volume / ".stream-manager-volume").read_text()
+    below = mount(world)
+    world.play(survey)
+    assert doubted(world) == {"main": 3}
+    (world.volume / ".stream-manager-volume").write_text(told)
+    world.play(survey)
+    assert doubted(world) == {}
+    kept = [world.file(OLD + timedelta(minutes=20 + number)) for number in range(5)]
+    world.play(survey)
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 5}
+    assert {it: world.states()[it] for it in (path.name for path in kept)} == {
+        path.name: SegmentState.WHOLE for path in kept
+    }
+
+
 def test_a_disk_that_is_mounted_during_a_survey_is_looked_at_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -550,7 +616,7 @@ def test_an_operator_can_say_that_a_new_disk_is_the_volume(
 
 
 def test_an_index_made_anew_knows_the_disk_by_the_mark_that_it_bears(world: World) -> None:
-    """Two managers, too, may know one disk by one mark; one that is cut off is written again."""
+    """Two managers, too, may know one disk by one mark; one that is cut off is drawn anew."""
     files = record(world, 3)
     world.play(survey)
     marker = world.volume / ".stream-manager-volume"
@@ -561,7 +627,8 @@ def test_an_index_made_anew_knows_the_disk_by_the_mark_that_it_bears(world: Worl
     assert marker.read_text() == told
     marker.write_text("")
     world.play(survey)
-    assert marker.read_text() == told
+    assert re.fullmatch("[0-9a-f]{16}\n", marker.read_text())
+    assert marker.read_text() != told
     for path in files[:2]:
         path.unlink()
     world.play(survey)

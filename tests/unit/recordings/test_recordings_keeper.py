@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import pwd
 import re
 import sqlite3
 import subprocess
@@ -13,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import Hole, RecordedTrack, SegmentClosed, SegmentOpened
 from stream_manager.recordings import Gap, IndexKeeper, find_gaps
 from stream_manager.recordings import survey as survey_module
+from stream_manager.recordings.catalogue import doubts
 from stream_manager.store import (
     Segment,
     SegmentIndex,
@@ -26,7 +29,7 @@ from stream_manager.store import (
     read_marks,
     read_segments,
 )
-from stream_manager.store.queries import read_missed
+from stream_manager.store.queries import read_doubts
 from stream_manager.testing.clock import BEGINNING, FakeClock
 
 VIDEO = RecordedTrack(kind="video", codec="H264", shape="1280x720")
@@ -458,7 +461,7 @@ def unmount(world: World) -> Path:
 
 def doubted(world: World) -> dict[str, int]:
     """Return how many files of each volume seem to be gone."""
-    return read_index(world.state_dir, read_missed)
+    return {id_: it.missed for id_, it in read_index(world.state_dir, read_doubts).items()}
 
 
 def test_new_recordings_do_not_make_up_for_a_lost_disk(world: World) -> None:
@@ -596,16 +599,41 @@ def test_a_disk_that_is_mounted_during_a_survey_is_looked_at_again(
     assert world.segments() == before
 
 
+@pytest.mark.parametrize(
+    ("stand_in", "mark"),
+    [
+        (lambda _: None, "is not there"),
+        (lambda path: path.write_text(""), "holds no id"),
+        (lambda path: path.write_text("0123456789abcdef"), "is another volume's"),
+        (lambda path: path.mkdir(), "is no file"),
+        (
+            lambda path: path.symlink_to("elsewhere"),
+            "can't be read (ELOOP: Too many levels of symbolic links)",
+        ),
+    ],
+    ids=["absent", "empty", "another", "directory", "symlink"],
+)
 def test_an_operator_can_say_that_a_new_disk_is_the_volume(
-    world: World, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, stand_in: Callable[[Path], None], mark: str
 ) -> None:
     """By the mark that the log names; what was on the old one is then gone, and its causes stay."""
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    world = World(folder)
     files = record(world, 3)
     world.play(survey)
     unmount(world)
-    world.play(survey)
-    (order,) = re.findall(r"'(echo [0-9a-f]{16} > [^']+)'", capsys.readouterr().out)
-    subprocess.run(order, shell=True, check=True)
+    stand_in(world.volume / ".stream-manager-volume")
+    with capture_logs() as logs:
+        world.play(survey)
+    (refusal,) = [it for it in logs if "if_it_is_and_they_are_gone" in it]
+    assert refusal["mark"] == mark
+    (warning,) = doubts(world.state_dir)
+    assert f"its disk may not be mounted (its mark {mark})" in warning
+    order = refusal["if_it_is_and_they_are_gone"]
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    sudo = f'sudo() {{ [ "$1 $2" = "-u {user}" ] || exit 1; shift 2; "$@"; }}\n'
+    subprocess.run(sudo + order, shell=True, check=True, stdout=subprocess.DEVNULL)
     world.play(survey)
     assert world.states() == {path.name: SegmentState.MISSING for path in files}
     assert world.gaps()[0].cause == "file-missing"

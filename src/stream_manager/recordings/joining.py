@@ -165,14 +165,14 @@ def _goes_on(first: Segment, other: Segment) -> bool:
     """Tell whether a file that `first` begins can take `other`; an unknown shape fits any.
 
     Tracks at the end may be missing, as sound is right after a camera has come back: ffmpeg matches
-    tracks by their position, and those of the first segment are the file's.
+    tracks by their position, and those of the first segment are the file's. Where nothing is known
+    of the tracks of either they are taken to be alike.
     """
     mine, theirs = first.tracks, other.tracks
-    if len(mine) == len(theirs):
-        mine, theirs = (tuple(sorted(it, key=lambda track: track.kind)) for it in (mine, theirs))
     return (
         first.container == other.container
-        and 0 < len(theirs) <= len(mine)
+        and bool(mine) == bool(theirs)
+        and len(theirs) <= len(mine)
         and all(
             (a.kind, a.codec) == (b.kind, b.codec)
             and (a.shape == b.shape or not (a.shape and b.shape))

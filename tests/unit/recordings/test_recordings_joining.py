@@ -118,12 +118,22 @@ def test_changes_are_refused_with_the_commands_that_work(changed: Segment) -> No
     assert [it[-1] for it in words] == [f"/tmp/out-{number}.ts" for number in (1, 2, 3)]
 
 
-def test_an_unknown_shape_and_another_order_change_nothing() -> None:
-    """What was measured after a crash may tell its tracks otherwise."""
+def test_what_is_not_known_changes_nothing() -> None:
+    """What was measured after a crash may tell less of its tracks, or nothing, as others do."""
     unknown = RecordedTrack(kind="video", codec="H264", shape="")
     refuse_changes(
-        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(SOUND, unknown))], at(0), FILE
+        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(unknown, SOUND))], at(0), FILE
     )
+    refuse_changes([segment(0, tracks=()), segment(10, tracks=())], at(0), FILE)
+
+
+@pytest.mark.parametrize("first", [(*TRACKS, SOUND), (SOUND, *TRACKS)], ids=["picture", "sound"])
+def test_another_order_of_the_tracks_is_a_change(first: tuple[RecordedTrack, ...]) -> None:
+    """Tracks are matched by position: sound among the pictures would be a broken file, untold."""
+    alike = [segment(0, tracks=first), segment(10, tracks=first)]
+    refuse_changes(alike, at(0), FILE)
+    with pytest.raises(UsageError, match="changes 1 times"):
+        refuse_changes([*alike, segment(20, tracks=first[::-1])], at(0), FILE)
 
 
 def test_sound_may_be_missing_for_a_while() -> None:

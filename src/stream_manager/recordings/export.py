@@ -29,6 +29,7 @@ from stream_manager.recordings.joining import (
     Part,
     chosen,
     container_of,
+    lacking,
     listing,
     positions_s,
     refuse_changes,
@@ -276,11 +277,12 @@ def _digest(path: Path, size: int, on_bytes: Callable[[int], None]) -> str:
 def _manifest(export: Export, size: int, digest: str, digests: Sequence[str]) -> Json:
     began_at = export.parts[0].began_at
     length = timedelta(seconds=ffmpeg.length_s(export.partial))
+    ended_at = began_at + length
     asked = (export.asked.since, export.asked.until)
     return {
         "stream": export.stream,
         "asked": dict(zip(("from", "to"), map(to_text_or_none, asked), strict=True)),
-        "exported": {"from": to_text(began_at), "to": to_text(began_at + length)},
+        "exported": {"from": to_text(began_at), "to": to_text(ended_at)},
         "file": export.file.name,
         "bytes": size,
         "sha256": digest,
@@ -299,4 +301,8 @@ def _manifest(export: Export, size: int, digest: str, digests: Sequence[str]) ->
             )
         ],
         "gaps": [gap_to_json(gap) for gap in export.gaps],
+        "lacking": [
+            {"track": it.kind, "from": to_text(it.began_at), "to": to_text(it.ended_at)}
+            for it in lacking(export.parts, ended_at)
+        ],
     }

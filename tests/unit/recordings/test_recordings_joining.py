@@ -10,9 +10,11 @@ from stream_manager.errors import OutsideError, UsageError
 from stream_manager.pipelines.messages import RecordedTrack
 from stream_manager.recordings.gaps import Gap
 from stream_manager.recordings.joining import (
+    Lack,
     Part,
     chosen,
     container_of,
+    lacking,
     listing,
     positions_s,
     refuse_changes,
@@ -118,12 +120,22 @@ def test_changes_are_refused_with_the_commands_that_work(changed: Segment) -> No
     assert [it[-1] for it in words] == [f"/tmp/out-{number}.ts" for number in (1, 2, 3)]
 
 
-def test_an_unknown_shape_and_another_order_change_nothing() -> None:
-    """What was measured after a crash may tell its tracks otherwise."""
+def test_what_is_not_known_changes_nothing() -> None:
+    """What was measured after a crash may tell less of its tracks, or nothing, as others do."""
     unknown = RecordedTrack(kind="video", codec="H264", shape="")
     refuse_changes(
-        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(SOUND, unknown))], at(0), FILE
+        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(unknown, SOUND))], at(0), FILE
     )
+    refuse_changes([segment(0, tracks=()), segment(10, tracks=())], at(0), FILE)
+
+
+@pytest.mark.parametrize("first", [(*TRACKS, SOUND), (SOUND, *TRACKS)], ids=["picture", "sound"])
+def test_another_order_of_the_tracks_is_a_change(first: tuple[RecordedTrack, ...]) -> None:
+    """Tracks are matched by position: sound among the pictures would be a broken file, untold."""
+    alike = [segment(0, tracks=first), segment(10, tracks=first)]
+    refuse_changes(alike, at(0), FILE)
+    with pytest.raises(UsageError, match="changes 1 times"):
+        refuse_changes([*alike, segment(20, tracks=first[::-1])], at(0), FILE)
 
 
 def test_sound_may_be_missing_for_a_while() -> None:
@@ -134,6 +146,37 @@ def test_sound_may_be_missing_for_a_while() -> None:
     for first, second in ((silent, whole), (whole, (SOUND,)), (whole, ())):
         with pytest.raises(UsageError, match="changes 1 times"):
             refuse_changes([segment(0, tracks=first), segment(10, tracks=second)], at(0), FILE)
+
+
+def lack(first_s: float, last_s: float) -> Lack:
+    """Return a lack of sound."""
+    began_at, ended_at = (NOON + timedelta(seconds=it) for it in (first_s, last_s))
+    return Lack(kind="audio", position=1, began_at=began_at, ended_at=ended_at)
+
+
+@pytest.mark.parametrize(
+    ("silent", "found"),
+    [
+        ((), []),
+        ((10, 20), [lack(10, 30)]),
+        ((10, 30), [lack(10, 20), lack(30, 40)]),
+        ((40, 60), [lack(40, 50), lack(60, 65)]),
+    ],
+    ids=["none", "adjoining", "sound between", "gap between, cut at the end"],
+)
+def test_sound_that_is_missing_is_told(silent: Sequence[int], found: Sequence[Lack]) -> None:
+    """From the file's beginning to its end; where nothing at all is recorded that is a gap."""
+    whole = (*TRACKS, SOUND)
+    starts = (0, 10, 20, 30, 40, 60, 70)
+    made = parts(*(segment(it, tracks=TRACKS if it in silent else whole) for it in starts))
+    assert lacking(made, NOON + timedelta(seconds=65)) == found
+
+
+def test_what_is_still_being_written_lacks_its_sound_up_to_now() -> None:
+    """Its end is not known; the export's is."""
+    growing = segment(10, tracks=TRACKS, duration_s=None, state=SegmentState.OPEN)
+    made = parts(segment(0, tracks=(*TRACKS, SOUND)), growing)
+    assert lacking(made, NOON + timedelta(seconds=14)) == [lack(10, 14)]
 
 
 def test_the_suffix_tells_the_container() -> None:

@@ -56,7 +56,8 @@ class Reload:
         configuration = self._read()
         if not configuration.streams and self._manager.stream_ids():
             raise UsageError(
-                "a configuration without streams is refused: stop them by stream-manager stop"
+                "a configuration without streams is refused; to end them all:"
+                " stream-manager shutdown"
             )
         warnings = [str(warning) for warning in configuration.warnings]
         if configuration.manager != self._settings:

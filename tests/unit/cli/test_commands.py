@@ -90,6 +90,7 @@ class Manager:
     commands: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     reloads: list[dict[str, Any]] = field(default_factory=list)
+    refuses: str = "cameras.toml:3: found a mistake\ncameras.toml:4: and another"
 
     def stream_ids(self) -> Sequence[str]:
         """Have two streams."""
@@ -136,7 +137,7 @@ class Manager:
     def reload(self) -> dict[str, Any]:
         """Do what the test prepared; refuse a configuration where it prepared nothing."""
         if not self.reloads:
-            raise UsageError("cameras.toml:3: found a mistake\ncameras.toml:4: and another")
+            raise UsageError(self.refuses)
         nothing: dict[str, Any] = {"added": [], "changed": [], "removed": [], "warnings": []}
         return {**nothing, "unchanged": ["front-door"], **self.reloads.pop(0)}
 
@@ -225,6 +226,14 @@ def test_what_the_manager_refuses_is_misuse(cli: Cli, running: Running) -> None:
     where = ("--config", running.config)
     assert cli("stop", "x", *where) == (2, "", 'no stream "x"; there are: front-door, car-park\n')
     assert cli("start", "car-park", *where) == (2, "", "car-park is running already\n")
+
+
+def test_a_command_in_a_refusal_can_be_pasted(cli: Cli, running: Running) -> None:
+    """The manager can't know how it was reached."""
+    running.manager.refuses = "no streams; to end them all: stream-manager shutdown"
+    code, _, err = cli("reload", "--config", running.config)
+    assert code == 2
+    assert err.endswith(f": stream-manager shutdown --config {running.config}\n")
 
 
 def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:

@@ -87,7 +87,7 @@ def test_only_the_command_at_the_end_of_a_sentence_is_completed(
     """What a camera says is left alone."""
     monkeypatch.setattr(sys, "argv", ["stream-manager"])
     config = Path("c.toml")
-    for hint in ("reset cam", "start cam", "reload"):
+    for hint in ("reset cam", "start cam", "reload", "shutdown"):
         sentence = f"Do that: stream-manager {hint}"
         assert pasteable(sentence, config) == f"{sentence} --config c.toml"
         assert pasteable(sentence, None, "http://h:1") == f"{sentence} --url http://h:1"

@@ -134,7 +134,7 @@ class Manager:
         await asyncio.sleep(wait_s)
         return []
 
-    def reload(self) -> dict[str, Any]:
+    async def reload(self) -> dict[str, Any]:
         """Do what the test prepared; refuse a configuration where it prepared nothing."""
         if not self.reloads:
             raise UsageError(self.refuses)

@@ -35,8 +35,8 @@ def run(
     from stream_manager.store import AlreadyRunning
     from stream_manager.streams import serve
 
-    reload = partial(load, config, os.environ)
-    configuration = reload()
+    configuration = load(config, os.environ)
+    reload = partial(load, config, os.environ, by_manager=True)
     set_up_logs(as_json=log_json)
     for warning in configuration.warnings:
         structlog.get_logger().warning(str(warning))

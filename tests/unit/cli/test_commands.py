@@ -244,17 +244,16 @@ def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
         {},
     ]
     code, out, err = cli("reload", *where)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "look here (warning)\n")
     assert out.splitlines() == [
-        "look here (warning)",
         "new: a, b",
-        "changed, and started anew: c",
+        "changed (what an operator stopped stays stopped, the others start anew): c",
         "removed: d",
         "unchanged, and undisturbed: front-door",
     ]
     code, out, err = cli("reload", *where)
     assert (code, err) == (0, "")
-    assert out.startswith("nothing in it has changed. A new value of an environment variable takes")
+    assert out.startswith("no stream has changed. A new value of an environment variable takes")
 
 
 def test_reload_of_a_bad_configuration_is_misuse(cli: Cli, running: Running) -> None:

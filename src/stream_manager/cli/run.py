@@ -1,5 +1,6 @@
 """`stream-manager run`: the manager itself, in the foreground."""
 
+import errno
 import faulthandler
 import os
 import signal
@@ -51,8 +52,14 @@ def run(
     except CannotListen as error:
         assert configuration.manager.listen is not None
         port = configuration.manager.listen[1]
+        mend: dict[int | None, str] = {
+            errno.EADDRINUSE: "; name another port"
+            f' (who has this one: ss -ltnp "sport = :{port}"), or "" for none',
+            errno.EACCES: '; take a port from 1024 on, or "" for none',
+        }
+        reason = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
         raise OutsideError(
-            f"{place_of(config, 'manager', 'listen')}: manager.listen: {error}; name another port"
-            f' (who has this one: ss -ltnp "sport = :{port}"), or "" for none'
+            f"{place_of(config, 'manager', 'listen')}: manager.listen: {error}"
+            f"{mend.get(reason, '')}"
         ) from error
     raise typer.Exit(code)

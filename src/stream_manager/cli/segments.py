@@ -3,6 +3,7 @@
 import json
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,10 +180,12 @@ def export(
     """
     from stream_manager.cli.progress import LateProgress
     from stream_manager.cli.segments_view import export_lines, lacking_line
+    from stream_manager.cli.typed import command
     from stream_manager.recordings.export import prepare, run
 
     state_dir, (within, now) = _state_dir(config, url), _range(since, until)
-    wanted = prepare(state_dir, stream, within, file, now=now)
+    typed = partial(command, config=config, url=url)
+    wanted = prepare(state_dir, stream, within, file, now=now, command=typed)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the partial file goes
     with LateProgress("exporting", 2 * wanted.bytes, "bytes") as progress:
         manifest = run(wanted, on_bytes=progress.at)

@@ -3,7 +3,8 @@
 A position is wall time since the file's beginning, so that what was not recorded stays missing.
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -76,8 +77,13 @@ def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
     return playable
 
 
-def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> None:
-    """Raise UsageError if the tracks or the container change on the way; it names each part."""
+def refuse_changes(
+    segments: Sequence[Segment], within: Range, file: Path, command: Callable[[str], str]
+) -> None:
+    """Raise UsageError if the tracks or the container change on the way; it names each part.
+
+    command: returns how a command, like "segments export …", is typed for these recordings.
+    """
     starts = [segments[0]]
     for it in segments:
         if not _goes_on(starts[-1], it):
@@ -88,9 +94,11 @@ def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> No
     begins += [it.began_at for it in starts[1:]]
     ends = [*begins[1:], within.until]
     lines = [
-        f"  {_tracks(segment)}: stream-manager segments export {segment.stream}"
-        f" --from {_exact(began_at)} --to {_exact(ended_at)}"
-        f" -o {file.with_stem(f'{file.stem}-{number}')}"
+        f"  {_tracks(segment)}: "
+        + command(
+            f"segments export {segment.stream} --from {_exact(began_at)} --to {_exact(ended_at)}"
+            f" -o {shlex.quote(str(file.with_stem(f'{file.stem}-{number}')))}"
+        )
         for number, (segment, began_at, ended_at) in enumerate(
             zip(starts, begins, ends, strict=True), start=1
         )

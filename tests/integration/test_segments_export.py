@@ -198,7 +198,21 @@ def test_sound_that_is_missing_for_a_while_ends_nothing(tmp_path: Path, containe
         data = clip.read_bytes()
         made.hold(segment(at_s, bytes=len(data), **fields), data=data)
     file = tmp_path / f"out.{container}"
-    segments(*EXPORT, file, config=made.config)
+    said = subprocess.run(
+        [COMMAND, "segments", *EXPORT, file, "--config", made.config],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    (lack,) = json.loads(file.with_name(f"{file.name}.json").read_text())["lacking"]
+    assert lack == {
+        "track": "audio",
+        "from": "2026-01-31T12:00:10.000000Z",
+        "to": "2026-01-31T12:00:20.000000Z",
+    }
+    (line,) = said.stderr.splitlines()
+    assert line.startswith(f"{file} lacks audio for 10.00 s, first at ")
     times_s = frame_times_s(file)
     assert len(times_s) == 750
     heard_s = frame_times_s(file, "a:0")

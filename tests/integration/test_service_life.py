@@ -197,7 +197,7 @@ def test_a_reload_tries_a_failed_stream_whose_secret_file_was_put_right(
     running.configure(cam, table("other", "test:"))
     done = subprocess.run(reload, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        "changed, and started anew: cam",
+        "changed (what an operator stopped stays stopped, the others start anew): cam",
         "unchanged, and undisturbed: other",
     ]
     running.wait_healthy("cam", "other")

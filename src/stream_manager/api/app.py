@@ -1,7 +1,7 @@
 """The one HTTP API of a running manager."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ LARGEST_PAGE = 1000
 Stream = Annotated[str, Path(description="A configured stream's id")]
 
 
-def create_app(service: Service, *, reload: Callable[[], dict[str, Any]]) -> FastAPI:
+def create_app(service: Service, *, reload: Callable[[], Awaitable[dict[str, Any]]]) -> FastAPI:
     """Return the ASGI application over `service`; serve() runs it.
 
     reload: reads the configuration again and returns what models.Reloaded describes; raises
@@ -76,7 +76,7 @@ def create_app(service: Service, *, reload: Callable[[], dict[str, Any]]) -> Fas
 
     @app.post(f"{PREFIX}/reload")
     async def read_configuration() -> Reloaded:
-        return Reloaded.model_validate(reload())
+        return Reloaded.model_validate(await reload())
 
     @app.post(f"{PREFIX}/shutdown", status_code=status.HTTP_202_ACCEPTED)
     async def shutdown() -> dict[str, str]:

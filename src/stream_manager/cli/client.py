@@ -2,14 +2,15 @@
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_manager.cli.typed import program
+from stream_manager.cli.typed import pasteable, program
 from stream_manager.errors import OutsideError, UsageError
 
 if TYPE_CHECKING:  # 70 ms that --version and --help need not wait for
@@ -37,11 +38,20 @@ class NoManager(OutsideError):  # noqa: N818 - the name says what is so
 class Client:
     """A connection to the manager's API. Each call raises an error whose text is for the user."""
 
-    def __init__(self, http: "httpx.Client", base_url: str, place: str, mend: str) -> None:
+    def __init__(
+        self,
+        http: "httpx.Client",
+        base_url: str,
+        *,
+        place: str,
+        mend: str,
+        pasteable: Callable[[str], str],
+    ) -> None:
         self._http = http
         self._base_url = base_url
         self._place = place
         self._mend = mend
+        self._pasteable = pasteable
 
     def get(
         self,
@@ -86,7 +96,7 @@ class Client:
             return body
         detail = body.get("detail", body) if isinstance(body, dict) else body
         if answer.is_client_error:
-            raise UsageError(str(detail))
+            raise UsageError(self._pasteable(str(detail)))
         raise OutsideError(f"the manager at {self._place} failed: {detail}")
 
 
@@ -99,13 +109,14 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
 
     if config and url:
         raise UsageError("give --config or --url, not both")
+    typed = partial(pasteable, config=config, url=url)
     with ExitStack() as stack:
         if url:
             from stream_manager.config.redaction import redacted
 
             mend = "start one whose configuration says listen, or ask without --url"
             http = stack.enter_context(httpx.Client(trust_env=False))
-            yield Client(http, url.rstrip("/"), redacted(url), mend)
+            yield Client(http, url.rstrip("/"), place=redacted(url), mend=mend, pasteable=typed)
             return
         path = runtime_dir(config) / "api.sock"
         mend = f"start one with: {program()} run {shlex.quote(str(config or 'CONFIG.toml'))}"
@@ -125,7 +136,7 @@ def connect(config: Path | None, url: str | None) -> Iterator[Client]:
             raise OutsideError(f"{path} can't be reached: {error.strerror}") from error
         transport = httpx.HTTPTransport(uds=address)
         http = stack.enter_context(httpx.Client(transport=transport))
-        yield Client(http, "http://localhost", str(path), mend)
+        yield Client(http, "http://localhost", place=str(path), mend=mend, pasteable=typed)
 
 
 def _refuse_strangers(address: Path, path: Path) -> None:

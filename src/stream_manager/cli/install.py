@@ -55,7 +55,7 @@ def install(
         named = "" if config is None else f" --config {shlex.quote(str(config))}"
         raise UsageError(
             "--system writes into /etc and makes a user: run it as root"
-            f" (sudo {_program()} install --system{named})"
+            f" (sudo {shlex.quote(str(_program()))} install --system{named})"
         )
     for line in installation.carry_out():
         typer.echo(line)
@@ -160,9 +160,10 @@ class Installation:
                 " every user can reach it, like /opt/stream-manager, and run install from there"
             )
         if not self._first and not account.can("test", "-r", self._config):
+            named = shlex.quote(str(self._config))
             raise UsageError(
                 f"the user stream-manager can't read {self._config}:"
-                f" chgrp stream-manager {self._config} && chmod 640 {self._config}"
+                f" chgrp stream-manager {named} && chmod 640 {named}"
             )
         return done + self._directories(account)
 
@@ -195,7 +196,8 @@ class Installation:
             elif not account.can("test", how, path):
                 raise UsageError(
                     f"{path} is not the user stream-manager's to write:"
-                    f" chown -R stream-manager: {path}, or name another one in {self._config}"
+                    f" chown -R stream-manager: {shlex.quote(str(path))},"
+                    f" or name another one in {self._config}"
                 )
         return done
 
@@ -217,7 +219,7 @@ class Installation:
             "then:",
             f"  {control} status stream-manager",
             f"  {journal} stream-manager --follow",
-            f"  {self._program} status --config {self._config}",
+            f"  {shlex.join([str(self._program), 'status', '--config', str(self._config)])}",
         ]
 
     def _lacking(self) -> list[str]:

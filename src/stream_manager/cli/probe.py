@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stream_manager.cli.client import JsonOption
+from stream_manager.cli.typed import program
 from stream_manager.cli.words import plain, without_debug
 from stream_manager.errors import OutsideError
 
@@ -72,6 +74,6 @@ def _hide_command_line(target: "Target") -> None:
     typer.echo(
         "warning: the password stood in the command line, where other users and the shell's"
         f" history see it; better: export {' and '.join(target.exports)}, then:"
-        f" stream-manager probe '{target.text}'",
+        f" {program()} probe {shlex.quote(target.text)}",
         err=True,
     )

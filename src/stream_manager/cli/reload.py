@@ -5,9 +5,13 @@ import typer
 from stream_manager.cli.client import ConfigOption, UrlOption, connect
 from stream_manager.cli.words import plain
 
-DONE = {"added": "new", "changed": "changed, and started anew", "removed": "removed"}
+DONE = {
+    "added": "new",
+    "changed": "changed (what an operator stopped stays stopped, the others start anew)",
+    "removed": "removed",
+}
 NOTHING = (
-    "nothing in it has changed. A new value of an environment variable takes a restart of the"
+    "no stream has changed. A new value of an environment variable takes a restart of the"
     " manager, which keeps those that it was started with"
 )
 
@@ -21,7 +25,7 @@ def reload(config: ConfigOption = None, url: UrlOption = None) -> None:
     with connect(config, url) as client:
         answer = client.post("reload")
     for warning in answer["warnings"]:
-        typer.echo(f"{plain(warning)} (warning)")
+        typer.echo(f"{plain(warning)} (warning)", err=True)
     for key, words in DONE.items():
         if answer[key]:
             typer.echo(f"{words}: {', '.join(answer[key])}")

@@ -1,5 +1,6 @@
 """`stream-manager run`: the manager itself, in the foreground."""
 
+import errno
 import faulthandler
 import os
 import signal
@@ -35,8 +36,8 @@ def run(
     from stream_manager.store import AlreadyRunning
     from stream_manager.streams import serve
 
-    reload = partial(load, config, os.environ)
-    configuration = reload()
+    configuration = load(config, os.environ)
+    reload = partial(load, config, os.environ, by_manager=True)
     set_up_logs(as_json=log_json)
     for warning in configuration.warnings:
         structlog.get_logger().warning(str(warning))
@@ -51,8 +52,14 @@ def run(
     except CannotListen as error:
         assert configuration.manager.listen is not None
         port = configuration.manager.listen[1]
+        mend: dict[int | None, str] = {
+            errno.EADDRINUSE: "; name another port"
+            f' (who has this one: ss -ltnp "sport = :{port}"), or "" for none',
+            errno.EACCES: '; take a port from 1024 on, or "" for none',
+        }
+        reason = error.__cause__.errno if isinstance(error.__cause__, OSError) else None
         raise OutsideError(
-            f"{place_of(config, 'manager', 'listen')}: manager.listen: {error}; name another port"
-            f' (who has this one: ss -ltnp "sport = :{port}"), or "" for none'
+            f"{place_of(config, 'manager', 'listen')}: manager.listen: {error}"
+            f"{mend.get(reason, '')}"
         ) from error
     raise typer.Exit(code)

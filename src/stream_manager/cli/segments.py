@@ -3,6 +3,7 @@
 import json
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -174,18 +175,22 @@ def export(
 
     FILE begins with the last keyframe at or before --from, and ends with the picture before --to.
     A position in it is wall time, to a hundredth of a second: what was not recorded is missing
-    there too. FILE.json lists the segments with their SHA-256, and the gaps. Without a suffix FILE
-    gets that of the recordings.
+    there too. FILE.json lists the segments with their SHA-256, the gaps, and when sound is lacking.
+    Without a suffix FILE gets that of the recordings.
     """
     from stream_manager.cli.progress import LateProgress
-    from stream_manager.cli.segments_view import export_lines
+    from stream_manager.cli.segments_view import export_lines, lacking_line
+    from stream_manager.cli.typed import command
     from stream_manager.recordings.export import prepare, run
 
     state_dir, (within, now) = _state_dir(config, url), _range(since, until)
-    wanted = prepare(state_dir, stream, within, file, now=now)
+    typed = partial(command, config=config, url=url)
+    wanted = prepare(state_dir, stream, within, file, now=now, command=typed)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the partial file goes
     with LateProgress("exporting", 2 * wanted.bytes, "bytes") as progress:
         manifest = run(wanted, on_bytes=progress.at)
+    if manifest["lacking"]:
+        typer.echo(lacking_line(manifest, wanted.file), err=True)
     if as_json:
         _print(manifest)
     else:

@@ -1,6 +1,6 @@
 """How segments, gaps and verdicts are put for people: aligned lines, times in local time."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -97,6 +97,20 @@ def export_lines(manifest: Mapping[str, Any], file: Path, now: datetime) -> Iter
     yield f"from {stamp(began_at)} to {stamp(ended_at)}"
     yield f"{count(len(manifest['gaps']), 'gap')}, {seconds(missing_s)}"
     yield f"sha256 {manifest['sha256']}"
+
+
+def lacking_line(manifest: Mapping[str, Any], file: Path) -> str:
+    """Return how long an export has pictures without one of its other tracks."""
+    lengths_s: defaultdict[str, float] = defaultdict(float)
+    for it in manifest["lacking"]:
+        began_at, ended_at = (datetime.fromisoformat(it[key]) for key in ("from", "to"))
+        lengths_s[it["track"]] += (ended_at - began_at).total_seconds()
+    lacks = " and ".join(f"{track} for {seconds(length)}" for track, length in lengths_s.items())
+    first = datetime.fromisoformat(manifest["lacking"][0]["from"])
+    return plain(
+        f"{file} lacks {lacks}, first at {stamp(first)}: it was not recorded; {file}.json has each"
+        ' part under "lacking"'
+    )
 
 
 def count(number: int, word: str) -> str:

@@ -9,29 +9,39 @@ from pathlib import Path
 
 NAME = "stream-manager"
 # A sentence of the manager's that ends with a command; it can't know how it was reached.
-_ENDS_WITH_COMMAND = re.compile(rf"(?<=: ){NAME} (?P<words>(?:start|reset|reload)(?: \S+)?)$")
+_ENDS_WITH_COMMAND = re.compile(
+    rf"(?<=: ){NAME} (?P<words>(?:start|reset|reload|shutdown)(?: \S+)?)$"
+)
 
 
 def program() -> str:
     """Return this program as a shell in this directory finds it."""
-    called = Path(sys.argv[0])
-    if called.name != NAME or called == Path(NAME):
+    called = sys.argv[0]
+    if Path(called).name != NAME or "/" not in called:
         return NAME  # not a path: the shell found it, or it was not called by its name
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted: no relative path leads anywhere
+        here = None
+    whole = Path(called) if here is None else Path(os.path.normpath(here / called))
     found = shutil.which(NAME)
-    if found is not None and Path(found).resolve() == called.resolve():
+    if found is not None and whole.is_absolute() and Path(found).resolve() == whole.resolve():
         return NAME
-    whole = Path(os.path.abspath(called))  # noqa: PTH100 - resolve() would follow symlinks
-    here = Path.cwd()
-    return shlex.quote(str(whole.relative_to(here) if whole.is_relative_to(here) else whole))
+    if here is not None and whole.is_relative_to(here):
+        whole = whole.relative_to(here)
+    text = str(whole)
+    return shlex.quote(text if "/" in text else f"./{text}")
 
 
 def command(words: str, config: Path | None, url: str | None = None) -> str:
-    """Return a command for the manager that `config` or `url` names."""
+    """Return a command for the manager that `config` or `url` names, without a URL's password."""
     text = f"{program()} {words}"
     if config is not None:
         text += f" --config {shlex.quote(str(config))}"
     if url is not None:
-        text += f" --url {shlex.quote(url)}"
+        from stream_manager.config.redaction import redacted  # it would keep --help waiting
+
+        text += f" --url {shlex.quote(redacted(url))}"
     return text
 
 

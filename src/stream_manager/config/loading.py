@@ -25,12 +25,13 @@ from stream_manager.config.tables import (
 from stream_manager.recovery.policy import RecoveryPolicy
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Configuration:
+def load(path: Path, environ: Mapping[str, str], *, by_manager: bool = False) -> Configuration:
     """Read and judge a whole configuration; nothing is started or created.
 
-    Relative paths in it are relative to its directory. Raises ConfigurationErrors with all errors.
+    Relative paths in it are relative to its directory. by_manager: a running manager reads it
+    again, for whom no sudo in a command helps. Raises ConfigurationErrors with all errors.
     """
-    values, report = _open(path)
+    values, report = _open(path, by_manager=by_manager)
     document = report.read(Document, values, ())
     directory = path.absolute().parent
     manager = _manager(document, directory, environ, report)
@@ -128,7 +129,7 @@ def _open_some(path: Path, *keys: str) -> tuple[Document, Report]:
     return report.read(Document, some, ()), report
 
 
-def _open(path: Path) -> tuple[dict[str, Any], Report]:
+def _open(path: Path, *, by_manager: bool = False) -> tuple[dict[str, Any], Report]:
     file = str(path)
     try:
         text = path.read_bytes().decode()
@@ -141,6 +142,9 @@ def _open(path: Path) -> tuple[dict[str, Any], Report]:
         if isinstance(error, PermissionError):
             reason += _owner(path)
             expected = "one that can be read: run this with sudo, or as that user"
+            if by_manager:
+                us = os.geteuid()
+                expected = f"one that the manager (user {_name(us) or us}) can read: chown or chmod"
         raise _unreadable(file, 0, reason, expected) from error
     try:
         values, where = lines.parse(text)
@@ -156,13 +160,17 @@ def _owner(path: Path) -> str:
             found = place.stat()
         except OSError:
             continue
-        try:
-            owner = pwd.getpwuid(found.st_uid).pw_name
-        except KeyError:
-            owner = f"user {found.st_uid}"
+        owner = _name(found.st_uid) or f"user {found.st_uid}"
         what = "it" if place is path else str(place)
         return f" ({what} belongs to {owner}, mode {stat.S_IMODE(found.st_mode):04o})"
     return ""
+
+
+def _name(uid: int) -> str | None:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
 
 
 def _unreadable(file: str, line: int, found: str, expected: str) -> ConfigurationErrors:

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote
 
 from stream_manager.config.placeholders import Expanded, is_printable, to_scrub
-from stream_manager.config.redaction import TOKEN
+from stream_manager.config.redaction import SECRET, is_password
 from stream_manager.pipelines.spec import (
     FileSource,
     PipelineSource,
@@ -31,6 +32,7 @@ _RTSP = re.compile(r"rtsp://(?P<authority>[^/?#\s]*)(?P<resource>[^#\s]*)", re.I
 _HOST = re.compile(r"(?:[\w.-]+|\[(?P<ipv6>[^\]]+)\])(?::(?P<port>[0-9]{1,5}))?")
 _USER_OR_HOST = re.compile(r"[^@:\[\]]+:[0-9]+")
 _PASSWORD_IN_URL = re.compile(r"://[^\s:@/]*:([^\s@/]+)@")
+_RESOURCE_IN_URL = re.compile(r"""://[^\s"'/?]*([/?][^\s"']*)""")
 _PASSWORD_PROPERTY = re.compile(
     r"""\b(?:user-pw|proxy-pw|password|passphrase)\s*=\s*("(?:\\.|[^"\\])*"|(?:\\.|[^\s\\])+)"""
 )
@@ -85,9 +87,14 @@ def parse_pipeline(text: Expanded) -> ParsedSource:
         for pattern in (_PASSWORD_IN_URL, _PASSWORD_PROPERTY)
         for found in pattern.findall(description)
     ]
+    tokens: list[str] = []
+    for resource in _RESOURCE_IN_URL.findall(description):
+        for token in SECRET.finditer(resource):
+            kind = passwords if is_password(token["before"]) else tokens
+            kind.extend((token["secret"], unquote(token["secret"])))
     return ParsedSource(
         source=PipelineSource(description=description),
-        secrets=to_scrub(text.values, passwords=passwords),
+        secrets=to_scrub((*text.values, *tokens), passwords=passwords),
     )
 
 
@@ -110,14 +117,11 @@ def _rtsp(text: Expanded, *, transport: Transport, latency_ms: int) -> ParsedSou
         transport=transport,
         latency_ms=latency_ms,
     )
-    tokens = [
-        form(found["secret"])
-        for found in TOKEN.finditer(parts["resource"])
-        for form in (text.decoded, text.quoted)
-    ]
-    secrets = to_scrub(
-        (*text.values, *tokens), passwords=[password], as_written=text.quoted(as_written)
-    )
+    passwords, tokens = [password], list(text.values)
+    for found in SECRET.finditer(parts["resource"]):
+        kind = passwords if is_password(found["before"]) else tokens
+        kind.extend(form(found["secret"]) for form in (text.decoded, text.quoted))
+    secrets = to_scrub(tokens, passwords=passwords, as_written=text.quoted(as_written))
     return ParsedSource(source=source, secrets=secrets)
 
 

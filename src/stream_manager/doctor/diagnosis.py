@@ -1,5 +1,6 @@
 """All checks, in the order in which they are told."""
 
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -110,4 +111,4 @@ def _wrong(error: "ConfigurationError", config: Path) -> Finding:
         # A secret of the service's is rightly not in everybody's environment.
         found = f"{error}, which the service's own environment may have"
         return unknown("configuration", found, "look again with the service's EnvironmentFile")
-    return problem("configuration", str(error), f"stream-manager check {config}")
+    return problem("configuration", str(error), f"stream-manager check {shlex.quote(str(config))}")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -93,7 +94,9 @@ def _judged(check: str, path: Path, where: FileSystem) -> Iterator[Finding]:
         mend = "name a directory on a disk: findmnt -t ext4,xfs,btrfs"
         yield warning(check, f"{found}; it is lost when the machine restarts", mend)
     elif where.free_bytes < LITTLE_BYTES:
-        yield warning(check, f"{found}; that is little", f"du -xh {path} | sort -h | tail")
+        yield warning(
+            check, f"{found}; that is little", f"du -xh {shlex.quote(str(path))} | sort -h | tail"
+        )
     else:
         yield ok(check, found)
 
@@ -102,13 +105,14 @@ def _ours(check: str, path: Path) -> tuple[Finding, ...]:
     if reason := trouble(path):
         return (problem(check, f"{path}: {reason}", _own(path)),)
     if risk := exposure(path):
-        mend = f"sudo chown {os.geteuid()} {path} && chmod go-w {path}"
+        quoted = shlex.quote(str(path))
+        mend = f"sudo chown {os.geteuid()} {quoted} && chmod go-w {quoted}"
         return (problem(check, f"{path}, {risk}", mend),)
     return ()
 
 
 def _own(path: Path) -> str:
-    return f"sudo install -d -o {os.geteuid()} {path}"
+    return f"sudo install -d -o {os.geteuid()} {shlex.quote(str(path))}"
 
 
 def _nearest(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import socket
 import socketserver
@@ -103,7 +104,8 @@ def refuse_place(path: Path) -> None:
     directory = path.parent
     if not directory.is_dir():
         raise UsageError(
-            f"--control {path}: there is no directory {directory}; make it (mkdir -p {directory}),"
+            f"--control {path}: there is no directory {directory}; make it"
+            f" (mkdir -p {shlex.quote(str(directory))}),"
             f" or name another place, like ./{path.name}"
         )
     if not os.access(directory, os.W_OK | os.X_OK):

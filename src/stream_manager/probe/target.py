@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
 
-from stream_manager.config.placeholders import Expanded, Vault, to_scrub
-from stream_manager.config.redaction import TOKEN
+from stream_manager.config.placeholders import Expanded, Vault
+from stream_manager.config.redaction import SECRET
 from stream_manager.config.report import shown
 from stream_manager.config.sources import SourceError, parse_source
 from stream_manager.errors import UsageError
@@ -20,6 +19,7 @@ LATENCY_MS = 200
 _PASSWORD = re.compile(
     r"(?P<before>(?:rtsp://|[\uE000-\uF8FF])[^:/?#\s]*:)(?P<secret>[^/?#\s]*)(?=@)", re.IGNORECASE
 )
+_ADDRESS = re.compile(r"(?:rtsp://)?[^/?#]*", re.IGNORECASE)
 _PLACEHOLDER = re.compile(r"[\uE000-\uF8FF]")
 _NOT_IN_ID = re.compile(r"[^a-z0-9_-]+")
 _LONGEST_ID = 64
@@ -66,22 +66,23 @@ def read_target(
         raise UsageError(f"the source: found {shown(url)}, expected {error}") from error
     if transport is not None and not isinstance(parsed.source, RtspSource):
         raise UsageError("--transport: only RTSP has one; leave it out for another source")
-    text, exports, open_secrets = _disguised(expanded)
-    if isinstance(parsed.source, FileSource) and not expanded.names:
+    text, exports = url, tuple[str, ...]()
+    if isinstance(parsed.source, RtspSource):
+        text, exports = _disguised(expanded)
+    elif isinstance(parsed.source, FileSource) and not expanded.names:
         text = f"file:{parsed.source.path}"  # a configuration would look beside itself
     return Target(
         source=parsed.source,
-        secrets=to_scrub(parsed.secrets, passwords=open_secrets),
+        secrets=parsed.secrets,
         text=text,
         exports=exports,
         id=_id_of(expanded),
     )
 
 
-def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the text without its open secrets, the variables in their places, and the secrets."""
+def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...]]:
+    """Return the text without its open secrets, and the variables in their places."""
     variables: list[str] = []
-    secrets: list[str] = []
 
     def hide(found: re.Match[str], name: str) -> str:
         secret = found["secret"]
@@ -91,12 +92,14 @@ def _disguised(expanded: Expanded) -> tuple[str, tuple[str, ...], tuple[str, ...
         names = (name, *(f"{name}_{number}" for number in range(2, 100)))
         variable = next(it for it in names if it not in taken)
         variables.append(variable)
-        secrets.append(unquote(expanded.raw(secret)))
         return f"{found['before']}${{{variable}}}"
 
     marked = _PASSWORD.sub(lambda found: hide(found, "CAM_PASSWORD"), expanded.marked, count=1)
-    marked = TOKEN.sub(lambda found: hide(found, "CAM_TOKEN"), marked)
-    return expanded.as_written(marked), tuple(variables), tuple(secrets)
+    address = _ADDRESS.match(marked)
+    assert address is not None  # it matches any text
+    end = address.end()
+    marked = marked[:end] + SECRET.sub(lambda found: hide(found, "CAM_TOKEN"), marked[end:])
+    return expanded.as_written(marked), tuple(variables)
 
 
 def _id_of(expanded: Expanded) -> str:
@@ -112,6 +115,6 @@ def _id_of(expanded: Expanded) -> str:
         case _:
             host, _, path = rest.removeprefix("//").rpartition("@")[2].partition("/")
             last = path.rstrip("/").rpartition("/")[2]
-            tells = "=" not in last and re.search("[a-z]", last)
+            tells = "=" not in path and re.search("[a-z]", last)
             name = last if tells else "cam-" + re.sub(r":\d+$", "", host).strip("[]")
     return _NOT_IN_ID.sub("-", name).strip("-_")[:_LONGEST_ID] or "camera"

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
@@ -16,8 +15,7 @@ import structlog
 
 from stream_manager.clock import Clock
 from stream_manager.pipelines.measurement import Measurement
-from stream_manager.recordings.marker import NAME as MARKER
-from stream_manager.recordings.marker import read_marker, write_marker
+from stream_manager.recordings.marker import ABSENT, mend, read_marker, write_marker
 from stream_manager.recordings.measuring import measure
 from stream_manager.recordings.places import Places
 from stream_manager.recordings.structure import defect
@@ -25,7 +23,9 @@ from stream_manager.recordings.survey import Found, Survey, streams, survey
 from stream_manager.store.index import SegmentIndex
 from stream_manager.store.queries import (
     count_present,
+    draw_marker,
     read_accepted,
+    read_doubts,
     read_recorded_streams,
     read_segments,
 )
@@ -175,6 +175,8 @@ class Audit:
         try:
             known = await self._ask(partial(count_present, volume=volume))
             accepted, own = await self._ask(partial(read_accepted, volume=volume))
+            doubted = volume in await self._ask(read_doubts)
+            fresh = await self._ask(draw_marker)
             marker = await asyncio.to_thread(read_marker, root)
             names_of_streams = set(await self._ask(read_recorded_streams))
             names_of_streams |= set(await asyncio.to_thread(streams, root))
@@ -190,12 +192,14 @@ class Audit:
         missing = sum(len(it.missing) for it in surveys)
         # What came since cannot make up for a disk that is away: the last good count decides.
         doubtful = 2 * missing > (known if accepted is None else accepted)
-        if doubtful and (marker is None or marker != own):
-            self._index.refuse(volume, missing)
+        if doubtful and (marker.id is None or marker.id != own):
+            mark = marker.lack or "is another volume's"
+            self._index.refuse(volume, missing, mark)
             log.error(
                 "more than half of a volume's recordings are gone at once: is its disk mounted? The"
                 " index keeps them",
-                if_it_is_and_they_are_gone=f"echo {own} > {shlex.quote(str(root / MARKER))}",
+                mark=mark,
+                if_it_is_and_they_are_gone=mend(root, str(own), marker),
                 missing=missing,
                 indexed=known,
                 volume=volume,
@@ -205,9 +209,15 @@ class Audit:
         else:
             for it in surveys:
                 await self._miss(it)
-            if marker is None and own is not None:
-                await self._mark(volume, root, own)
-            self._index.accept(volume, known - missing, marker or own)
+            # No two directories may bear one mark: the mount point below a disk may have been
+            # marked before, and an operator may have written its mark onto the disk.
+            if marker.id is None or (doubtful and doubted):
+                if marker.lack not in {"", ABSENT}:
+                    log.warning("a volume's mark is drawn anew", volume=volume, mark=marker.lack)
+                await self._mark(volume, root, fresh)
+                self._index.accept(volume, known - missing, fresh)
+            else:
+                self._index.accept(volume, known - missing, marker.id)
         self._adopt(volume, surveys)
         await self.settle()
         return True

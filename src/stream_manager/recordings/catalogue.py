@@ -12,10 +12,10 @@ from stream_manager.recordings.gaps import FORESEEN, Gap, find_gaps
 from stream_manager.recordings.times import Range
 from stream_manager.store.queries import (
     read_context,
+    read_doubts,
     read_extent,
     read_index,
     read_marks,
-    read_missed,
     read_recorded_streams,
     read_segments,
     read_segments_begun,
@@ -100,9 +100,10 @@ def doubts(state_dir: Path) -> list[str]:
     def query(connection: sqlite3.Connection) -> list[str]:
         volumes = read_volumes(connection)
         return [
-            f"volume {id_}: {missed} of its files were not at {volumes[id_]}, and its disk may not"
-            " be mounted: they are told as they were last seen; the manager's log has the mend"
-            for id_, missed in sorted(read_missed(connection).items())
+            f"volume {id_}: {doubt.missed} of its files were not at {volumes[id_]}, and its disk"
+            f" may not be mounted (its mark {doubt.mark}): they are told as they were last seen;"
+            " the manager's log has the mend"
+            for id_, doubt in sorted(read_doubts(connection).items())
         ]
 
     return read_index(state_dir, query)

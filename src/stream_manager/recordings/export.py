@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -29,6 +30,7 @@ from stream_manager.recordings.joining import (
     Part,
     chosen,
     container_of,
+    lacking,
     listing,
     positions_s,
     refuse_changes,
@@ -78,8 +80,19 @@ class Export:
         return self.file.with_name(f"{self.file.name}.part")
 
 
-def prepare(state_dir: Path, stream: str, asked: Range, file: Path, *, now: datetime) -> Export:
-    """Find out what an export needs. Raises UsageError or OutsideError if it is impossible."""
+def prepare(
+    state_dir: Path,
+    stream: str,
+    asked: Range,
+    file: Path,
+    *,
+    now: datetime,
+    command: Callable[[str], str],
+) -> Export:
+    """Find out what an export needs. Raises UsageError or OutsideError if it is impossible.
+
+    command: returns how a command, like "segments export …", is typed for these recordings.
+    """
     ffmpeg.require()
     catalogue = read_catalogue(state_dir, stream, asked)
     segments = chosen(catalogue.segments, asked)
@@ -90,9 +103,9 @@ def prepare(state_dir: Path, stream: str, asked: Range, file: Path, *, now: date
     if not file.suffix:
         file = file.with_name(f"{file.name}.{segments[0].container}")
     container = container_of(file, segments)
-    refuse_changes(segments, asked, file)
+    refuse_changes(segments, asked, file, command)
     gaps = tuple(read_gaps(state_dir, stream, asked, now=now))
-    read = [_part(it, located(catalogue.volumes, it)) for it in segments]
+    read = [_part(it, located(catalogue.volumes, it), command) for it in segments]
     parts = _entered([it for it in read if it.bytes], asked.since)
     ended_at = min(asked.until or now, segments[-1].ended_at or now)
     refuse_long(container, gaps, parts[0].began_at, ended_at)
@@ -140,13 +153,13 @@ def run(export: Export, *, on_bytes: Callable[[int], None]) -> Json:
     return manifest
 
 
-def _part(segment: Segment, path: Path) -> Part:
+def _part(segment: Segment, path: Path, command: Callable[[str], str]) -> Part:
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise OutsideError(
-            f"{path} can't be read: {error.strerror}; `stream-manager segments verify"
-            f" {segment.stream}` tells what else is wrong"
+            f"{path} can't be read: {error.strerror}; what else is wrong tells:"
+            f" {command(f'segments verify {segment.stream}')}"
         ) from error
     try:
         size = os.fstat(fd).st_size
@@ -173,7 +186,9 @@ def _entered(parts: Sequence[Part], since: datetime | None) -> list[Part]:
 def _refuse_target(export: Export) -> None:
     directory = export.file.parent
     if not directory.is_dir():
-        raise UsageError(f"{directory} is no directory; make it first: mkdir -p {directory}")
+        raise UsageError(
+            f"{directory} is no directory; make it first: mkdir -p {shlex.quote(str(directory))}"
+        )
     for path in (export.file, export.manifest):
         if os.path.lexists(path):
             raise UsageError(f"{path} is there already, and is not overwritten")
@@ -276,11 +291,12 @@ def _digest(path: Path, size: int, on_bytes: Callable[[int], None]) -> str:
 def _manifest(export: Export, size: int, digest: str, digests: Sequence[str]) -> Json:
     began_at = export.parts[0].began_at
     length = timedelta(seconds=ffmpeg.length_s(export.partial))
+    ended_at = began_at + length
     asked = (export.asked.since, export.asked.until)
     return {
         "stream": export.stream,
         "asked": dict(zip(("from", "to"), map(to_text_or_none, asked), strict=True)),
-        "exported": {"from": to_text(began_at), "to": to_text(began_at + length)},
+        "exported": {"from": to_text(began_at), "to": to_text(ended_at)},
         "file": export.file.name,
         "bytes": size,
         "sha256": digest,
@@ -299,4 +315,8 @@ def _manifest(export: Export, size: int, digest: str, digests: Sequence[str]) ->
             )
         ],
         "gaps": [gap_to_json(gap) for gap in export.gaps],
+        "lacking": [
+            {"track": it.kind, "from": to_text(it.began_at), "to": to_text(it.ended_at)}
+            for it in lacking(export.parts, ended_at)
+        ],
     }

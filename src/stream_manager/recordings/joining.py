@@ -3,14 +3,15 @@
 A position is wall time since the file's beginning, so that what was not recorded stays missing.
 """
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.pipelines.containers import FITS, Muxed
-from stream_manager.recordings.gaps import Gap
+from stream_manager.recordings.gaps import LEAST, Gap
 from stream_manager.recordings.times import Range
 from stream_manager.store.segments import Segment, SegmentState
 
@@ -52,6 +53,19 @@ class Part:
         return self.segment.began_at + timedelta(seconds=entered_s)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Media is there from `began_at` to `ended_at`, and a track of the file's is not.
+
+    kind: of the track. position: the track's in the file, by which two of a kind are told apart.
+    """
+
+    kind: str
+    position: int
+    began_at: datetime
+    ended_at: datetime
+
+
 def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
     """Return which segments are exported: what can be played, from the one on that spans `since`.
 
@@ -63,8 +77,13 @@ def chosen(segments: Sequence[Segment], within: Range) -> list[Segment]:
     return playable
 
 
-def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> None:
-    """Raise UsageError if the tracks or the container change on the way; it names each part."""
+def refuse_changes(
+    segments: Sequence[Segment], within: Range, file: Path, command: Callable[[str], str]
+) -> None:
+    """Raise UsageError if the tracks or the container change on the way; it names each part.
+
+    command: returns how a command, like "segments export …", is typed for these recordings.
+    """
     starts = [segments[0]]
     for it in segments:
         if not _goes_on(starts[-1], it):
@@ -75,9 +94,11 @@ def refuse_changes(segments: Sequence[Segment], within: Range, file: Path) -> No
     begins += [it.began_at for it in starts[1:]]
     ends = [*begins[1:], within.until]
     lines = [
-        f"  {_tracks(segment)}: stream-manager segments export {segment.stream}"
-        f" --from {_exact(began_at)} --to {_exact(ended_at)}"
-        f" -o {file.with_stem(f'{file.stem}-{number}')}"
+        f"  {_tracks(segment)}: "
+        + command(
+            f"segments export {segment.stream} --from {_exact(began_at)} --to {_exact(ended_at)}"
+            f" -o {shlex.quote(str(file.with_stem(f'{file.stem}-{number}')))}"
+        )
         for number, (segment, began_at, ended_at) in enumerate(
             zip(starts, begins, ends, strict=True), start=1
         )
@@ -144,6 +165,32 @@ def positions_s(parts: Sequence[Part]) -> list[float]:
     return positions
 
 
+def lacking(parts: Sequence[Part], ended_at: datetime) -> list[Lack]:
+    """Return which tracks of the first part's others lack, up to `ended_at`; adjoining ones as one.
+
+    What lies between two files is no lack of a track, but a gap.
+    """
+    tracks = parts[0].segment.tracks
+    found: list[Lack] = []
+    for position in range(min(len(it.segment.tracks) for it in parts), len(tracks)):
+        before: Lack | None = None
+        for part in (it for it in parts if len(it.segment.tracks) <= position):
+            until = min(part.segment.ended_at or ended_at, ended_at)
+            if until <= part.began_at:
+                continue
+            joined = before is not None and part.began_at - before.ended_at < LEAST
+            if before is not None and joined:
+                found.pop()
+            before = Lack(
+                kind=tracks[position].kind,
+                position=position,
+                began_at=before.began_at if before is not None and joined else part.began_at,
+                ended_at=until,
+            )
+            found.append(before)
+    return sorted(found, key=lambda it: (it.began_at, it.position))
+
+
 def listing(parts: Sequence[Part]) -> str:
     """Return the list that ffmpeg's concat demuxer reads. Raises OutsideError for odd paths."""
     lines = ["ffconcat version 1.0"]
@@ -165,14 +212,14 @@ def _goes_on(first: Segment, other: Segment) -> bool:
     """Tell whether a file that `first` begins can take `other`; an unknown shape fits any.
 
     Tracks at the end may be missing, as sound is right after a camera has come back: ffmpeg matches
-    tracks by their position, and those of the first segment are the file's.
+    tracks by their position, and those of the first segment are the file's. Where nothing is known
+    of the tracks of either they are taken to be alike.
     """
     mine, theirs = first.tracks, other.tracks
-    if len(mine) == len(theirs):
-        mine, theirs = (tuple(sorted(it, key=lambda track: track.kind)) for it in (mine, theirs))
     return (
         first.container == other.container
-        and 0 < len(theirs) <= len(mine)
+        and bool(mine) == bool(theirs)
+        and len(theirs) <= len(mine)
         and all(
             (a.kind, a.codec) == (b.kind, b.codec)
             and (a.shape == b.shape or not (a.shape and b.shape))

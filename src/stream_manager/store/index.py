@@ -39,6 +39,9 @@ MIGRATIONS = (
     ALTER TABLE volumes ADD COLUMN missed INTEGER;
     UPDATE volumes SET marker = lower(hex(randomblob(8)));
     """,
+    """
+    ALTER TABLE volumes ADD COLUMN mark_was TEXT;
+    """,
 )
 
 _PUT = f"INSERT OR REPLACE INTO segments ({COLUMNS}) VALUES ({', '.join('?' * 14)})"  # noqa: S608 - constants
@@ -50,8 +53,8 @@ _VOLUME = (
     " ON CONFLICT (id) DO UPDATE SET path = excluded.path"
 )
 _NO_VOLUME = "DELETE FROM volumes WHERE id = ?"
-_ACCEPT = "UPDATE volumes SET accepted = ?, marker = ?, missed = NULL WHERE id = ?"
-_REFUSE = "UPDATE volumes SET missed = ? WHERE id = ?"
+_ACCEPT = "UPDATE volumes SET accepted = ?, marker = ?, missed = NULL, mark_was = NULL WHERE id = ?"
+_REFUSE = "UPDATE volumes SET missed = ?, mark_was = ? WHERE id = ?"
 # Another volume may have older ones of the stream.
 _FIRST = (
     "min(?2, coalesce((SELECT min(began_at) FROM segments"
@@ -150,13 +153,16 @@ class SegmentIndex:
         self._writer.put_history({("renamed", former): row(_RENAME, present, former)})
         self._writer.put_state(("volume", former), row(_NO_VOLUME, former))
 
-    def accept(self, volume: str, known: int, marker: str | None) -> None:
+    def accept(self, volume: str, known: int, marker: str) -> None:
         """Note how many segments a volume has, none of which is missed, and the mark it bears."""
         self._writer.put_history({("surveyed", volume): row(_ACCEPT, known, marker, volume)})
 
-    def refuse(self, volume: str, missed: int) -> None:
-        """Note how many segments seem to be gone, and are kept, for the disk may be away."""
-        self._writer.put_history({("surveyed", volume): row(_REFUSE, missed, volume)})
+    def refuse(self, volume: str, missed: int, mark: str) -> None:
+        """Note how many segments seem to be gone, and are kept, for the disk may be away.
+
+        mark: what is wrong with the volume's mark, as its predicate.
+        """
+        self._writer.put_history({("surveyed", volume): row(_REFUSE, missed, mark, volume)})
 
     def forget_before(self, stream: str, at: datetime) -> None:
         """Forget what was before the first recording that is still there: it is nobody's gap."""

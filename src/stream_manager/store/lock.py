@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,12 +108,13 @@ def _own(directory: Path) -> Iterator[int]:
         if found.st_uid != os.geteuid():
             raise UsageError(
                 f"{directory} belongs to user {found.st_uid}, and this is user {os.geteuid()}:"
-                f" chown {os.geteuid()} {directory}, {mend}"
+                f" chown {os.geteuid()} {shlex.quote(str(directory))}, {mend}"
             )
         if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise UsageError(
                 f"{directory} can be written by other users (mode"
-                f" {stat.S_IMODE(found.st_mode):o}): chmod go-w {directory}, {mend}"
+                f" {stat.S_IMODE(found.st_mode):o}):"
+                f" chmod go-w {shlex.quote(str(directory))}, {mend}"
             )
         yield descriptor
     finally:

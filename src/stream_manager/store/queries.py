@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from stream_manager.store.segments import (
     segment_of,
 )
 
-MISSED_SINCE = 2  # the schema
+DOUBTS_SINCE = 3  # the schema
 
 _READ = f"SELECT {COLUMNS} FROM segments"  # noqa: S608 - constants
 _CONTEXT = """
@@ -33,6 +34,14 @@ _CONTEXT = """
         ),
         (SELECT min(began_at) FROM playable WHERE began_at >= :until)
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """How many files seem to be gone of a volume, and what is wrong with its mark."""
+
+    missed: int
+    mark: str
 
 
 def read_index(
@@ -175,12 +184,22 @@ def read_accepted(connection: sqlite3.Connection, volume: str) -> tuple[int | No
     return accepted, marker
 
 
-def read_missed(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many segments seem to be gone of each volume whose disk may be away."""
+def draw_marker(connection: sqlite3.Connection) -> str:
+    """Draw a mark that no volume bears yet."""
+    (marker,) = connection.execute("SELECT lower(hex(randomblob(8)))").fetchone()
+    return str(marker)
+
+
+def read_doubts(connection: sqlite3.Connection) -> dict[str, Doubt]:
+    """Return what seems to be gone of each volume whose disk may be away."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version < MISSED_SINCE:
+    if version < DOUBTS_SINCE:
         return {}  # the manager that keeps it is older than its reader
-    return dict(connection.execute("SELECT id, missed FROM volumes WHERE missed IS NOT NULL"))
+    query = "SELECT id, missed, mark_was FROM volumes WHERE missed IS NOT NULL"
+    return {
+        id_: Doubt(missed=missed, mark=mark or "was not looked at")
+        for id_, missed, mark in connection.execute(query)
+    }
 
 
 def _between(first: datetime | None, last: datetime | None) -> tuple[str, str]:

@@ -1,8 +1,12 @@
 """Reading the configuration again: by SIGHUP or by an operator's command, all of it or nothing."""
 
+import asyncio
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import structlog
 
@@ -10,6 +14,8 @@ from stream_manager.config import Configuration, ManagerSettings, Volume
 from stream_manager.errors import UsageError
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.systemd import Systemd
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -32,41 +38,93 @@ class Reload:
         self._settings = settings
         self._read = read
         self._systemd = systemd
+        self._one_by_one = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def by_signal(self) -> None:
-        """Reload for somebody who hears no answer; the log tells it."""
+        """Begin to reload for somebody who hears no answer; the log tells it."""
+        task = asyncio.get_running_loop().create_task(self._logged(), name="reload")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aclose(self) -> None:
+        """Leave what a signal began; a disk that hangs may keep its thread."""
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _logged(self) -> None:
         try:
-            self()
+            await self()
         except UsageError as error:
             log.error(  # noqa: TRY400 - the user's mistake, not ours: its lines say all
                 "the configuration is refused, nothing changed", errors=str(error)
             )
+        except Exception:
+            log.exception("the configuration could not be read again, nothing changed")
 
-    def __call__(self) -> dict[str, Any]:
+    async def __call__(self) -> dict[str, Any]:
         """Reload; return what api.models.Reloaded describes.
 
         Raises UsageError where nothing was changed: ConfigurationErrors for a file with errors.
         """
+        self._refuse_at_the_end()
+        async with self._one_by_one:
+            self._refuse_at_the_end()
+            with self._systemd.reloading():
+                return await self._take()
+
+    def _refuse_at_the_end(self) -> None:
         if self._manager.stopping.is_set():
             raise UsageError("the manager is stopping: it takes no more commands")
-        with self._systemd.reloading():
-            return self._take()
 
-    def _take(self) -> dict[str, Any]:
-        configuration = self._read()
+    async def _take(self) -> dict[str, Any]:
+        # Both look at files and volumes: a disk that hangs must not hold up the streams.
+        configuration = await _in_thread(self._read)
+        self._refuse_at_the_end()
         if not configuration.streams and self._manager.stream_ids():
             raise UsageError(
-                "a configuration without streams is refused: stop them by stream-manager stop"
+                "a configuration without streams is refused; to end them all:"
+                " stream-manager shutdown"
             )
         warnings = [str(warning) for warning in configuration.warnings]
         if configuration.manager != self._settings:
             warnings.append("what stands under [manager] changes at the next start only")
         for warning in warnings:
             log.warning(warning)
-        make_volumes(configuration.volumes)
+        await _in_thread(partial(make_volumes, configuration.volumes))
+        self._refuse_at_the_end()
         changes = self._manager.configure(configuration)
         log.info("configuration read again", streams=len(configuration.streams))
         return {**asdict(changes), "warnings": warnings}
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Return what `work` returns, done in a thread that the end of the process does not wait for.
+
+    asyncio.to_thread's does not do: a volume that hangs would keep the manager from ending.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(settled: Callable[[], None]) -> None:
+        if not done.done():  # nobody waits any more where it was cancelled
+            settled()
+
+    def tell(settled: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, settled)
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001 - a thread's root; it is raised in the loop
+            tell(partial(done.set_exception, error))
+        else:
+            tell(partial(done.set_result, result))
+
+    threading.Thread(target=run, name="reload", daemon=True).start()
+    return await done
 
 
 def make_volumes(volumes: tuple[Volume, ...]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 import structlog
 
@@ -85,7 +85,9 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
-        again = Reload(manager, settings, reload, systemd)
+        again = await stack.enter_async_context(
+            aclosing(Reload(manager, settings, reload, systemd))
+        )
         _listen_to_signals(manager, again)
         for stale in settings.runtime_dir.glob("w-*.sock"):
             stale.unlink(missing_ok=True)

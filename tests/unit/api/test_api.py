@@ -149,7 +149,7 @@ class Manager:
             await asyncio.Event().wait()
         return [ENTRY]
 
-    def reload(self) -> dict[str, Any]:
+    async def reload(self) -> dict[str, Any]:
         """Refuse the second one."""
         if ("reload",) in self.asked:
             raise UsageError("cameras.toml:3: found a mistake, expected none")
@@ -360,7 +360,9 @@ def test_the_unix_socket_is_private_and_may_lie_deep(tmp_path: Path) -> None:
         try:
             address = f"/proc/self/fd/{descriptor}/api.sock"
             transport = httpx.AsyncHTTPTransport(uds=address)
-            serving = asyncio.create_task(serve(create_app(Manager(), reload=dict), [listener]))
+            serving = asyncio.create_task(
+                serve(create_app(Manager(), reload=Manager().reload), [listener])
+            )
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
                 answer = await client.get("/api/v1/status", headers={"host": "manager"})
             serving.cancel()

@@ -91,6 +91,7 @@ class Manager:
     commands: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
     reloads: list[dict[str, Any]] = field(default_factory=list)
+    refuses: str = "cameras.toml:3: found a mistake\ncameras.toml:4: and another"
 
     def stream_ids(self) -> Sequence[str]:
         """Have two streams."""
@@ -134,10 +135,10 @@ class Manager:
         await asyncio.sleep(wait_s)
         return []
 
-    def reload(self) -> dict[str, Any]:
+    async def reload(self) -> dict[str, Any]:
         """Do what the test prepared; refuse a configuration where it prepared nothing."""
         if not self.reloads:
-            raise UsageError("cameras.toml:3: found a mistake\ncameras.toml:4: and another")
+            raise UsageError(self.refuses)
         nothing: dict[str, Any] = {"added": [], "changed": [], "removed": [], "warnings": []}
         return {**nothing, "unchanged": ["front-door"], **self.reloads.pop(0)}
 
@@ -228,6 +229,14 @@ def test_what_the_manager_refuses_is_misuse(cli: Cli, running: Running) -> None:
     assert cli("start", "car-park", *where) == (2, "", "car-park is running already\n")
 
 
+def test_a_command_in_a_refusal_can_be_pasted(cli: Cli, running: Running) -> None:
+    """The manager can't know how it was reached."""
+    running.manager.refuses = "no streams; to end them all: stream-manager shutdown"
+    code, _, err = cli("reload", "--config", running.config)
+    assert code == 2
+    assert err.endswith(f": stream-manager shutdown --config {running.config}\n")
+
+
 def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
     """What changed and what went on; and where nothing did, what a reload can't reach."""
     where = ("--config", running.config)
@@ -236,17 +245,16 @@ def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
         {},
     ]
     code, out, err = cli("reload", *where)
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "look here (warning)\n")
     assert out.splitlines() == [
-        "look here (warning)",
         "new: a, b",
-        "changed, and started anew: c",
+        "changed (what an operator stopped stays stopped, the others start anew): c",
         "removed: d",
         "unchanged, and undisturbed: front-door",
     ]
     code, out, err = cli("reload", *where)
     assert (code, err) == (0, "")
-    assert out.startswith("nothing in it has changed. A new value of an environment variable takes")
+    assert out.startswith("no stream has changed. A new value of an environment variable takes")
 
 
 def test_reload_of_a_bad_configuration_is_misuse(cli: Cli, running: Running) -> None:

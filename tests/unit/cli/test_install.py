@@ -1,6 +1,7 @@
 """`install`: what it writes, keeps, refuses and says; and what systemd thinks of the unit."""
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -248,6 +249,14 @@ def test_volumes_elsewhere_are_made_and_opened_to_the_service(
     assert user.owns == [volume]
     assert stat.S_IMODE(volume.stat().st_mode) == 0o700
     assert f"made {volume}" not in system(machine, user, configured(machine, volume)).carry_out()
+
+
+def test_the_commands_that_come_next_can_be_pasted(cli: Cli, home: Path) -> None:
+    """Where a path has blanks, too."""
+    own = home / "my cameras.toml"
+    own.write_text('[[streams]]\nid = "a"\nsource = "test:"\n')
+    _, out, _ = cli("install", "--user", "--config", str(own))
+    assert shlex.split(out.splitlines()[-1])[-3:] == ["status", "--config", str(own)]
 
 
 def test_passwords_that_the_service_will_lack_are_named_until_they_are_there(

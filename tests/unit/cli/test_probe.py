@@ -1,13 +1,16 @@
 """`probe` and `doctor` as people and programs read them, the machine's part in it played."""
 
 import json
+import shlex
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from tests.unit.probe.test_probe_report import SOUND, VIDEO
 
 from stream_manager import doctor, probe
 from stream_manager.doctor.finding import Finding, ok, problem, unknown, warning
+from stream_manager.pipelines.faults import scrub
 from stream_manager.pipelines.findings import Findings, Look
 from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recovery import Fault
@@ -62,6 +65,20 @@ def test_a_password_in_the_open_is_warned_of_and_hidden(cli: Cli, asked: Asked) 
     (order,) = asked.orders
     assert isinstance(order.source, RtspSource)
     assert order.source.password == "open-s3cret"
+
+
+def test_no_part_of_a_password_in_a_path_is_shown(cli: Cli, asked: Asked) -> None:
+    """Whatever separators it holds; also where the camera repeats it, as a worker's text may."""
+    url = "rtsp://cam/it's/user=admin_password=Se_c=ret_channel=1"
+    _, out, err = cli("probe", url)
+    (order,) = asked.orders
+    said = scrub(f"could not open {url}", order.secrets)
+    asked.answer = replace(REFUSED, text=said)
+    _, failed_out, failed_err = cli("probe", url)
+    for text in (out, err, failed_out, failed_err, said, *asked.titles):
+        assert not any(part in text for part in ("Se_", "c=ret", "Se_c"))
+    _, _, pasted = err.strip().partition("then: ")
+    assert shlex.split(pasted)[2] == url.replace("Se_c=ret", "${CAM_TOKEN}")
 
 
 def test_a_placeholder_is_not_warned_of(

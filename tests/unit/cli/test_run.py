@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -163,3 +164,36 @@ def test_a_taken_port_is_told_with_its_key_and_the_mend(config: str) -> None:
         " use; name another port"
     )
     assert said.endswith('or "" for none')
+
+
+@pytest.mark.usefixtures("_restored_logging")
+@pytest.mark.parametrize(
+    ("reason", "mend"),
+    [
+        (errno.EACCES, '; take a port from 1024 on, or "" for none'),
+        (errno.EADDRNOTAVAIL, ""),
+    ],
+)
+def test_another_reason_has_another_mend(
+    cli: Cli, config: str, monkeypatch: pytest.MonkeyPatch, reason: int, mend: str
+) -> None:
+    """Nobody has a port that may not be taken, nor one of an address that is not there."""
+    path = Path(config)
+    path.write_text(path.read_text().replace("[manager]", '[manager]\nlisten = "127.0.0.1:80"'))
+
+    async def serve(_: object, *, reload: object) -> int:
+        assert reload
+        tcp_socket("127.0.0.1", 80)
+        raise AssertionError
+
+    def refuse(*_: object) -> None:
+        raise OSError(reason, os.strerror(reason))
+
+    monkeypatch.setattr("socket.socket.bind", refuse)
+    monkeypatch.setitem(sys.modules, "stream_manager.streams", SimpleNamespace(serve=serve))
+    code, _, err = cli("run", config)
+    assert code == 1
+    assert err.splitlines()[-1] == (
+        f"{config}:2: manager.listen: the API can't listen at 127.0.0.1:80:"
+        f" {os.strerror(reason)}{mend}"
+    )

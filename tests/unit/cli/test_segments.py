@@ -314,12 +314,13 @@ def test_files_that_may_be_on_a_disk_that_is_away_are_told(
 ) -> None:
     """By each command alike: what it says of them is what was last seen."""
     with closing(sqlite3.connect(library.state_dir / "segments.db")) as index, index:
-        index.execute("UPDATE volumes SET missed = 2")
+        index.execute("UPDATE volumes SET missed = 2, mark_was = 'is not there'")
     for command in ("list", "gaps", "verify"):
         code, found, err = ask(command)
         assert (code, bool(found)) == (0, True)
         assert err.startswith(
             f"volume main: 2 of its files were not at {library.root}, and its disk may not be"
+            " mounted (its mark is not there): "
         )
 
 
@@ -328,6 +329,7 @@ def test_an_index_that_an_older_manager_keeps_can_be_read(
 ) -> None:
     """The program was upgraded, and the manager not yet started again."""
     with closing(sqlite3.connect(library.state_dir / "segments.db")) as index, index:
+        index.execute("ALTER TABLE volumes DROP COLUMN mark_was")
         index.execute("ALTER TABLE volumes DROP COLUMN missed")
         index.execute("ALTER TABLE volumes DROP COLUMN marker")
         index.execute("PRAGMA user_version = 1")

@@ -47,13 +47,47 @@ def test_any_other_is_called_by_its_path(
     assert program() == str(installed)
 
 
+def test_a_program_beside_us_is_called_by_its_path_too(
+    installed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell looks for a bare name on PATH alone."""
+    monkeypatch.chdir(installed.parent)
+    for called in ("./stream-manager", str(installed), "../bin/stream-manager"):
+        monkeypatch.setattr(sys, "argv", [called])
+        assert program() == "./stream-manager"
+    monkeypatch.setenv("PATH", str(installed.parent))
+    assert program() == "stream-manager"
+
+
+def test_a_directory_that_was_deleted_stops_no_hint(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From there only an absolute path leads to the program."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert program() == str(installed)
+    monkeypatch.setattr(sys, "argv", ["./stream-manager"])
+    assert program().endswith("stream-manager")
+    monkeypatch.chdir("/")  # for what comes after
+
+
+def test_no_hint_shows_the_password_of_a_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a user's nor one in the query."""
+    monkeypatch.setattr(sys, "argv", ["stream-manager"])
+    hint = command("start cam", None, "http://u:hunter2@h:1?token=hunter2")
+    assert hint == "stream-manager start cam --url 'http://***@h:1?***'"
+    assert command("start cam", None, "http://h:1") == "stream-manager start cam --url http://h:1"
+
+
 def test_only_the_command_at_the_end_of_a_sentence_is_completed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a camera says is left alone."""
     monkeypatch.setattr(sys, "argv", ["stream-manager"])
     config = Path("c.toml")
-    for hint in ("reset cam", "start cam", "reload"):
+    for hint in ("reset cam", "start cam", "reload", "shutdown"):
         sentence = f"Do that: stream-manager {hint}"
         assert pasteable(sentence, config) == f"{sentence} --config c.toml"
         assert pasteable(sentence, None, "http://h:1") == f"{sentence} --url http://h:1"

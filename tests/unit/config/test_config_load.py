@@ -246,6 +246,11 @@ def test_a_file_of_somebody_elses_is_told_with_its_owner(
         f"{file}: found Permission denied (it belongs to {owner}, mode 0640), expected one that"
         " can be read: run this with sudo, or as that user"
     )
+    with pytest.raises(ConfigurationErrors) as told:  # who types reload is not who reads
+        load(file, {}, by_manager=True)
+    assert str(told.value).endswith(
+        f"expected one that the manager (user {owner}) can read: chown or chmod"
+    )
     file.unlink()
     with pytest.raises(ConfigurationErrors, match=r"etc belongs to \w+, mode 0750\)"):
         load_manager(file, {})

@@ -276,6 +276,8 @@ def test_check_renders_errors_as_compilers_do(tmp_path: Path) -> None:
         ("rtsp://cam/x?token=#hunter2", "rtsp://cam/x?***"),
         ("https://u:hunter2@cam/x?a=b&sid=hunter2", "https://***@cam/x?***"),
         ("rtsp://cam:x/user=a_password=hunter2_channel=1", "rtsp://cam:x/user=a_password=***"),
+        ("rtsp://cam:x/user=a_password=h_x=hunter2", "rtsp://cam:x/user=a_password=***"),
+        ("rtsp://cam:x/user=a&loginpas=hunter2", "rtsp://cam:x/user=a&loginpas=***"),
         ("u:p?token=hunter2@cam/x?token=hunter2", "***@cam/x?***"),
         ("cam?", "cam?"),
     ],

@@ -160,3 +160,28 @@ def test_passwords_written_into_a_pipeline_are_secrets() -> None:
     assert {"one", "t w o", "three"} <= set(parsed.secrets)
     with pytest.raises(SourceError):
         _pipeline("  ")
+
+
+@pytest.mark.parametrize(
+    ("resource", "secrets"),
+    [
+        ("user=admin_password=Se_c=ret_channel=1", {"Se_c=ret", "Se_c%3Dret"}),
+        ("user=a&pwd=S_t=x&channel=1&stream=0.sdp", {"S_t=x", "S_t%3Dx"}),
+        ("password=x_y=z;w", {"x_y=z;w", "x_y%3Dz%3Bw"}),
+        ("live?loginpas=S3cret&channel=1", {"S3cret"}),
+        ("live?sid=0123abcd&x=1", {"0123abcd"}),
+        ("live?whatever=a_channel=b;c", {"a_channel=b;c", "a_channel%3Db%3Bc"}),
+        ("live?password=ab", {"ab"}),
+        ("live?pw=ab&user_pwd=c&code=xyz", {"ab", "c"}),
+        ("live?%70assword=ab", {"ab"}),
+        ("live?channel=main&subtype=1234&stream=front&Profile=Profile_1", set()),
+        ("live?channel=1_password=Se_c=ret", {"Se_c=ret", "Se_c%3Dret"}),
+    ],
+)
+def test_every_value_of_a_query_is_a_secret_unless_its_key_is_harmless(
+    resource: str, secrets: set[str]
+) -> None:
+    """Whole, with what is a separator elsewhere; a password however short it is."""
+    assert set(_parse(f"rtsp://cam/{resource}").secrets) == secrets
+    pipeline = _pipeline(f"rtspsrc location=rtsp://cam/{resource} ! queue")
+    assert secrets <= {*pipeline.secrets}

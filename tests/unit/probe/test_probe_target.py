@@ -65,7 +65,17 @@ def rtsp(url: str) -> RtspSource:
         ),
         (
             "rtsp://cam/live?channel=1&token=abcdef&x=1",
-            "rtsp://cam/live?channel=1&token=${CAM_TOKEN}&x=1",
+            "rtsp://cam/live?channel=1&token=${CAM_TOKEN}&x=${CAM_TOKEN_2}",
+            ("CAM_TOKEN", "CAM_TOKEN_2"),
+        ),
+        (
+            "rtsp://u;x=1@cam/live;subtype=1?loginpas=S3cret&sid=0123&unicast=true",
+            "rtsp://u;x=1@cam/live;subtype=1?loginpas=${CAM_TOKEN}&sid=${CAM_TOKEN_2}&unicast=true",
+            ("CAM_TOKEN", "CAM_TOKEN_2"),
+        ),
+        (
+            "rtsp://127.0.0.1:1/user=admin_password=Se_c=ret_channel=1",
+            "rtsp://127.0.0.1:1/user=admin_password=${CAM_TOKEN}_channel=1",
             ("CAM_TOKEN",),
         ),
         (
@@ -110,6 +120,12 @@ def test_a_secret_is_scrubbed_from_all_that_is_said(url: str) -> None:
     read = target(url)
     assert "open-s3cret" in read.secrets
     assert "open-s3cret" not in repr(read)
+
+
+def test_a_short_password_in_a_variable_is_scrubbed_too() -> None:
+    """As one in the open is."""
+    read = read_target("rtsp://u:${P}@cam/x", environ={"P": "ab"}, directory=HERE, transport=None)
+    assert read.secrets == ("ab",)
 
 
 @given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=20))

@@ -1,3 +1,4 @@
+import shlex
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
@@ -10,9 +11,11 @@ from stream_manager.errors import OutsideError, UsageError
 from stream_manager.pipelines.messages import RecordedTrack
 from stream_manager.recordings.gaps import Gap
 from stream_manager.recordings.joining import (
+    Lack,
     Part,
     chosen,
     container_of,
+    lacking,
     listing,
     positions_s,
     refuse_changes,
@@ -24,6 +27,11 @@ from stream_manager.store import Segment, SegmentState
 SOUND = RecordedTrack(kind="audio", codec="AAC", shape="48000 Hz x 1")
 MJPEG = RecordedTrack(kind="video", codec="JPEG", shape="1280x720")
 FILE = Path("/tmp/out.ts")
+
+
+def typed(words: str) -> str:
+    """Return a command for a configuration with a blank in its name."""
+    return f"./stream-manager {words} --config 'a b.toml'"
 
 
 def parts(*segments: Segment) -> list[Part]:
@@ -105,35 +113,84 @@ def test_the_last_segment_before_the_range_is_enough() -> None:
 def test_changes_are_refused_with_the_commands_that_work(changed: Segment) -> None:
     """Each part has a command of its own, with the instants where it begins and ends."""
     with pytest.raises(UsageError) as refused:
-        refuse_changes([segment(0), changed, segment(20)], at(5), FILE)
+        refuse_changes([segment(0), changed, segment(20)], at(5), Path("/tmp/my out.ts"), typed)
     commands = str(refused.value).splitlines()[1:]
     assert len(commands) == 3
-    words = [command.split() for command in commands]
+    words = [shlex.split(line.partition(": ")[2]) for line in commands]
     instants = [
         [datetime.fromisoformat(it[it.index(option) + 1]) for option in ("--from", "--to")]
         for it in words
     ]
     cuts = [NOON + timedelta(seconds=at_s) for at_s in (5, 10, 20, 3605)]
     assert instants == [[*pair] for pair in pairwise(cuts)]
-    assert [it[-1] for it in words] == [f"/tmp/out-{number}.ts" for number in (1, 2, 3)]
+    assert [it[it.index("-o") + 1] for it in words] == [
+        f"/tmp/my out-{number}.ts" for number in (1, 2, 3)
+    ]
+    assert {(it[0], *it[-2:]) for it in words} == {("./stream-manager", "--config", "a b.toml")}
 
 
-def test_an_unknown_shape_and_another_order_change_nothing() -> None:
-    """What was measured after a crash may tell its tracks otherwise."""
+def test_what_is_not_known_changes_nothing() -> None:
+    """What was measured after a crash may tell less of its tracks, or nothing, as others do."""
     unknown = RecordedTrack(kind="video", codec="H264", shape="")
     refuse_changes(
-        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(SOUND, unknown))], at(0), FILE
+        [segment(0, tracks=(*TRACKS, SOUND)), segment(10, tracks=(unknown, SOUND))],
+        at(0),
+        FILE,
+        typed,
     )
+    refuse_changes([segment(0, tracks=()), segment(10, tracks=())], at(0), FILE, typed)
+
+
+@pytest.mark.parametrize("first", [(*TRACKS, SOUND), (SOUND, *TRACKS)], ids=["picture", "sound"])
+def test_another_order_of_the_tracks_is_a_change(first: tuple[RecordedTrack, ...]) -> None:
+    """Tracks are matched by position: sound among the pictures would be a broken file, untold."""
+    alike = [segment(0, tracks=first), segment(10, tracks=first)]
+    refuse_changes(alike, at(0), FILE, typed)
+    with pytest.raises(UsageError, match="changes 1 times"):
+        refuse_changes([*alike, segment(20, tracks=first[::-1])], at(0), FILE, typed)
 
 
 def test_sound_may_be_missing_for_a_while() -> None:
     """What begins with picture and sound takes a segment without sound, and sound again."""
     whole, silent = (*TRACKS, SOUND), TRACKS
     alike = [segment(at_s, tracks=whole if at_s != 10 else silent) for at_s in (0, 10, 20)]
-    refuse_changes(alike, at(0), FILE)
+    refuse_changes(alike, at(0), FILE, typed)
     for first, second in ((silent, whole), (whole, (SOUND,)), (whole, ())):
         with pytest.raises(UsageError, match="changes 1 times"):
-            refuse_changes([segment(0, tracks=first), segment(10, tracks=second)], at(0), FILE)
+            refuse_changes(
+                [segment(0, tracks=first), segment(10, tracks=second)], at(0), FILE, typed
+            )
+
+
+def lack(first_s: float, last_s: float) -> Lack:
+    """Return a lack of sound."""
+    began_at, ended_at = (NOON + timedelta(seconds=it) for it in (first_s, last_s))
+    return Lack(kind="audio", position=1, began_at=began_at, ended_at=ended_at)
+
+
+@pytest.mark.parametrize(
+    ("silent", "found"),
+    [
+        ((), []),
+        ((10, 20), [lack(10, 30)]),
+        ((10, 30), [lack(10, 20), lack(30, 40)]),
+        ((40, 60), [lack(40, 50), lack(60, 65)]),
+    ],
+    ids=["none", "adjoining", "sound between", "gap between, cut at the end"],
+)
+def test_sound_that_is_missing_is_told(silent: Sequence[int], found: Sequence[Lack]) -> None:
+    """From the file's beginning to its end; where nothing at all is recorded that is a gap."""
+    whole = (*TRACKS, SOUND)
+    starts = (0, 10, 20, 30, 40, 60, 70)
+    made = parts(*(segment(it, tracks=TRACKS if it in silent else whole) for it in starts))
+    assert lacking(made, NOON + timedelta(seconds=65)) == found
+
+
+def test_what_is_still_being_written_lacks_its_sound_up_to_now() -> None:
+    """Its end is not known; the export's is."""
+    growing = segment(10, tracks=TRACKS, duration_s=None, state=SegmentState.OPEN)
+    made = parts(segment(0, tracks=(*TRACKS, SOUND)), growing)
+    assert lacking(made, NOON + timedelta(seconds=14)) == [lack(10, 14)]
 
 
 def test_the_suffix_tells_the_container() -> None:

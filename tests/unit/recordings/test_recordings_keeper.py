@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import pwd
 import re
 import sqlite3
 import subprocess
@@ -13,11 +14,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import Hole, RecordedTrack, SegmentClosed, SegmentOpened
 from stream_manager.recordings import Gap, IndexKeeper, find_gaps
 from stream_manager.recordings import survey as survey_module
+from stream_manager.recordings.catalogue import doubts
 from stream_manager.store import (
     Segment,
     SegmentIndex,
@@ -26,7 +29,7 @@ from stream_manager.store import (
     read_marks,
     read_segments,
 )
-from stream_manager.store.queries import read_missed
+from stream_manager.store.queries import read_doubts
 from stream_manager.testing.clock import BEGINNING, FakeClock
 
 VIDEO = RecordedTrack(kind="video", codec="H264", shape="1280x720")
@@ -458,7 +461,7 @@ def unmount(world: World) -> Path:
 
 def doubted(world: World) -> dict[str, int]:
     """Return how many files of each volume seem to be gone."""
-    return read_index(world.state_dir, read_missed)
+    return {id_: it.missed for id_, it in read_index(world.state_dir, read_doubts).items()}
 
 
 def test_new_recordings_do_not_make_up_for_a_lost_disk(world: World) -> None:
@@ -507,6 +510,72 @@ def test_a_disk_that_is_mounted_again_ends_the_doubt(world: World) -> None:
     assert set(world.states().values()) == {SegmentState.WHOLE}
 
 
+def mount(world: World) -> Path:
+    """Put an empty disk where the volume's directory is; return where that is now."""
+    below = world.volume.rename(world.volume.with_name("below"))
+    world.volume.mkdir()
+    return below
+
+
+def drop_off(world: World, below: Path) -> None:
+    """Uncover what is below the volume's disk again."""
+    world.volume.rename(world.volume.with_name("disk"))
+    below.rename(world.volume)
+
+
+def test_a_mount_point_that_was_marked_first_does_not_pass_for_its_disk(world: World) -> None:
+    """The first start came before the mount: mount point and disk bear two marks."""
+    world.play(survey)
+    below = mount(world)
+    files = [world.file(OLD + timedelta(minutes=number)) for number in range(10)]
+    world.play(survey)
+    assert world.states() == {path.name: SegmentState.WHOLE for path in files}
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 10}
+    assert set(world.states().values()) == {SegmentState.WHOLE}
+
+
+def test_a_mark_that_cannot_be_written_is_not_that_of_the_mount_point(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that takes no mark is not known by the one of the directory below it."""
+
+    def read_only(_root: Path, _id: str) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    world.play(survey)
+    below = mount(world)
+    record(world, 3)
+    with monkeypatch.context() as patched:
+        patched.setattr("stream_manager.recordings.audit.write_marker", read_only)
+        world.play(survey)
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 3}
+
+
+def test_a_mark_that_an_operator_wrote_is_drawn_anew(world: World) -> None:
+    """What the log named may be the mark of the mount point, where something was recorded first."""
+    record(world, 3)
+    world.play(survey)
+    told = (world.volume / ".stream-manager-volume").read_text()
+    below = mount(world)
+    world.play(survey)
+    assert doubted(world) == {"main": 3}
+    (world.volume / ".stream-manager-volume").write_text(told)
+    world.play(survey)
+    assert doubted(world) == {}
+    kept = [world.file(OLD + timedelta(minutes=20 + number)) for number in range(5)]
+    world.play(survey)
+    drop_off(world, below)
+    world.play(survey)
+    assert doubted(world) == {"main": 5}
+    assert {it: world.states()[it] for it in (path.name for path in kept)} == {
+        path.name: SegmentState.WHOLE for path in kept
+    }
+
+
 def test_a_disk_that_is_mounted_during_a_survey_is_looked_at_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -530,16 +599,41 @@ def test_a_disk_that_is_mounted_during_a_survey_is_looked_at_again(
     assert world.segments() == before
 
 
+@pytest.mark.parametrize(
+    ("stand_in", "mark"),
+    [
+        (lambda _: None, "is not there"),
+        (lambda path: path.write_text(""), "holds no id"),
+        (lambda path: path.write_text("0123456789abcdef"), "is another volume's"),
+        (lambda path: path.mkdir(), "is no file"),
+        (
+            lambda path: path.symlink_to("elsewhere"),
+            "can't be read (ELOOP: Too many levels of symbolic links)",
+        ),
+    ],
+    ids=["absent", "empty", "another", "directory", "symlink"],
+)
 def test_an_operator_can_say_that_a_new_disk_is_the_volume(
-    world: World, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, stand_in: Callable[[Path], None], mark: str
 ) -> None:
     """By the mark that the log names; what was on the old one is then gone, and its causes stay."""
+    folder = tmp_path / "it's here"
+    folder.mkdir()
+    world = World(folder)
     files = record(world, 3)
     world.play(survey)
     unmount(world)
-    world.play(survey)
-    (order,) = re.findall(r"'(echo [0-9a-f]{16} > [^']+)'", capsys.readouterr().out)
-    subprocess.run(order, shell=True, check=True)
+    stand_in(world.volume / ".stream-manager-volume")
+    with capture_logs() as logs:
+        world.play(survey)
+    (refusal,) = [it for it in logs if "if_it_is_and_they_are_gone" in it]
+    assert refusal["mark"] == mark
+    (warning,) = doubts(world.state_dir)
+    assert f"its disk may not be mounted (its mark {mark})" in warning
+    order = refusal["if_it_is_and_they_are_gone"]
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    sudo = f'sudo() {{ [ "$1 $2" = "-u {user}" ] || exit 1; shift 2; "$@"; }}\n'
+    subprocess.run(sudo + order, shell=True, check=True, stdout=subprocess.DEVNULL)
     world.play(survey)
     assert world.states() == {path.name: SegmentState.MISSING for path in files}
     assert world.gaps()[0].cause == "file-missing"
@@ -550,7 +644,7 @@ def test_an_operator_can_say_that_a_new_disk_is_the_volume(
 
 
 def test_an_index_made_anew_knows_the_disk_by_the_mark_that_it_bears(world: World) -> None:
-    """Two managers, too, may know one disk by one mark; one that is cut off is written again."""
+    """Two managers, too, may know one disk by one mark; one that is cut off is drawn anew."""
     files = record(world, 3)
     world.play(survey)
     marker = world.volume / ".stream-manager-volume"
@@ -561,7 +655,8 @@ def test_an_index_made_anew_knows_the_disk_by_the_mark_that_it_bears(world: Worl
     assert marker.read_text() == told
     marker.write_text("")
     world.play(survey)
-    assert marker.read_text() == told
+    assert re.fullmatch("[0-9a-f]{16}\n", marker.read_text())
+    assert marker.read_text() != told
     for path in files[:2]:
         path.unlink()
     world.play(survey)

@@ -1,5 +1,7 @@
 """What becomes of a configuration that is read again."""
 
+import asyncio
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -70,16 +72,25 @@ def reload_of(manager: Manager, read: Callable[[], Configuration]) -> Reload:
     return Reload(cast("StreamManager", manager), MANAGER, read, systemd)
 
 
+async def signalled(reload: Reload) -> None:
+    """Reload as SIGHUP has it, and wait for the end."""
+    before = asyncio.all_tasks()
+    reload.by_signal()
+    await asyncio.gather(*(asyncio.all_tasks() - before))
+
+
 def test_what_changed_is_told_with_what_one_should_know() -> None:
     """Warnings, and that [manager] waits for the next start; a missing disk stops nothing."""
     manager = Manager()
-    told = reload_of(manager, lambda: configuration(listen=("127.0.0.1", 1)))()
+    told = asyncio.run(reload_of(manager, lambda: configuration(listen=("127.0.0.1", 1)))())
     assert told["changed"] == ("cam",)
     assert told["warnings"] == [
         "c.toml:3: x: found a, expected b",
         "what stands under [manager] changes at the next start only",
     ]
-    assert reload_of(manager, configuration)()["warnings"] == ["c.toml:3: x: found a, expected b"]
+    assert asyncio.run(reload_of(manager, configuration)())["warnings"] == [
+        "c.toml:3: x: found a, expected b"
+    ]
     assert len(manager.given) == 2
 
 
@@ -96,9 +107,9 @@ def test_what_is_refused_changes_nothing_whoever_asked() -> None:
     ):
         reload = reload_of(manager, read)
         with pytest.raises(UsageError, match=words):
-            reload()
+            asyncio.run(reload())
         with capture_logs() as lines:
-            reload.by_signal()
+            asyncio.run(signalled(reload))
         assert lines[-1]["event"] == "the configuration is refused, nothing changed"
         assert words in lines[-1]["errors"]
     assert manager.given == []
@@ -109,5 +120,74 @@ def test_a_manager_that_is_stopping_takes_no_configuration() -> None:
     manager = Manager()
     manager.stopping.set = True
     with pytest.raises(UsageError, match="the manager is stopping"):
-        reload_of(manager, configuration)()
+        asyncio.run(reload_of(manager, configuration)())
     assert manager.given == []
+
+
+class Slow:
+    """A reader whose disk hangs until it is let go; it counts who is inside."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.entered: list[int] = []
+        self._inside = 0
+
+    def __call__(self) -> Configuration:
+        """Read."""
+        self._inside += 1
+        self.entered.append(self._inside)
+        self.go.wait(30)
+        self._inside -= 1
+        return configuration()
+
+    async def entered_by(self, number: int) -> None:
+        """Wait, while the loop goes on, until so many have begun to read."""
+        while len(self.entered) < number:  # noqa: ASYNC110 - a thread has no asyncio.Event
+            await asyncio.sleep(0.001)
+
+
+def test_a_disk_that_hangs_holds_up_nothing_but_the_reload() -> None:
+    """The loop goes on meanwhile, and a second reload waits for the first."""
+    manager, slow = Manager(), Slow()
+
+    async def script() -> None:
+        reload = reload_of(manager, slow)
+        first, second = (asyncio.create_task(reload()) for _ in range(2))
+        await slow.entered_by(1)
+        slow.go.set()
+        await asyncio.gather(first, second)
+
+    asyncio.run(script())
+    assert slow.entered == [1, 1]
+    assert len(manager.given) == 2
+
+
+def test_what_was_read_when_the_manager_began_to_stop_is_left() -> None:
+    """It has no streams to change any more."""
+    manager, slow = Manager(), Slow()
+
+    async def script() -> None:
+        reading = asyncio.create_task(reload_of(manager, slow)())
+        await slow.entered_by(1)
+        manager.stopping.set = True
+        slow.go.set()
+        with pytest.raises(UsageError, match="the manager is stopping"):
+            await reading
+
+    asyncio.run(script())
+    assert manager.given == []
+
+
+def test_a_reading_that_never_ends_does_not_keep_the_manager_from_ending() -> None:
+    """What a signal began is left behind with its thread."""
+    manager, slow = Manager(), Slow()
+
+    async def script() -> None:
+        reload = reload_of(manager, slow)
+        reload.by_signal()
+        await slow.entered_by(1)
+        await reload.aclose()
+
+    asyncio.run(script())
+    assert manager.given == []
+    slow.go.set()

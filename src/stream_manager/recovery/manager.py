@@ -107,7 +107,9 @@ class RecoveryManager:
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
-        record = self._records[id_]
+        record = self._records.get(id_)
+        if record is None:
+            raise UsageError(f"there is no component {id_!r}")
         if record.phase is not Phase.STOPPED:
             raise UsageError(f"component {id_!r} is {record.phase.value}: stop it first")
         self._tree.remove(record.spec)

@@ -41,14 +41,13 @@ FALLING = frozenset({Phase.TEARING_DOWN, Phase.STOPPING, Phase.BACKING_OFF})
 
 @dataclass(slots=True, kw_only=True)
 class _Descent:
-    """Children that go down one after another: from the last to the first that is meant.
+    """Children that go down one after another, the last of `left` first.
 
     initiator: the sibling by whose failure; None: their parent goes down, and there is no way back.
     """
 
     initiator: str | None
-    first: int
-    cursor: int
+    left: dict[str, None]
 
 
 class Tree:
@@ -95,6 +94,8 @@ class Tree:
             siblings = self._children[spec.parent]
             del siblings[self._places.pop(spec.id)]
             self._places |= {sibling: place for place, sibling in enumerate(siblings)}
+            if (descent := self._descents.get(spec.parent)) is not None:
+                descent.left.pop(spec.id, None)
 
     def ready(self, spec: Spec) -> bool:
         """Tell whether everything is up that the component needs to start."""
@@ -118,7 +119,7 @@ class Tree:
         if down is not None:
             return Lost(id=spec.id, by=down, cause=None)
         descent = self._descents.get(spec.parent or "")
-        if descent is not None and descent.initiator is not None and self._meant(descent, spec):
+        if descent is not None and descent.initiator is not None and spec.id in descent.left:
             return Swept(id=spec.id, by=descent.initiator)
         return event
 
@@ -154,38 +155,37 @@ class Tree:
                 yield Lost(id=other, by=id_, cause=cause)
         children = self._children.get(id_, ())
         if children and not self._records[children[0]].spec.inside:
-            self._descents[id_] = _Descent(initiator=None, first=0, cursor=len(children) - 1)
+            self._descents[id_] = _Descent(initiator=None, left=dict.fromkeys(children))
             yield from self._descend(id_)
 
     def _swept(self, decision: Decision) -> Iterator[Event]:
         """By its parent's strategy, its failure takes siblings along."""
         spec = decision.after.spec
         assert spec.parent is not None
-        children = self._children[spec.parent]
         rest = self._strategy(spec) is Strategy.REST_FOR_ONE
-        self._descents[spec.parent] = _Descent(
-            initiator=spec.id,
-            first=self._places[spec.id] + 1 if rest else 0,
-            cursor=len(children) - 1,
-        )
+        first = self._places[spec.id] + 1 if rest else 0
+        left = dict.fromkeys(self._children[spec.parent][first:])
+        left.pop(spec.id, None)
+        self._descents[spec.parent] = _Descent(initiator=spec.id, left=left)
         yield from self._descend(spec.parent)
 
     def _descend(self, parent: str) -> Iterator[Event]:
-        """Tell the next child to go; when none is left, the siblings may come back."""
-        descent, children = self._descents[parent], self._children[parent]
-        while descent.cursor >= descent.first:
-            child = children[descent.cursor]
-            if child != descent.initiator and self._records[child].phase in ALIVE:
+        """Tell the next child to go; when none is left, all that wait may come back in order."""
+        descent = self._descents[parent]
+        while descent.left:
+            child = next(reversed(descent.left))
+            if self._records[child].phase in ALIVE:
                 yield self._farewell(child, parent, descent.initiator)
                 return
-            descent.cursor -= 1
-        initiator = descent.initiator
-        if initiator is None or self._records[initiator].phase in FALLING:
+            del descent.left[child]
+        if descent.initiator is None:
+            return
+        initiator = self._records.get(descent.initiator)
+        if initiator is not None and initiator.phase in FALLING:
             return
         del self._descents[parent]
-        for child in children[descent.first :]:
+        for child in self._children[parent]:
             yield Lifted(id=child, by=parent)
-        yield Lifted(id=initiator, by=parent)
 
     def _farewell(self, child: str, parent: str, initiator: str | None) -> Event:
         if initiator is None:
@@ -238,10 +238,6 @@ class Tree:
                 return record
             at += step
         return None
-
-    def _meant(self, descent: _Descent, spec: Spec) -> bool:
-        at = self._places[spec.id]
-        return spec.id != descent.initiator and descent.first <= at <= descent.cursor
 
     def _strategy(self, spec: Spec) -> Strategy:
         if spec.parent is None:

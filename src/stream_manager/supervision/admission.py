@@ -34,7 +34,7 @@ def spec_of(
         needs=(*above, *needs),
         strategy=strategy,
         restart=restart,
-        domains=tuple(depends_on),
+        domains=tuple(dict.fromkeys(depends_on)),
         proof="progress",
     )
 

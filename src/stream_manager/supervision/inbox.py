@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable
 
 from stream_manager.clock import Clock
-from stream_manager.errors import UsageError
 from stream_manager.recovery import Event
 from stream_manager.supervision.ending import within
 
@@ -30,7 +29,7 @@ class Inbox:
         self._wake.set()
 
     async def changed(self, change: Callable[[], None]) -> None:
-        """Hand in a change; return when it is made, or raise the UsageError that it raised."""
+        """Hand in a change; return when it is made, or raise what it raised."""
         made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def carry_out() -> None:
@@ -38,7 +37,7 @@ class Inbox:
                 return  # nobody waits for it any more
             try:
                 change()
-            except UsageError as error:
+            except Exception as error:  # noqa: BLE001 - it is told to whoever asked for it
                 made.set_exception(error)
             else:
                 made.set_result(None)

@@ -122,13 +122,14 @@ class Supervisor:
         self._loop = self._loop or asyncio.current_task()
         while True:
             await self._inbox.until(self.recovery.next_due_s())
+            changes = len(self._inbox.changes)
             decisions = self._decide()
             if decisions:
                 await write(decisions, self._journal, self._clock)
                 for decision in decisions:
                     self._act(decision)
-            while self._inbox.changes and not self._inbox.events:
-                self._inbox.changes.popleft()()
+            for _ in range(changes):  # those whose events are all acted upon, whatever came since
+                self._change()
             if self._came_round is not None:
                 self._came_round()
 
@@ -289,10 +290,16 @@ class Supervisor:
     def _handle(self, event: Event, now_s: float) -> list[Step]:
         try:
             return self.recovery.handle(event, now_s)
-        except InvariantError:
+        except Exception:
             # Our own bug: the component stays as it was, the others go on, and it is told whole.
             logger.exception("event refused: %r", event)
             return []
+
+    def _change(self) -> None:
+        try:
+            self._inbox.changes.popleft()()
+        except Exception:
+            logger.exception("a change between two rounds was not made")
 
     def _act(self, decision: Step) -> None:
         try:

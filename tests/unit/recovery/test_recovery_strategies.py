@@ -343,3 +343,42 @@ def test_recovery_of_what_needs_another_that_is_no_parent() -> None:
     assert script.phase("reader") is Phase.PARKED
     script.wants("broker")
     assert comes_back(script) == ["broker", "reader"]
+
+
+def test_recovery_of_a_sibling_that_falls_by_itself_during_a_sweep() -> None:
+    """One that comes before it, and whose wait ends first, is not forgotten when the sweep ends."""
+    script = group(Strategy.REST_FOR_ONE)
+    script.breaks("b", BROKEN)
+    script.breaks("a", BROKEN)
+    script.passes(1.0)
+    script.gone("c")
+    assert comes_back(script) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("removed", CHILDREN)
+def test_siblings_may_be_forgotten_while_a_group_goes_down(removed: str) -> None:
+    """Whoever is left goes down in order, and comes back, as if the other had never been."""
+    script = group(Strategy.ONE_FOR_ALL)
+    script.wants(removed, up=False)
+    script.gone(removed)
+    others = [it for it in CHILDREN if it != removed]
+    script.take()
+    script.fails(others[0], BROKEN)
+    script.manager.remove(removed)
+    assert goes_down(script) == others
+    script.passes(1.0)
+    assert comes_back(script) == others
+
+
+def test_the_one_that_failed_may_be_forgotten_while_its_siblings_go_down() -> None:
+    """They come back without it."""
+    script = group(Strategy.ONE_FOR_ALL)
+    script.fails("a", BROKEN)
+    script.wants("a", up=False)
+    script.gone("a")
+    script.manager.remove("a")
+    script.gone("c")
+    script.gone("b")
+    assert comes_back(script) == ["b", "c"]
+    with pytest.raises(UsageError, match="there is no component 'a'"):
+        script.manager.remove("a")

@@ -123,11 +123,21 @@ class Runner:
         """Cancel the start or its watch, call the component, and end the tasks that it left."""
         assert life.main is not None
         await self._cancelled({life.main}, grace_s)
+        # A task of its own: a cancelled task that it awaits would else look like our own end.
+        teardown = self._own(self._teardown(life))
+        try:
+            await asyncio.wait({teardown})
+        finally:
+            teardown.cancel()
+        if teardown.cancelled():
+            logger.error("%s: the teardown of run %d was cancelled", self._id, life.epoch)
+        await self._cancelled(life.tasks, grace_s)
+
+    async def _teardown(self, life: Life) -> None:
         try:
             await self._component.teardown()
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("%s: the teardown of run %d broke off", self._id, life.epoch)
-        await self._cancelled(life.tasks, grace_s)
 
     async def _cancelled(self, tasks: set[asyncio.Task[Any]], grace_s: float) -> None:
         """Cancel tasks and wait for their end; those that swallow it are closed after `grace_s`."""
@@ -156,7 +166,7 @@ class Runner:
             return  # what it holds proved nothing, and may be why it failed
         try:
             snapshot = self._component.snapshot()
-        except Exception:
+        except (Exception, SystemExit):
             logger.exception("%s: it gave no snapshot: the last one stays", self._id)
         else:
             if snapshot is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from errno import ECONNREFUSED
 from typing import Any
@@ -592,3 +593,74 @@ def test_a_fault_is_given_as_it_is() -> None:
         assert supervisor.status("ingest").last_fault == fault
 
     supervised(scene)
+
+
+def test_what_two_ask_at_once_ends_nobody() -> None:
+    """The second removal of the same component is refused, and all others go on."""
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        for id_ in ("a", "b"):
+            await supervisor.add(id_, forever, depends_on=["host:x", "host:x"], policy=POLICY)
+        twice = asyncio.gather(
+            supervisor.remove("a"), supervisor.remove("a"), return_exceptions=True
+        )
+        first, second = await clock.until(twice)
+        assert first is None
+        assert isinstance(second, UsageError)
+        await clock.until(supervisor.wait_until("b", Phase.RUNNING))
+
+    supervised(scene)
+
+
+class Careless:
+    """Makes the usual mistakes of a teardown and a snapshot."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        self.alive: set[int] = set()
+        self.waits: asyncio.Task[None] | None = None
+
+    async def start(self, run: Run) -> None:
+        """Start a task of its own, and one of the run's."""
+        self.waits = asyncio.create_task(forever())
+        run.create_task(self.work(run))
+
+    async def work(self, run: Run) -> None:
+        """Work for ever."""
+        self.alive.add(run.epoch)
+        try:
+            await forever()
+        finally:
+            self.alive.discard(run.epoch)
+
+    async def teardown(self) -> None:
+        """Await what it has cancelled, or end the program."""
+        assert self.waits is not None
+        self.waits.cancel()
+        if self.where == "teardown":
+            sys.exit(3)
+        await self.waits
+
+    def snapshot(self) -> None:
+        """Give none, or end the program."""
+        if self.where == "snapshot":
+            sys.exit(3)
+
+
+@pytest.mark.parametrize("where", ["nowhere", "teardown", "snapshot"])
+def test_a_careless_component_harms_nobody_else(where: str) -> None:
+    """Neither sys.exit nor a cancellation of its own ends more than its run, and that whole."""
+    careless = Careless(where)
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("careless", careless, policy=POLICY)
+        await supervisor.add("other", forever, policy=POLICY)
+        for _ in range(2):
+            await clock.until(supervisor.wait_until("careless", Phase.RUNNING))
+            await supervisor.restart("careless")
+        await clock.until(supervisor.wait_until("careless", Phase.RUNNING))
+        assert careless.alive == {supervisor.status("careless").epoch}
+        assert supervisor.status("other").attempts == 0
+
+    supervised(scene)
+    assert careless.alive == set()

@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from stream_manager.errors import BulkheadFullError
+from stream_manager.recovery.checks import require_counts, require_durations
 from stream_manager.supervision.guarded import refuse_coroutine, runs_async
 from stream_manager.supervision.scope import remaining_s
 
@@ -89,12 +90,9 @@ class Bulkhead:
     def __init__(
         self, name: str, *, concurrent: int = 10, queue: int = 20, wait_s: float = 1.0
     ) -> None:
-        if not concurrent >= 1:
-            raise ValueError(f"concurrent is {concurrent}: expected at least 1")
-        if not queue >= 0:
-            raise ValueError(f"queue is {queue}: expected at least 0")
-        if not 0 < wait_s <= threading.TIMEOUT_MAX:
-            raise ValueError(f"wait_s is {wait_s}: expected a duration above 0")
+        require_counts(1, concurrent=concurrent)
+        require_counts(0, queue=queue)
+        require_durations(wait_s=wait_s)
         self.name = name
         self.concurrent = concurrent
         self.queue = queue

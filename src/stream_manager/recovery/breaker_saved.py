@@ -102,7 +102,7 @@ def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: f
         -number: Probe(
             generation=breaker.generation,
             id=-number,
-            deadline_s=now_s + max(0.0, lease_s - elapsed_s),
+            deadline_s=now_s + lease_s - elapsed_s,
         )
         for number, lease_s in enumerate(saved.probe_leases_s)
     }

@@ -42,9 +42,10 @@ class BreakerRegistry:
             with self._lock:
                 breaker = self._breakers.get(key)
                 if breaker is None:
-                    breaker = self._breakers[key] = self._make(key)
+                    breaker = self._make(key)
                     for listener in self._listeners:
                         breaker.on_transition(listener)
+                    self._breakers[key] = breaker  # only now: others look without the lock
         return breaker
 
     def __iter__(self) -> Iterator[CircuitBreaker]:

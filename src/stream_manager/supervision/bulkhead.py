@@ -97,7 +97,8 @@ class Bulkhead:
         self.concurrent = concurrent
         self.queue = queue
         self.wait_s = wait_s
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser may run at any allocation, and may end a coroutine that waits here.
+        self._lock = threading.RLock()
         self._running = 0
         self._waiting: deque[_Waiter] = deque()  # empty unless every place is taken
 
@@ -184,15 +185,13 @@ class Bulkhead:
 
     def _make_room(self) -> None:
         """Hand a place to the next who can still be woken; only without one it becomes free."""
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._running -= 1
-                    return
+        with self._lock:
+            while self._waiting:
                 waiter = self._waiting.popleft()
-                waiter.admitted = True
-            if waiter.wake():
-                return
+                waiter.admitted = waiter.wake()
+                if waiter.admitted:
+                    return
+            self._running -= 1
 
     def _settle(self, waiter: _Waiter, waited_s: float) -> None:
         """Go in after the wait, if a place was given, even in its last moment."""
@@ -207,10 +206,9 @@ class Bulkhead:
     def _withdraw(self, waiter: _Waiter) -> bool:
         """Take a waiter out of the queue; False if it has a place instead."""
         with self._lock:
-            if waiter.admitted:
-                return False
-            self._waiting.remove(waiter)
-            return True
+            if waiter in self._waiting:  # else it was let in, or passed over with its loop
+                self._waiting.remove(waiter)
+            return not waiter.admitted
 
     def _patience_s(self) -> float:
         left_s = remaining_s()

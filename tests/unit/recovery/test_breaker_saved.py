@@ -7,7 +7,7 @@ from typing import Unpack
 import pytest
 from tests.unit.recovery.breaker_script import BreakerScript
 
-from stream_manager.recovery import BreakerRules, BreakerState, Outcome
+from stream_manager.recovery import BreakerRules, BreakerState, Outcome, Probe
 from stream_manager.recovery.breaker_saved import restore, save
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState
@@ -92,6 +92,15 @@ def test_a_probe_that_died_with_its_process_has_failed_when_its_lease_is_over() 
     new.now_s += 6.0
     assert new.refused()
     assert new.went == [("half_open", "probe_lost", "open")]
+
+
+def test_a_lease_that_ended_between_two_lives_began_the_open_time_there() -> None:
+    """6 s of the lease were left, and the 7.5 s after them are over as well."""
+    script = BreakerScript(probe_lease_s=10.0)
+    script.half_open()
+    script.now_s += 4.0
+    new = another_life(script, elapsed_s=6.0 + 7.5, probe_lease_s=10.0)
+    assert isinstance(new.admit(), Probe)
 
 
 def test_successful_probes_stay_counted() -> None:

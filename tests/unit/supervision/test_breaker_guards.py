@@ -588,6 +588,22 @@ def test_a_registry_has_one_breaker_a_key() -> None:
     assert registry.of("10.0.0.1") is not one
 
 
+def test_a_registry_gives_no_breaker_away_before_its_listeners_hear_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another thread that asks for the same key at this moment could open it unheard."""
+    registry = BreakerRegistry(clock=FakeClock())
+    registry.on_transition(list[Transition]().append)
+    given_away: list[list[CircuitBreaker]] = []
+
+    def hear(_breaker: CircuitBreaker, _listener: object) -> None:
+        given_away.append([*registry._breakers.values()])
+
+    monkeypatch.setattr(CircuitBreaker, "on_transition", hear)
+    registry.of("10.0.0.1")
+    assert given_away == [[]]
+
+
 def test_a_registry_is_dumped_and_restored_by_key() -> None:
     """Open hosts stay open, and only those that were asked for exist."""
     old = BreakerRegistry(clock=FakeClock())

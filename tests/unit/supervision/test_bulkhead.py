@@ -120,6 +120,21 @@ def test_an_interrupt_while_waiting_leaves_the_queue(monkeypatch: pytest.MonkeyP
     assert bulkhead.running == 0
 
 
+def test_a_finaliser_may_leave_while_its_thread_enters() -> None:
+    """The collector may end a forgotten coroutine at any allocation, also at one under the lock."""
+    bulkhead = Bulkhead("api", concurrent=1)
+    bulkhead.__enter__()
+
+    def made() -> Any:  # noqa: ANN401 - a waiter, which is private
+        bulkhead.__exit__()
+        return _late(bulkhead)()
+
+    thread = threading.Thread(target=bulkhead._enter, args=(made,), daemon=True)
+    thread.start()
+    thread.join(PATIENT_S)
+    assert not thread.is_alive()
+
+
 def test_an_error_inside_gives_the_place_back() -> None:
     """And goes through as it is, as whatever is no Exception does."""
     bulkhead = Bulkhead("api", concurrent=1, queue=0)

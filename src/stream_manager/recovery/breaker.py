@@ -179,7 +179,7 @@ class Breaker:
         return isinstance(permit, int) or self.probes.pop(permit.id, None) is not None
 
     def _collect_lost(self, now_s: float) -> None:
-        """Reopen if a probe's lease has run out, from when it did: its open time runs since then."""
+        """Reopen if a probe's lease has run out, from when it did: open time runs since then."""
         if self.probes and now_s >= (over_s := next(iter(self.probes.values())).deadline_s):
             self._change(Trigger.PROBE_LOST, over_s, {"probe_lease_s": self.policy.probe_lease_s})
 

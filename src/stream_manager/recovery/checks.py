@@ -8,10 +8,15 @@ past a plain comparison somewhere, and then decides something.
 """
 
 from collections.abc import Callable
-from typing import NoReturn
+from enum import Enum
+from typing import NoReturn, TypeVar
+
+E = TypeVar("E", bound=Enum)
 
 # Thirty years: more is a mistake, and past three hundred the system's own timers give up.
 LONGEST_S = 1e9
+# Nothing is counted that far in thirty years either, and databases go on to nearly 10**19.
+MOST = 10**15
 
 
 def given(**values: object) -> dict[str, object]:
@@ -20,16 +25,27 @@ def given(**values: object) -> dict[str, object]:
 
 
 def require_counts(least: int, /, **values: object) -> None:
-    """Raise ValueError for what is no whole number of at least `least`."""
+    """Raise ValueError for what is no whole number from `least` on."""
     for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            refuse(name, value, f"a whole number of at least {least}")
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= MOST:
+            refuse(name, value, f"a whole number from {least} to {MOST:g}")
 
 
 def require_durations(**values: object) -> None:
     """Raise ValueError for what is no number of seconds above 0."""
     allowed = f"a duration above 0, to {LONGEST_S:g} s"
     require_numbers(allowed, lambda value: 0 < value <= LONGEST_S, **values)
+
+
+def require_spans(**values: object) -> None:
+    """Raise ValueError for what can't be left of a duration, or be over of it: 0 is possible."""
+    allowed = f"a duration of at least 0, to {LONGEST_S:g} s"
+    require_numbers(allowed, lambda value: 0 <= value <= LONGEST_S, **values)
+
+
+def require_instants(**values: object) -> None:
+    """Raise ValueError for what is no instant, on whichever clock, that people can read."""
+    require_numbers("an instant", lambda value: abs(value) <= 10 * LONGEST_S, **values)
 
 
 def require_shares(**values: object) -> None:
@@ -49,6 +65,14 @@ def require_kind(kind: type, /, **values: object) -> None:
     for name, value in values.items():
         if not isinstance(value, kind):
             refuse(name, value, f"of the type {kind.__name__}")
+
+
+def member(kind: type[E], name: str, value: object) -> E:
+    """Return the member of an Enum with that value. Raises ValueError where there is none."""
+    try:
+        return kind(value)
+    except ValueError:
+        refuse(name, value, f"one of {[it.value for it in kind]}")
 
 
 def refuse(name: str, value: object, allowed: str) -> NoReturn:

@@ -97,7 +97,7 @@ class Bulkhead:
         self.concurrent = concurrent
         self.queue = queue
         self.wait_s = wait_s
-        # Re-entrant: a finaliser may run at any allocation, and may end a coroutine that waits here.
+        # Re-entrant: a finaliser may run at any allocation, and end a coroutine that waits here.
         self._lock = threading.RLock()
         self._running = 0
         self._waiting: deque[_Waiter] = deque()  # empty unless every place is taken

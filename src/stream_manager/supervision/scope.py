@@ -1,7 +1,7 @@
 """What a call inherits from the code around it: a deadline, and that somebody retries already.
 
 Both travel in a context variable: into nested calls, into tasks, and into the threads of
-`asyncio.to_thread`.
+`asyncio.to_thread`. Other executors' threads get them by `copy_context().run`.
 """
 
 from collections.abc import Iterator
@@ -49,6 +49,7 @@ def deadline(within_s: float, *, clock: Clock = _SYSTEM) -> Iterator[None]:
     """Let no retry or bulkhead inside wait longer than `within_s` seconds from now.
 
     It bounds waits and interrupts nothing: give `remaining_s` to what you call as its timeout.
+    A generator that yields inside also bounds who iterates over it: they share one context.
     Raises ValueError for anything but a duration above 0.
     """
     require_durations(within_s=within_s)

@@ -83,7 +83,7 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     if saved["gives_up"]:
         return given_up(record, now_s)
     # No wait is longer than the policy allows, whatever the wall clock has done meanwhile.
-    phase, policy = member(Phase, "phase", saved["phase"]), spec.policy
+    phase, policy = Phase(saved["phase"]), spec.policy
     if phase is Phase.FAILED:
         due_s = saved["due_s"]
         if due_s is not None:
@@ -97,6 +97,7 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
 
 def _check(saved: Mapping[str, Any]) -> None:
     """Raise ValueError, naming the field and its value, for what no record can have."""
+    member(Phase, "phase", saved["phase"])
     require_kind(bool, gives_up=saved["gives_up"], **_named(saved, _FLAGS))
     require_counts(0, **_named(saved, _COUNTS))
     require_spans(delay_s=saved["delay_s"])

@@ -75,35 +75,39 @@ def _play(name: Name, player: Contender, seed: int, tell: Tell) -> Figures:
 
 def _figures(ours: Sequence[Figures], equal: Sequence[Figures]) -> list[Figure]:
     return [
-        Figure(
-            name="site-outage, ours: attempts",
-            unit="",
-            samples=tuple(it.attempts_total for it in ours),
-            median_at_most=ATTEMPTS_AT_MOST,
-        ),
-        Figure(
-            name="site-outage, ours: p99 recovery",
-            unit="s",
-            samples=tuple(it.recovery_s(0.99) or inf for it in ours),
-            median_at_most=P99_S_AT_MOST,
-        ),
+        *_outage("ours", ours, attempts_at_most=ATTEMPTS_AT_MOST, p99_s_at_most=P99_S_AT_MOST),
         Figure(
             name="site-outage, ours: most attempts in 100 ms",
             unit="",
             samples=tuple(it.peak for it in ours),
             p99_at_most=RAMP,
         ),
-        Figure(
-            name="site-outage, equal jitter alone: attempts",
-            unit="",
-            samples=tuple(it.attempts_total for it in equal),
-        ),
-        Figure(
-            name="site-outage, equal jitter alone: p99 recovery",
-            unit="s",
-            samples=tuple(it.recovery_s(0.99) or inf for it in equal),
-        ),
+        *_outage("equal jitter alone", equal),
     ]
+
+
+def _outage(
+    who: str,
+    runs: Sequence[Figures],
+    *,
+    attempts_at_most: float | None = None,
+    p99_s_at_most: float | None = None,
+) -> tuple[Figure, Figure]:
+    """Return what a site's outage costs one policy."""
+    return (
+        Figure(
+            name=f"site-outage, {who}: attempts",
+            unit="",
+            samples=tuple(it.attempts_total for it in runs),
+            median_at_most=attempts_at_most,
+        ),
+        Figure(
+            name=f"site-outage, {who}: p99 recovery",
+            unit="s",
+            samples=tuple(it.recovery_s(0.99) or inf for it in runs),
+            median_at_most=p99_s_at_most,
+        ),
+    )
 
 
 def _cost(components: int, tell: Tell) -> tuple[float, float, float]:

@@ -28,7 +28,7 @@ RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, 
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """What a decision may look at besides the record and the event.
+    """What a decision may look at besides the record and the event; made for each, and not frozen.
 
     ready: everything that the component needs is up. burdened: something is alive that has to go
         down before it. held_by: the domain that lets it not start.

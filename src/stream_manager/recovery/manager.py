@@ -133,7 +133,8 @@ class RecoveryManager:
                 if decision is None:
                     continue
                 decisions.append(decision)
-                queue.extend((tell, decision.seq) for tell in decision.tells)
+                for tell in decision.tells:
+                    queue.append((tell, decision.seq))
                 steps, because = self._domains.watch(decision), decision.seq
             for step in steps:
                 numbered = replace(step, seq=self._seq, because=because)

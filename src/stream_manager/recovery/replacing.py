@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import make_dataclass
 from functools import cache
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __all__ = ["replace"]
 
@@ -25,11 +25,11 @@ def _replace(fact: Fact, /, **changes: Any) -> Fact:  # noqa: ANN401 - each fiel
     """
     kind: type = type(fact)
     read, draft = _drafting(kind)
-    copy = draft(*read(fact))
+    copy: Fact = draft(*read(fact))
     for name, value in changes.items():
         setattr(copy, name, value)
     copy.__class__ = kind
-    return cast("Fact", copy)
+    return copy
 
 
 @cache

@@ -6,7 +6,7 @@ then ENDED. `domains` moves it; here is what it consists of, and which causes a 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import islice
 from typing import ClassVar
@@ -20,6 +20,7 @@ from stream_manager.recovery.checks import (
     require_shares,
 )
 from stream_manager.recovery.faults import Cause
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Action, Decision, Event, Sighting
 
 # Which causes the members of a domain can owe to it, by the kind of the domain: what stands before

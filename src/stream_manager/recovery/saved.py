@@ -5,7 +5,7 @@ what the wall clock says, which is as near as one can get.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from stream_manager.recovery.checks import (
@@ -18,6 +18,7 @@ from stream_manager.recovery.checks import (
 )
 from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Phase, Record, Sighting, Spec
 from stream_manager.recovery.steps import given_up, gives_up
 

@@ -18,7 +18,7 @@ def circumstances(
     since_s, share = incident.since_s, round(100 * policy.share)
     begun = (
         f"{domain} has an incident since {wall(since_s)}, for {span(now_s - since_s)}: "
-        f"{incident.members} of its members are parked, their cause {root.rule.cause.value}."
+        f"{incident.members} of its members are parked, their cause {incident.cause.value}."
     )
     evidence = (
         f"It was opened at {wall(incident.opened_s)} by {incident.failed} that failed within "
@@ -43,5 +43,5 @@ def _next(incident: Incident, at: Callable[[float], str]) -> str:
             )
         case IncidentState.OPEN:
             return f"One at a time tries for all of them, {tried}; the next one at {due}."
-        case _:  # RAMPING
+        case _:  # RAMPING, for who waits in it
             return f"{incident.let_go} were let go already, a few at a time; the next at {due}."

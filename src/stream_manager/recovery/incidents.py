@@ -5,10 +5,9 @@ window is over, then OPEN while probes go out one by one, then RAMPING while its
 then ENDED. `domains` moves it; here is what it consists of, and which causes a domain can have.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from itertools import islice
 from math import isfinite
 from typing import ClassVar
 
@@ -118,7 +117,7 @@ class IncidentState(Enum):
 
     SUSPECTED = "suspected"  # members are parked; due: when whoever still runs vetoes it
     OPEN = "open"  # due: the next probe, or when the one under way counts no more
-    RAMPING = "ramping"  # members are let go; due: the next of them
+    RAMPING = "ramping"  # members come back; due: the next are let go, or all had their time
     ENDED = "ended"
 
 
@@ -136,9 +135,11 @@ class Incident:
     """One incident, now; replaced and never mutated. Instants are monotonic seconds.
 
     number: how many its domain has had, this one included: all that anybody is charged for it.
-    root, root_of: the first fault, and whose it was. failed, running: the numbers that opened it:
-        how many had failed since then, and how many still ran.
-    members, some: how many it has parked so far, and the first of them.
+    root, root_of: the first fault, and whose it was. cause: what its members fail by: the root's,
+        but for one that is open again by another. failed, running: the numbers that opened it: how
+        many had failed since then, and how many still ran.
+    members, some: how many it has parked so far, and the first of them. waiting: how many of them
+        still wait.
     probe: who is trying; probes: how many have tried; next_probe_s: when the next one may.
     step: of the ramp; let_go: how many it has let go.
     blamed: False for one that was vetoed: its members were let go to recover by themselves.
@@ -150,6 +151,7 @@ class Incident:
     policy: IncidentPolicy
     root: Sighting
     root_of: str
+    cause: Cause
     failed: int
     running: int
     opened_s: float
@@ -158,6 +160,7 @@ class Incident:
     next_probe_s: float
     members: int = 0
     some: tuple[str, ...] = ()
+    waiting: int = 0
     probe: str | None = None
     probes: int = 0
     step: int = 0
@@ -168,11 +171,6 @@ class Incident:
     timeline: tuple[Moment, ...] = ()
 
     @property
-    def cause(self) -> Cause:
-        """What all that it has parked failed by."""
-        return self.root.rule.cause
-
-    @property
     def since_s(self) -> float:
         """When its first fault came."""
         return self.root.at_s
@@ -181,11 +179,6 @@ class Incident:
     def closed(self) -> bool:
         """Whether nobody is let go but its probe."""
         return self.state is IncidentState.SUSPECTED or self.state is IncidentState.OPEN
-
-
-def known(incident: Incident, involved: Collection[str]) -> Incident:
-    """Return an incident with all whom it has parked by now."""
-    return replace(incident, members=len(involved), some=tuple(islice(involved, SHOWN)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,4 +123,8 @@ def test_the_status_follows_an_incident_from_its_begin_to_its_end() -> None:
 
     script.passes(2.0)
     script.comes_up("yard/source")
+    (found,) = domains_status(script.manager, clock)
+    assert (found["state"], found["waiting"], found["next_probe_in_s"]) == ("ramping", 0, None)
+    for id_ in ("door/source", "gate/source", "dock/source"):
+        script.comes_up(id_)
     assert domains_status(script.manager, clock) == []

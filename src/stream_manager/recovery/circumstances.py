@@ -20,11 +20,14 @@ def circumstances(
         f"{domain} has an incident since {wall(since_s)}, for {span(now_s - since_s)}: "
         f"{incident.members} of its members are parked, their cause {incident.cause.value}."
     )
+    first = f"The first was {incident.root_of}: {in_words(root.fault, root.rule)}."
+    if not incident.failed:
+        told = f"The manager before this one had opened it. {first}"
+        return [begun, told, _next(incident, at)]
     evidence = (
         f"It was opened at {wall(incident.opened_s)} by {incident.failed} that failed within "
         f"{policy.window_s:g} s, while {incident.running} ran; {policy.members} are enough, if "
-        f"they are {share} % of those that had run. The first was {incident.root_of}: "
-        f"{in_words(root.fault, root.rule)}."
+        f"they are {share} % of those that had run. {first}"
     )
     return [begun, evidence, _next(incident, at)]
 

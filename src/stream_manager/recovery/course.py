@@ -11,7 +11,7 @@ from stream_manager.recovery.comeback import Comeback
 from stream_manager.recovery.domains import AT_REST, Domain, Seens, incident_of
 from stream_manager.recovery.incidents import Incident, IncidentState
 from stream_manager.recovery.ledger import Ledger, Steps
-from stream_manager.recovery.states import Admitted, Event
+from stream_manager.recovery.states import Admitted, Event, Sighting
 
 
 class Course:
@@ -70,6 +70,32 @@ class Course:
                 "within_s": self._policy.window_s,
             },
         )
+
+    def taken_up(self, domain: Domain, id_: str, root: Sighting) -> None:
+        """Open an incident that an earlier manager has left open: a probe goes out at once."""
+        known = domain.incident
+        if known is None:
+            domain.incidents += 1
+            domain.incident = Incident(
+                domain=domain.name,
+                number=domain.incidents,
+                policy=self._policy,
+                root=root,
+                root_of=id_,
+                cause=root.rule.cause,
+                failed=0,
+                running=0,
+                opened_s=root.at_s,
+                state=IncidentState.OPEN,
+                due_s=root.at_s,
+                next_probe_s=root.at_s,
+            )
+            self._ledger.under_way[domain.name] = domain
+            self._ledger.timers.set(domain.name, root.at_s)
+        elif known.failed == 0 and root.at_s < known.opened_s:
+            domain.incident = replace(
+                known, root=root, root_of=id_, cause=root.rule.cause, opened_s=root.at_s
+            )
 
     def confirmed(self, domain: Domain, event: Event, now_s: float) -> Steps:
         """Nobody runs at the window's end: it is this domain."""

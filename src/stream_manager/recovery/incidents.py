@@ -137,7 +137,7 @@ class Incident:
     number: how many its domain has had, this one included: all that anybody is charged for it.
     root, root_of: the first fault, and whose it was. cause: what its members fail by: the root's,
         but for one that is open again by another. failed, running: the numbers that opened it: how
-        many had failed since then, and how many still ran.
+        many had failed since then, and how many still ran; none for one of an earlier manager.
     members, some: how many it has parked so far, and the first of them. waiting: how many of them
         still wait.
     probe: who is trying; probes: how many have tried; next_probe_s: when the next one may.

@@ -12,6 +12,7 @@ Rules, in the order in which an incident meets them (`Course` and `Comeback` hav
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from stream_manager.recovery.comeback import Comeback
 from stream_manager.recovery.course import Course
@@ -83,6 +84,25 @@ class Domains:
             domain.forget(spec.id)
             if not domain.members and domain.incident is None:
                 del self._domains[name]
+
+    def taken_up(self, record: Record) -> Record:
+        """Let one that an earlier manager had parked wait again, in the incident that it was in.
+
+        It is formed anew by the first of them, and its root is the oldest of their faults. One that
+        is coming to its end takes nobody in.
+        """
+        name, last = record.held_by, record.last
+        if name is None:
+            return record
+        domain = self._domains.get(name) if name in record.spec.domains else None
+        if domain is None or last is None or not self._policy.enforce:
+            return replace(record, held_by=None)
+        if last.rule.cause in domain.shared:
+            self._course.taken_up(domain, record.spec.id, last)
+        if domain.incident is None or not domain.incident.closed:
+            return replace(record, held_by=None)
+        domain.joins(record.spec.id, parked=True)
+        return replace(record, phase=Phase.PARKED, due_s=None, resume_s=record.due_s)
 
     def surrounding(self, spec: Spec) -> tuple[str | None, tuple[Incident, ...]]:
         """Return the domain that keeps a component from starting, and whose incidents spare it."""

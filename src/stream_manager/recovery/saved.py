@@ -28,6 +28,7 @@ def save(record: Record) -> dict[str, Any]:
     saved: dict[str, Any] = {name: getattr(record, name) for name in (*_COUNTED, *_INSTANTS)}
     saved["phase"] = record.phase.value
     saved["gives_up"] = gives_up(record)
+    saved["held_by"] = record.held_by
     saved["charged"] = list(record.charged)
     if record.last is not None:
         rule = record.last.rule
@@ -78,7 +79,9 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     due_s = now_s if waited_for_s is None else waited_for_s + moved_s
     # No wait is longer than the schedule allows, whatever the wall clock has done meanwhile.
     due_s = min(max(due_s, now_s), now_s + spec.policy.backoff.cap_s)
-    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s)
+    # The manager that takes it up parks it again, if its domain is still one of its own.
+    held_by = saved.get("held_by")
+    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s, held_by=held_by)
 
 
 def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:

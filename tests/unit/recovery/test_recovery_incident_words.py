@@ -138,8 +138,8 @@ def test_an_incident_is_told_step_by_step() -> None:
         f"{HOST}: probe 2 is cam1 — cam1 is trying, until 09:00:21 at the latest",
         f"{HOST}: cam1 is proven, and 3 follow — the next are let go at 09:00:04",
         (
-            f"{HOST}: 3 were let go, 3 so far — those that were let go have until 09:00:21 to prove "
-            "themselves"
+            f"{HOST}: 3 were let go, 3 so far — those that were let go have until 09:00:21 to "
+            "prove themselves"
         ),
         f"{HOST}: its 4 members came back, or had the time to — incident 1 is over, after 4 s",
     ]

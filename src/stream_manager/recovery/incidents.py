@@ -24,8 +24,9 @@ SHARED: Mapping[str, frozenset[Cause]] = {
     # Files of a disk that is not mounted are not found; writes to one that hangs hang.
     "volume": frozenset({Cause.STORAGE, Cause.NOT_FOUND, Cause.HANG}),
     "device": frozenset({Cause.DEVICE, Cause.NOT_FOUND, Cause.STALL, Cause.HANG}),
-    # Processes that have nothing in common but the machine crash together only by its doing.
-    "node": frozenset({Cause.NETWORK, Cause.MEMORY, Cause.CPU, Cause.CRASH, Cause.HANG}),
+    # What a machine lacks. That processes crash or are killed, however many, is no lack of it: they
+    # are started again at once.
+    "node": frozenset({Cause.NODE, Cause.MEMORY, Cause.CPU, Cause.NETWORK}),
 }
 # A domain that users name themselves: all that can come from outside of a component.
 SHARED_BY_OTHERS = frozenset(

@@ -129,20 +129,54 @@ def test_causes_are_counted_apart() -> None:
 
 @pytest.mark.parametrize("fault", [WRONG_PASSWORD, GARBAGE, CRASHED])
 def test_what_is_ones_own_parks_nobody(fault: Fault) -> None:
-    """Passwords and broken media are no host's doing, nor is a crash but for the node."""
+    """Passwords and broken media are no host's doing, nor is a crash."""
     script = site(4)
     assert breaks(script, names(4), fault) == []
 
 
-def test_a_first_crash_is_tried_at_once_and_only_a_second_one_tells_of_the_node() -> None:
-    """All processes killed at once come back at once; if they crash again, it is the machine."""
-    script = site(3, "node")
-    assert breaks(script, names(3), CRASHED) == []
+def test_a_first_accident_tells_of_nobody_else() -> None:
+    """It is tried at once, which is quicker than to ask; when it comes again it counts."""
+    script = site(3, "volume:main")
+    hangs = Fault(origin="control", code="hang")
+    assert breaks(script, names(3), hangs) == []
     for id_ in names(3):
         assert script.phase(id_) is Phase.STARTING
-    assert breaks(script, names(3), CRASHED) == ["node: incident-opened"]
+    assert breaks(script, names(3), hangs) == ["volume:main: incident-opened"]
     assert [script[id_].attempts for id_ in names(3)] == [1, 1, 1]
     assert [len(script[id_].charged) for id_ in names(3)] == [0, 0, 0]
+
+
+def test_however_many_processes_are_killed_the_node_is_not_blamed() -> None:
+    """All of them, twice within a minute: each comes back by itself, the first time at once."""
+    script = site(10, "node")
+    assert breaks(script, names(10), CRASHED) == []
+    assert set(script.phases().values()) == {Phase.STARTING}
+    assert breaks(script, names(10), CRASHED) == []
+    assert set(script.phases().values()) == {Phase.BACKING_OFF}
+    assert [script[id_].attempts for id_ in names(10)] == [2] * 10
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(origin="forkserver", code="lost"),
+        Fault(origin="forkserver", code="EAGAIN"),
+        Fault(origin="process", code="SIGKILL:oom"),
+    ],
+)
+def test_a_node_that_lacks_what_processes_need_is_one_incident(fault: Fault) -> None:
+    """No fork server, no room for a process, no memory: one at a time tries for all."""
+    script = site(3, "node")
+    assert breaks(script, names(3), fault) == ["node: incident-opened"]
+
+
+def test_one_worker_that_the_kernel_ends_again_and_again_is_no_incident() -> None:
+    """Its own appetite is charged to itself, while the others run."""
+    script = site(10, "node")
+    for _ in range(4):
+        assert breaks(script, ["cam0"], Fault(origin="process", code="SIGKILL:oom")) == []
+        script.passes(1.0)
+    assert len(script["cam0"].charged) == 4
 
 
 def test_charges_of_before_the_window_are_not_given_back() -> None:

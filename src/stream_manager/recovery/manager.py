@@ -69,9 +69,8 @@ class RecoveryManager:
         return self._domains.incidents
 
     def incident_of(self, id_: str) -> Incident | None:
-        """Return the incident in whose queue a component waits, or None."""
-        held_by = self._records[id_].held_by
-        return None if held_by is None else self._domains.incident_of(held_by)
+        """Return the incident in which a component waits, or would but for a dry run, or None."""
+        return self._domains.incident_of(self._records[id_].spec)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; see `take`.

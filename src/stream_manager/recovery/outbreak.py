@@ -65,10 +65,11 @@ class Domains:
         under_way = self._ledger.under_way
         return {name: known(it) for name, it in under_way.items()}
 
-    def incident_of(self, domain: str) -> Incident | None:
-        """Return the incident of one domain, or None."""
-        it = self._ledger.under_way.get(domain)
-        return None if it is None else known(it)
+    def incident_of(self, spec: Spec) -> Incident | None:
+        """Return the incident in whose queue a component is, or None."""
+        queues = [it for it in self._around(spec) if it.queues(spec.id)]
+        newest = max(queues, key=lambda it: it.opened, default=None)  # several in a dry run
+        return None if newest is None else known(newest)
 
     def add(self, spec: Spec) -> None:
         """Take a component's domains in."""

@@ -119,6 +119,8 @@ STORAGE_ERRNOS = frozenset({"EROFS", "EIO", "ENXIO", "ENODEV", "ESTALE"})
 # A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
 PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
 SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
+# Elements that read from a device of the machine.
+DEVICE_SOURCES = frozenset({"v4l2src", "alsasrc"})
 # Elements that write, and what the recorder itself does with files.
 FILE_SINKS = frozenset({"filesink", "fdsink", "record", "open", "fsync"})
 
@@ -154,13 +156,16 @@ RULES: tuple[Rule, ...] = (
     Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),
 
     # The fork server could not make a worker: nothing that the stream itself could cure.
-    Rule(name="no-worker", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
+    Rule(name="no-worker", cause=Cause.NODE, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
 
     # Storage. Whoever writes there suffers alike, so it is nobody's own fault.
     Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14) | frozenset({"ENOSPC", "EDQUOT"}), charged=False),
     Rule(name="storage-errno", cause=Cause.STORAGE, fault_class=_shared, codes=STORAGE_ERRNOS, charged=False),
     Rule(name="storage-place", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=PLACE_ERRNOS, charged=False),
     Rule(name="storage-write", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=_resource(1, 6, 8, 10), charged=False),
+
+    # A capture device that is unplugged, or that somebody else uses.
+    Rule(name="device", cause=Cause.DEVICE, fault_class=_retry, origins=DEVICE_SOURCES, codes=_resource(4, 5, 7, 9, 13), charged=False),
 
     # What only a changed configuration can cure.
     Rule(name="pipeline-invalid", cause=Cause.CONFIG, fault_class=_fatal, codes=DESCRIPTION_ERRORS | frozenset({"container", "raw-video", "codec"}), probed=False),

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal, get_args
+
+from stream_manager.recovery.values import is_positive
 
 Jitter = Literal["none", "full", "equal", "decorrelated"]
 
@@ -28,12 +29,12 @@ class Backoff:
     jitter: Jitter = "equal"
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.base_s) and self.base_s > 0):
-            raise ValueError(f"base_s is {self.base_s}: expected a duration above 0")
-        if not 1 <= self.factor <= MAX_FACTOR:
-            raise ValueError(f"factor is {self.factor}: expected 1 to {MAX_FACTOR:g}")
-        if not (isfinite(self.cap_s) and self.cap_s >= self.base_s):
-            raise ValueError(f"cap_s is {self.cap_s}: expected at least base_s ({self.base_s})")
+        if not is_positive(self.base_s):
+            raise ValueError(f"base_s is {self.base_s!r}: expected a duration above 0")
+        if not (is_positive(self.factor) and 1 <= self.factor <= MAX_FACTOR):
+            raise ValueError(f"factor is {self.factor!r}: expected 1 to {MAX_FACTOR:g}")
+        if not (is_positive(self.cap_s) and self.cap_s >= self.base_s):
+            raise ValueError(f"cap_s is {self.cap_s!r}: expected at least base_s ({self.base_s})")
         if self.jitter not in get_args(Jitter):
             raise ValueError(f"jitter is {self.jitter!r}: expected one of {get_args(Jitter)}")
 

@@ -6,6 +6,7 @@ so that the table can grow.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 
@@ -53,17 +54,28 @@ class Rule:
     charged: whether a restart counts against the component's own intensity budget. What its own
         restart can't cure (a network, a full disk) is paced by the backoff alone.
     probed: whether FAILED by this rule is tried again slowly.
+    Raises ValueError, naming field and value, for values of other types.
     """
 
     name: str
     cause: Cause
     fault_class: FaultClass
-    origins: frozenset[str] = frozenset()
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
+    origins: AbstractSet[str] = frozenset()
+    codes: AbstractSet[str] = frozenset()
+    statuses: AbstractSet[int] = frozenset()
     when: When = When.ALWAYS
     charged: bool = True
     probed: bool = True
+
+    def __post_init__(self) -> None:
+        kinds = {"name": str, "cause": Cause, "fault_class": FaultClass, "when": When}
+        for field, kind in kinds.items():
+            if not isinstance(value := getattr(self, field), kind) or not value:
+                raise ValueError(f"{field} is {value!r}: expected a {kind.__name__}")
+        for field in ("origins", "codes", "statuses"):
+            if not isinstance(value := getattr(self, field), AbstractSet):
+                raise ValueError(f"{field} is {value!r}: expected a set")  # noqa: TRY004 - as all of it
+            object.__setattr__(self, field, frozenset(value))  # a rule is hashed and never changes
 
     def matches(self, fault: Fault, history: History) -> bool:
         """Tell whether this rule speaks about `fault`, given what went before."""

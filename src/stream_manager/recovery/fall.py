@@ -79,7 +79,7 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
         last_cause=last.rule.cause if last and record.attempts else None,
         since_last_s=context.now_s - last.at_s if last else None,
     )
-    return classify(fault, history)
+    return classify(fault, history, context.rules)
 
 
 def _judged(

@@ -7,13 +7,15 @@ same numbers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from stream_manager.errors import UsageError
+from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.own_rules import with_own
 from stream_manager.recovery.states import (
     Decision,
     DomainDue,
@@ -39,6 +41,7 @@ class RecoveryManager:
 
     chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
     incidents: when failures that components share are one, and how those come back.
+    rules: classify faults, before the built-in ones; the first that matches counts.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class RecoveryManager:
         chance: Callable[[], float],
         first_seq: int = 1,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._chance = chance
+        self._rules = with_own(rules)
         self._seq = first_seq
         self._records: dict[str, Record] = {}
         self._tree = Tree(self._records)
@@ -156,6 +161,7 @@ class RecoveryManager:
         context = Context(
             now_s=now_s,
             chance=self._chance,
+            rules=self._rules,
             ready=self._tree.ready(record.spec),
             burdened=self._tree.burdened(event.id),
             held_by=held_by,

@@ -1,10 +1,10 @@
 """What a component may do to heal itself: pace, limits and patience, validated once."""
 
 from dataclasses import dataclass, field
-from math import isfinite
 
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
+from stream_manager.recovery.values import is_count, is_positive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,10 @@ class RecoveryPolicy:
     enforce: bool = True
 
     def __post_init__(self) -> None:
+        for name, kind in (("backoff", Backoff), ("budget", Budget), ("enforce", bool)):
+            value = getattr(self, name)
+            if not isinstance(value, kind):
+                raise ValueError(f"{name} is {value!r}: expected a {kind.__name__}")  # noqa: TRY004 - one error for all that is impossible
         for name in (
             "stable_for_s",
             "verify_for_s",
@@ -45,11 +49,13 @@ class RecoveryPolicy:
             "give_up_after_s",
         ):
             value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a duration above 0")
-        if self.give_up_after_attempts is not None and self.give_up_after_attempts < 1:
+            optional = name == "give_up_after_s"
+            if not (is_positive(value) or (optional and value is None)):
+                raise ValueError(f"{name} is {value!r}: expected a duration above 0")
+        attempts = self.give_up_after_attempts
+        if attempts is not None and not is_count(attempts):
             raise ValueError(
-                f"give_up_after_attempts is {self.give_up_after_attempts}: expected at least 1"
+                f"give_up_after_attempts is {attempts!r}: expected a number from 1 on, or None"
             )
         if self.verify_for_s >= self.start_deadline_s:
             raise ValueError(

@@ -1,9 +1,10 @@
 """Steps that several rules of the engine share: what a decision is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from stream_manager.recovery.classify import RULES, Rule
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import Incident
 from stream_manager.recovery.states import (
@@ -33,6 +34,7 @@ class Context:
         down before it. held_by: the domain that lets it not start.
     incidents: those under way in its domains, of which each spares who fails by its cause.
     seq, because: the number that the decision will have, and of the one that led to it.
+    rules: what faults are classified by, first match first.
     """
 
     now_s: float
@@ -43,6 +45,7 @@ class Context:
     incidents: tuple[Incident, ...] = ()
     seq: int = 0
     because: int | None = None
+    rules: Sequence[Rule] = RULES
 
 
 Handler = Callable[[Record, Event, Context], Decision | None]

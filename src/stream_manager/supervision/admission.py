@@ -1,10 +1,17 @@
 """What `Supervisor.add` was given, checked and made a `Spec`."""
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Collection, Sequence
+from types import UnionType
 
 from stream_manager.errors import UsageError
-from stream_manager.recovery import RecoveryPolicy, RestartType, Spec, Strategy
+from stream_manager.recovery import (
+    Phase,
+    RecoveryPolicy,
+    RestartType,
+    Spec,
+    Strategy,
+    is_positive,
+)
 
 
 def spec_of(
@@ -19,12 +26,18 @@ def spec_of(
 ) -> Spec:
     """Return the component's spec; its parent is needed too.
 
-    Raises UsageError for an empty name, and for a string in the place of a list of names.
+    Raises UsageError, naming option and value, for an empty name and for values of other types.
     """
+    _require("a component's id", id_, str, "a name")
     if not id_:
         raise UsageError("a component's id is empty: expected a name")
+    _require("policy", policy, RecoveryPolicy | None, "a RecoveryPolicy")
+    _require("parent", parent, str | None, "the id of a component")
+    _require("strategy", strategy, Strategy, "a Strategy, such as Strategy.ONE_FOR_ALL")
+    _require("restart", restart, RestartType, "a RestartType, such as RestartType.TRANSIENT")
     for option, names in (("needs", needs), ("depends_on", depends_on)):
-        if isinstance(names, str):
+        _require(option, names, Collection, "a list of names")
+        if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise UsageError(f"{option} is {names!r}: expected a list of names")
     above = () if parent is None or parent in needs else (parent,)
     return Spec(
@@ -41,5 +54,17 @@ def spec_of(
 
 def check_stall(stall_after_s: float | None) -> None:
     """Raise UsageError for a silence that no clock can measure."""
-    if stall_after_s is not None and not (isfinite(stall_after_s) and stall_after_s > 0):
-        raise UsageError(f"stall_after_s is {stall_after_s}: expected a duration above 0, or None")
+    if stall_after_s is not None and not is_positive(stall_after_s):
+        raise UsageError(f"stall_after_s is {stall_after_s!r}: expected seconds above 0, or None")
+
+
+def check_phases(phases: Sequence[Phase]) -> None:
+    """Raise UsageError for a wait that could never end."""
+    if not phases or not all(isinstance(phase, Phase) for phase in phases):
+        told = ", ".join(map(repr, phases)) or "nothing"
+        raise UsageError(f"wait_until got {told}: expected phases, such as Phase.RUNNING")
+
+
+def _require(option: str, value: object, kind: type | UnionType, expected: str) -> None:
+    if not isinstance(value, kind):
+        raise UsageError(f"{option} is {value!r}: expected {expected}")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.supervision.scenes import forever, supervised
 
-from stream_manager.errors import InvariantError, UsageError
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Backoff, Cause, Fault, Phase, RecoveryPolicy, Step
 from stream_manager.supervision import Run, Supervisor
 from stream_manager.supervision.ending import LAST_PATIENCE_S
@@ -521,23 +521,6 @@ def test_a_removal_that_something_overtakes_is_refused_and_changes_nothing() -> 
     supervised(scene)
 
 
-def test_a_broken_loop_ends_the_block_with_the_reason() -> None:
-    """A supervisor that can't heal anything must not look as if it could."""
-    component = FakeComponent()
-
-    def broken() -> None:
-        raise ZeroDivisionError
-
-    async def run() -> None:
-        async with Supervisor(clock=FakeClock(), came_round=broken) as supervisor:
-            await supervisor.add("ingest", component)
-            await forever()
-
-    with pytest.raises(InvariantError, match="loop broke") as caught:
-        asyncio.run(run())
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
-
-
 def test_a_cancelled_block_stops_everything_and_stays_cancelled() -> None:
     """Ctrl-C in asyncio.run does this: nothing of the block goes on."""
     component = FakeComponent()
@@ -558,26 +541,6 @@ def test_a_cancelled_block_stops_everything_and_stays_cancelled() -> None:
 
     asyncio.run(run())
     assert component.told == ["start 1", "teardown 1"]
-
-
-def test_an_end_that_is_cancelled_leaves_nothing_behind() -> None:
-    """Whoever can't wait for a slow teardown gets away at once, and no task stays."""
-
-    async def run() -> None:
-        clock = FakeClock()
-
-        async def block() -> None:
-            async with Supervisor(clock=clock) as supervisor:
-                await supervisor.add("ingest", FakeComponent(teardowns=[Act.HANG]))
-
-        task = asyncio.create_task(block())
-        await settle()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
 
 
 def test_a_fault_is_given_as_it_is() -> None:

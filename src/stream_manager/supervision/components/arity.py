@@ -13,3 +13,21 @@ def arity(function: Callable[..., object]) -> int:
     except (TypeError, ValueError):  # some callables written in C
         return 0
     return sum(it.kind in _POSITIONAL and it.default is Parameter.empty for it in parameters)
+
+
+def accepts(function: Callable[..., object], arguments: int) -> bool:
+    """Tell whether `function` can be called with so many; true where it can't be asked."""
+    try:
+        wanted = signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        wanted.bind(*range(arguments))
+    except TypeError:
+        return False
+    return True
+
+
+def name_of(function: object) -> str:
+    """Return what a person calls it."""
+    return str(getattr(function, "__name__", None) or repr(function))

@@ -521,6 +521,26 @@ def test_a_removal_that_something_overtakes_is_refused_and_changes_nothing() -> 
     supervised(scene)
 
 
+@pytest.mark.parametrize("in_one_round", [True, False])
+@pytest.mark.parametrize("verb", ["stop", "remove"])
+def test_a_stop_that_somebody_overtakes_does_not_wait_for_ever(
+    verb: str, *, in_one_round: bool
+) -> None:
+    """It was started again before it had stopped: who wanted it down hears that, and it runs."""
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("ingest", FakeComponent(teardowns=[Act.HANG]), policy=POLICY)
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+        stop = asyncio.create_task(getattr(supervisor, verb)("ingest"))
+        await (asyncio.sleep(0) if in_one_round else settle())
+        await supervisor.start("ingest")
+        with pytest.raises(UsageError, match="'ingest' was started again before it had stopped"):
+            await stop
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+
+    supervised(scene)
+
+
 def test_a_cancelled_block_stops_everything_and_stays_cancelled() -> None:
     """Ctrl-C in asyncio.run does this: nothing of the block goes on."""
     component = FakeComponent()
@@ -592,6 +612,9 @@ class Careless:
         """Work for ever."""
         self.alive.add(run.epoch)
         try:
+            if self.where == "task" and run.epoch == 1:
+                await run.clock.sleep(2.0)
+                sys.exit(3)
             await forever()
         finally:
             self.alive.discard(run.epoch)
@@ -608,6 +631,23 @@ class Careless:
         """Give none, or end the program."""
         if self.where == "snapshot":
             sys.exit(3)
+
+
+def test_a_task_of_a_run_that_ends_the_program_ends_that_run_alone() -> None:
+    """It is a fault, by the name of what was raised, and the component is started again."""
+    careless = Careless("task")
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("careless", careless, policy=POLICY)
+        await supervisor.add("other", forever, policy=POLICY)
+        await clock.until(supervisor.wait_until("careless", Phase.BACKING_OFF))
+        fault = supervisor.status("careless").last_fault
+        assert fault is not None
+        assert (fault.code, fault.text) == ("SystemExit", "3")
+        await clock.until(supervisor.wait_until("careless", Phase.RUNNING))
+        assert supervisor.status("other").epoch == 1
+
+    supervised(scene)
 
 
 @pytest.mark.parametrize("where", ["nowhere", "teardown", "snapshot"])

@@ -93,7 +93,9 @@ class RecoveryManager:
         """
         spec = record.spec
         if spec.id in self._records:
-            raise UsageError(f"component {spec.id!r} exists already")
+            raise UsageError(
+                f"component {spec.id!r} exists already: take another name, or remove it first"
+            )
         self._tree.add(spec)
         self._records[spec.id] = record
         self._domains.add(spec)

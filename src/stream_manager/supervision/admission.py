@@ -65,6 +65,14 @@ def check_phases(phases: Sequence[Phase]) -> None:
         raise UsageError(f"wait_until got {told}: expected phases, such as Phase.RUNNING")
 
 
+def check_part(option: str, value: object, *methods: str) -> None:
+    """Raise UsageError for a part of a supervisor that lacks a method, or is the class of one."""
+    if isinstance(value, type) or not all(hasattr(value, name) for name in methods):
+        raise UsageError(
+            f"{option} is {value!r}: expected an object with {', '.join(methods)}, or nothing"
+        )
+
+
 def _require(option: str, value: object, kind: type | UnionType, expected: str) -> None:
     if not isinstance(value, kind):
         raise UsageError(f"{option} is {value!r}: expected {expected}")

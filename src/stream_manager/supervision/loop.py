@@ -5,12 +5,13 @@
 It never waits for an action: what an action brings about comes back as an event.
 """
 
+import asyncio
 import logging
 from collections.abc import Callable
 from itertools import islice
 
 from stream_manager.clock import Clock
-from stream_manager.errors import UsageError
+from stream_manager.errors import InvariantError, UsageError
 from stream_manager.recovery import Decision, Event, Record, RecoveryManager, Spec, Step
 from stream_manager.supervision.component import Performer
 from stream_manager.supervision.inbox import Inbox
@@ -136,6 +137,18 @@ class Loop:
             some = ", ".join(map(repr, islice(self.recovery.records, SOME))) or "none yet"
             raise UsageError(f"there is no component {id_!r}: add it first (there are: {some})")
         return record
+
+
+def broken(loop: asyncio.Task[None]) -> InvariantError:
+    """Return what tells that the loop ended by itself."""
+    if loop.cancelled():
+        return InvariantError(
+            "the supervisor's loop was cancelled by somebody, and so nothing is healed any more: "
+            "cancel the task that holds its block instead"
+        )
+    error = InvariantError("the supervisor's loop broke, and so nothing is healed any more")
+    error.__cause__ = loop.exception()
+    return error
 
 
 def _called(name: str, callback: Callable[..., None], *arguments: object) -> None:

@@ -42,7 +42,7 @@ class Runner:
         post: Callable[[Event], None],
     ) -> None:
         self._id = id_
-        self._component = component
+        self.component = component
         self._policy = policy
         self._stall_after_s = stall_after_s
         self._snapshots = snapshots
@@ -89,7 +89,7 @@ class Runner:
 
     async def _live(self, life: Life) -> None:
         """Start it, wait for its proof, and watch it from there."""
-        await awaited("start", self._component, self._component.start(life))
+        await awaited("start", self.component, self.component.start(life))
         life.built()
         await self._clock.sleep(self._policy.verify_for_s)
         if self._stall_after_s is None:
@@ -143,7 +143,7 @@ class Runner:
             return  # once is what a component can expect, also where that was cancelled
         life.torn_down = True
         try:
-            await awaited("teardown", self._component, self._component.teardown())
+            await awaited("teardown", self.component, self.component.teardown())
         except (Exception, SystemExit):
             logger.exception("%s: the teardown of run %d broke off", self._id, life.epoch)
 
@@ -173,7 +173,7 @@ class Runner:
         if not life.proven.is_set():
             return  # what it holds proved nothing, and may be why it failed
         try:
-            snapshot = as_snapshot(self._component, self._component.snapshot())
+            snapshot = as_snapshot(self.component, self.component.snapshot())
         except (Exception, SystemExit):
             logger.exception("%s: it gave no snapshot: the last one stays", self._id)
             return

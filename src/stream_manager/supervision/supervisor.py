@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from stream_manager.clock import Clock, SystemClock, chance
-from stream_manager.errors import InvariantError, StreamManagerError, UsageError
+from stream_manager.errors import StreamManagerError, UsageError
 from stream_manager.recovery import (
     Event,
     Phase,
@@ -22,14 +22,14 @@ from stream_manager.recovery import (
     Strategy,
     Wanted,
 )
-from stream_manager.supervision.admission import check_phases, check_stall, spec_of
+from stream_manager.supervision.admission import check_part, check_phases, check_stall, spec_of
 from stream_manager.supervision.component import Component, Snapshots
 from stream_manager.supervision.components.door import as_component
 from stream_manager.supervision.components.function import Function
 from stream_manager.supervision.components.group import Group
 from stream_manager.supervision.ending import LAST_PATIENCE_S, end, within
 from stream_manager.supervision.journal import Journal, MemoryJournal
-from stream_manager.supervision.loop import Loop
+from stream_manager.supervision.loop import Loop, broken
 from stream_manager.supervision.owner import Owner
 from stream_manager.supervision.runner import Runner
 from stream_manager.supervision.snapshots import MemorySnapshots
@@ -81,7 +81,12 @@ class Supervisor(Loop):
             came_round=came_round,
         )
         self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
+        check_part("recovery", self.recovery, "handle", "due")
+        check_part("journal", self._journal, "__call__")
+        check_part("clock", clock, "monotonic_s", "wall", "sleep")
+        check_part("snapshots", self._snapshots, "load_snapshot", "save_snapshot")
         self._runners: dict[str, Runner] = {}
+        self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
         self._task: asyncio.Task[None] | None = None
         self._owner: Owner | None = None
         self._leaving = False
@@ -116,7 +121,7 @@ class Supervisor(Loop):
             loop.cancel()
             await self._end_all(loop)
         if broke and not (loop.cancelled() and owner.is_cancelled):
-            raise _broken(loop)
+            raise broken(loop)
 
     # --- what people ask of it ------------------------------------------------------------------
 
@@ -146,9 +151,12 @@ class Supervisor(Loop):
             id_, policy=policy, parent=parent, needs=needs, depends_on=depends_on, restart=restart
         )
         check_stall(stall_after_s)
+        component = as_component(component)
+        if other := self._ids.get(id(component)):
+            raise UsageError(f"{component!r} is component {other!r} already: make another instance")
         runner = Runner(
             id_,
-            as_component(component),
+            component,
             policy=spec.policy,
             stall_after_s=stall_after_s,
             snapshots=self._snapshots,
@@ -157,6 +165,7 @@ class Supervisor(Loop):
         )
         self.enlist(spec, runner)
         self._runners[id_] = runner
+        self._ids[id(component)] = id_
         await self._order(Wanted(id=id_, up=True, digest=""))
 
     async def group(
@@ -190,6 +199,7 @@ class Supervisor(Loop):
         def forget() -> None:
             self.dismiss(id_)
             if runner := self._runners.pop(id_, None):
+                del self._ids[id(runner.component)]
                 left.extend(runner.leave())
 
         await self._waits.answer(self._inbox.changed(forget))
@@ -254,7 +264,7 @@ class Supervisor(Loop):
     def _ended(self, loop: asyncio.Task[None]) -> None:
         """Tell whoever waits for the loop that it has ended, and its block if it knows nothing."""
         meant = self._leaving and loop.cancelled()
-        self._waits.end(_stopped if meant else lambda: _broken(loop))
+        self._waits.end(_stopped if meant else lambda: broken(loop))
         if not self._leaving and self._owner is not None:
             self._owner.tell()
 
@@ -283,18 +293,6 @@ class Supervisor(Loop):
         finally:
             left = [task for runner in runners for task in runner.leave()]
             await end([loop, *left], self._clock)
-
-
-def _broken(loop: asyncio.Task[None]) -> InvariantError:
-    """Return what tells that the loop ended by itself."""
-    if loop.cancelled():
-        return InvariantError(
-            "the supervisor's loop was cancelled by somebody, and so nothing is healed any more: "
-            "cancel the task that holds its block instead"
-        )
-    error = InvariantError("the supervisor's loop broke, and so nothing is healed any more")
-    error.__cause__ = loop.exception()
-    return error
 
 
 def _stopped() -> UsageError:

@@ -1,5 +1,6 @@
 """A user's own rules: before the built-in ones, told by their names, and checked."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -79,7 +80,7 @@ def test_an_own_rule_is_told_by_its_name() -> None:
         ),
     ],
 )
-def test_what_is_no_list_of_new_rules_is_refused(rules: Any, told: str) -> None:
+def test_what_is_no_list_of_new_rules_is_refused(rules: Sequence[Rule], told: str) -> None:
     """The value is named, and what was expected."""
     with pytest.raises(UsageError, match=told):
         RecoveryManager(chance=lambda: 0.5, rules=rules)
@@ -99,7 +100,9 @@ def test_what_is_no_list_of_new_rules_is_refused(rules: Any, told: str) -> None:
 def test_a_rule_of_wrong_types_is_refused(field: str, value: object, told: str) -> None:
     """A string in the place of a set would match no code, and say nothing."""
     right: dict[str, Any] = {
-        **{"name": "it", "cause": Cause.NETWORK, "fault_class": FaultClass.FATAL},
+        "name": "it",
+        "cause": Cause.NETWORK,
+        "fault_class": FaultClass.FATAL,
         "when": When.CALM,
     }
     with pytest.raises(ValueError, match=told):

@@ -1,4 +1,4 @@
-"""The end of a block: whatever was under way, everything is torn down, and whoever waits is told."""
+"""The end of a block: everything is torn down, whatever was under way, and who waits is told."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -146,7 +146,7 @@ def test_a_loop_that_ends_by_itself_ends_the_block_with_the_reason(
     *,
     waits: bool,
 ) -> None:
-    """Nothing may look as if it were healed: the body is interrupted, all is torn down, all told."""
+    """Nothing may look as if it were healed: the body is interrupted, all torn down and told."""
     told: list[str] = []
     waited: list[asyncio.Task[Phase]] = []
 
@@ -188,25 +188,25 @@ def test_a_body_that_goes_on_after_the_loops_end_can_order_nothing() -> None:
     component = FakeComponent()
 
     async def run() -> None:
-        clock, recovery = FakeClock(), Breaking()
-        with pytest.raises(InvariantError, match="loop broke"):
-            async with Supervisor(clock=clock, recovery=recovery) as supervisor:
-                await supervisor.add("it", component)
-                _broken(supervisor, recovery)
-                with pytest.raises(asyncio.CancelledError):
-                    await forever()
-                orders: list[Callable[[], Coroutine[None, None, object]]] = [
-                    lambda: supervisor.add("other", forever),
-                    lambda: supervisor.stop("it"),
-                    lambda: supervisor.restart("it"),
-                    lambda: supervisor.remove("it"),
-                    lambda: supervisor.wait_until("it", Phase.FAILED),
-                ]
-                for order in orders:
-                    with pytest.raises(InvariantError, match="loop broke"):
-                        await order()
+        recovery = Breaking()
+        async with Supervisor(clock=FakeClock(), recovery=recovery) as supervisor:
+            await supervisor.add("it", component)
+            _broken(supervisor, recovery)
+            with pytest.raises(asyncio.CancelledError):
+                await forever()
+            orders: list[Callable[[], Coroutine[None, None, object]]] = [
+                lambda: supervisor.add("other", forever),
+                lambda: supervisor.stop("it"),
+                lambda: supervisor.restart("it"),
+                lambda: supervisor.remove("it"),
+                lambda: supervisor.wait_until("it", Phase.FAILED),
+            ]
+            for order in orders:
+                with pytest.raises(InvariantError, match="loop broke"):
+                    await order()
 
-    asyncio.run(run())
+    with pytest.raises(InvariantError, match="loop broke"):
+        asyncio.run(run())
     assert component.told == ["start 1", "teardown 1"]
 
 

@@ -535,7 +535,7 @@ def test_a_stop_that_somebody_overtakes_does_not_wait_for_ever(
         await (asyncio.sleep(0) if in_one_round else settle())
         await supervisor.start("ingest")
         with pytest.raises(UsageError, match="'ingest' was started again before it had stopped"):
-            await stop
+            await clock.until(stop)
         await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
 
     supervised(scene)

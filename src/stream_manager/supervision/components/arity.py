@@ -1,7 +1,9 @@
-"""How many arguments a user's function wants to be given."""
+"""What a user's function is, and how many arguments it wants to be given."""
 
 from collections.abc import Callable
 from inspect import Parameter, signature
+
+from stream_manager.errors import UsageError
 
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -26,6 +28,12 @@ def accepts(function: Callable[..., object], arguments: int) -> bool:
     except TypeError:
         return False
     return True
+
+
+def require_callable(function: object) -> None:
+    """Raise UsageError for a value in the place of a function."""
+    if not callable(function):
+        raise UsageError(f"{function!r} is no function: hand one over, without calling it")
 
 
 def name_of(function: object) -> str:

@@ -12,7 +12,7 @@ from inspect import (
 
 from stream_manager.errors import UsageError
 from stream_manager.supervision.component import Run, Snapshot
-from stream_manager.supervision.components.arity import accepts, arity, name_of
+from stream_manager.supervision.components.arity import accepts, arity, name_of, require_callable
 
 Function = Callable[[], Awaitable[object]] | Callable[[Run], Awaitable[object]]
 NOT_ASYNC = "is not async: make it an `async def`, or hand over ThreadFunction(…) if it blocks"
@@ -27,6 +27,7 @@ class AsyncFunction:
     """
 
     def __init__(self, function: Function) -> None:
+        require_callable(function)
         self._function: Callable[..., object] = function
         self._takes_run = arity(function) > 0
         if refusal := _refusal(function, arguments=int(self._takes_run)):

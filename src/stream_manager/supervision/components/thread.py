@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 
 from stream_manager.errors import UsageError
 from stream_manager.supervision.component import Run, Snapshot
-from stream_manager.supervision.components.arity import accepts, arity, name_of
+from stream_manager.supervision.components.arity import accepts, arity, name_of, require_callable
 
 Function = Callable[[threading.Event], object] | Callable[[threading.Event, Run], object]
 
@@ -22,6 +22,7 @@ class ThreadFunction:
     """
 
     def __init__(self, function: Function) -> None:
+        require_callable(function)
         self._function: Callable[..., object] = function
         self._takes_run = arity(function) > 1
         if iscoroutinefunction(function):

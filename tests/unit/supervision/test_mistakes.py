@@ -186,7 +186,7 @@ def test_a_name_that_nobody_has_and_a_phase_that_is_none_are_refused() -> None:
         await supervisor.add("ingest", forever)
         with pytest.raises(UsageError, match=r"'ingst': add it first .there are: 'ingest'"):
             supervisor.status("ingst")
-        with pytest.raises(UsageError, match="got nothing: expected phases, such as Phase.RUNNING"):
+        with pytest.raises(UsageError, match="got nothing: expected phases"):
             await supervisor.wait_until("ingest")
         with pytest.raises(UsageError, match="got 'running': expected phases"):
             await supervisor.wait_until("ingest", "running")  # type: ignore[arg-type]

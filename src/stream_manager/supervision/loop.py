@@ -49,7 +49,7 @@ class Loop:
         self._waits = Waits()
 
     async def run(self) -> None:
-        """Decide and act until cancelled."""
+        """Decide and act until cancelled; what is run then is for the caller to stop."""
         while True:
             await self._inbox.until(self.recovery.next_due_s())
             changes = len(self._inbox.changes)

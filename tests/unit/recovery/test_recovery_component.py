@@ -200,6 +200,16 @@ def test_a_teardown_that_hangs_is_abandoned() -> None:
     assert script.manager.late_facts == 1
 
 
+def test_what_its_process_gave_up_is_followed_by_a_successor_in_its_turn() -> None:
+    """A hung teardown that is out of the way is told like any that hangs, and nothing escalates."""
+    script = healthy()
+    script.fails("cam", REFUSED)
+    script.take()
+    assert script.gone("cam", abandoned=True) == ["cam: abandoned"]
+    assert script.decisions[-1].saw["teardown_s"] == script["cam"].spec.policy.teardown_s
+    assert script.phase("cam") is Phase.BACKING_OFF
+
+
 def test_a_stop_that_hangs_is_abandoned() -> None:
     """A component that never confirms its end is STOPPED all the same."""
     script = healthy()

@@ -1,11 +1,16 @@
 """Standard output and error of a worker or the fork server: one file of bounded size."""
 
 import os
+import re
+import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 
 LIMIT_BYTES = 1 << 20
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_HEAD = "=== epoch {epoch}, pid {pid}, {at}"
+_HEADS = re.compile(r"^=== epoch (\d+), pid \d+, .+$", re.MULTILINE)
 
 
 def open_log(path: str) -> int:
@@ -24,6 +29,26 @@ def become_output(log_fd: int) -> None:
     os.dup2(log_fd, 1)
     os.dup2(log_fd, 2)
     os.close(log_fd)
+
+
+def head(*, epoch: int, at: float) -> None:
+    """Say in the log where the worker of `epoch` begins, at `at` in UTC seconds."""
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    sys.stderr.write(_HEAD.format(epoch=epoch, pid=os.getpid(), at=when) + "\n")
+    sys.stderr.flush()
+
+
+def of_epoch(text: str, epoch: int) -> str:
+    """Return what the worker of `epoch` wrote into the log `text`, its head included.
+
+    Where its head has been rotated away, that is all up to the head of a later one.
+    """
+    heads = list(_HEADS.finditer(text))
+    begin = max((it.start() for it in heads if int(it[1]) == epoch), default=0)
+    later = (it.start() for it in heads if it.start() > begin and int(it[1]) != epoch)
+    if begin == 0 and heads and int(heads[-1][1]) < epoch:
+        return ""  # all of it is older: this one's log could not be opened
+    return text[begin : next(later, len(text))]
 
 
 def keep_short(path: str) -> None:

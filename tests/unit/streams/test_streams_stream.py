@@ -282,6 +282,7 @@ def test_the_status_keeps_its_contract(tmp_path: Path) -> None:
             "state": "running",
             "health": "healthy",
             "pid": None,
+            "abandoned": [],
             "epoch": 1,
             "restarts_total": 0,
             "attempt": 0,

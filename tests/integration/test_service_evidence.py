@@ -8,10 +8,11 @@ import subprocess
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.held import held
 from tests.integration.service import POLL_S, PROGRAM, Json, Service, table
 
 pytestmark = pytest.mark.media
@@ -232,11 +233,13 @@ def test_evidence_holds_gstreamers_warnings_and_no_password(trouble: Trouble) ->
         assert not any(form.encode() in text for text in texts)
 
 
-def test_an_incident_is_listed_shown_and_bundled(trouble: Trouble, tmp_path: Path) -> None:
+def test_an_incident_is_shown_and_bundled(trouble: Trouble, tmp_path: Path) -> None:
     """One number leads from the journal to everything that is known, and to one file of it."""
     number = trouble.entry("endless")["seq"]
     trouble.kept(number)
-    assert f"{number}  " in trouble.run("list", "endless")
+    assert f"stream-manager incident show {number}" in " ".join(
+        trouble.service.explain("endless")["sentences"]
+    )
     shown = trouble.run("show", str(number))
     assert "it was ended by SIGKILL (Killed), which this manager sent" in shown
     assert "in endless_callback" in shown
@@ -247,5 +250,24 @@ def test_an_incident_is_listed_shown_and_bundled(trouble: Trouble, tmp_path: Pat
         names = {name.removeprefix(f"incident-{number}/") for name in archive.getnames()}
         assert {it.mode for it in archive} == {0o600}
     assert {"journal.txt", f"{number}/stacks.txt", f"{number}/source.dot"} <= names
-    (again,) = json.loads(trouble.run("show", str(number), "--json"))["findings"]
-    assert again["files"]["stacks.txt"] in trouble.kept(number)["stacks.txt"]
+
+
+def test_error_isolation_of_a_worker_that_no_kill_ends(
+    service: Callable[..., Service],
+) -> None:
+    """It is abandoned for all to see, nothing it does counts, and the stream goes on without it."""
+    running = service(table("cam", f"{TINY} ! h264parse")).start()
+    running.wait_healthy("cam")
+    pid = running.stream("cam")["pid"]
+    with held(pid):
+        os.kill(pid, signal.SIGSTOP)
+        abandoned = running.wait_for(
+            "cam", lambda it: it["epoch"] == 2 and it["health"] == "healthy"
+        )
+        assert abandoned["abandoned"] == [pid]
+        assert pid in running.pids()
+        rules = [it["rule"] for it in running.journal("cam") if it["component"] == "cam"]
+        assert rules.index("hang-once") < rules.index("abandoned")
+        assert f"does not let go of process {pid}" in " ".join(running.explain("cam")["sentences"])
+    running.wait_for("cam", lambda it: not it["abandoned"])
+    assert running.stream("cam")["epoch"] == 2

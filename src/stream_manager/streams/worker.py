@@ -96,7 +96,7 @@ class Worker:
     @property
     def abandoned(self) -> tuple[int, ...]:
         """The earlier processes that could not be ended; nothing that they do counts any more."""
-        return tuple(self._abandoned)
+        return tuple(self._abandoned.values())
 
     @property
     def pid(self) -> int | None:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -34,21 +33,25 @@ def become_output(log_fd: int) -> None:
 def head(*, epoch: int, at: float) -> None:
     """Say in the log where the worker of `epoch` begins, at `at` in UTC seconds."""
     when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
-    sys.stderr.write(_HEAD.format(epoch=epoch, pid=os.getpid(), at=when) + "\n")
-    sys.stderr.flush()
+    line = _HEAD.format(epoch=epoch, pid=os.getpid(), at=when)
+    with suppress(OSError):  # a full disk
+        os.write(2, f"{line}\n".encode())
 
 
 def of_epoch(text: str, epoch: int) -> str:
     """Return what the worker of `epoch` wrote into the log `text`, its head included.
 
-    Where its head has been rotated away, that is all up to the head of a later one.
+    Where its head was rotated away, that is what stands before the head of the next one.
     """
     heads = list(_HEADS.finditer(text))
-    begin = max((it.start() for it in heads if int(it[1]) == epoch), default=0)
-    later = (it.start() for it in heads if it.start() > begin and int(it[1]) != epoch)
-    if begin == 0 and heads and int(heads[-1][1]) < epoch:
-        return ""  # all of it is older: this one's log could not be opened
-    return text[begin : next(later, len(text))]
+    if not heads:
+        return text
+    ends = [*(it.start() for it in heads[1:]), len(text)]
+    for head, end in reversed(list(zip(heads, ends, strict=True))):
+        if int(head[1]) == epoch:
+            return text[head.start() : end]
+    is_older = int(heads[0][1]) < epoch  # then this one's log could not be opened
+    return "" if is_older else text[: heads[0].start()]
 
 
 def keep_short(path: str) -> None:

@@ -11,10 +11,12 @@ from stream_manager.evidence.gathering import gather
 from stream_manager.evidence.shelf import NAME, Shelf
 
 WAITING_AT_MOST = 100
+# When a site goes down hundreds of streams fail at once, and recovery needs the processor.
+PAUSE_S = 0.05
 
 
 class Keeper:
-    """Takes findings and keeps them under `state_dir`; those that a slow disk has no time for go.
+    """Takes findings and keeps them under `state_dir`; when too many wait the next ones are lost.
 
     log_dir: where the workers' logs lie. on_fault: told, from the thread, once that evidence can't
     be kept, and again after it could be.
@@ -25,6 +27,7 @@ class Keeper:
         self._directory = state_dir / NAME
         self._on_fault = on_fault
         self._failing = False
+        self._closing = threading.Event()
         self._findings: queue.Queue[Finding | None] = queue.Queue(WAITING_AT_MOST)
         # A daemon: a disk that hangs must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="evidence", daemon=True)
@@ -39,6 +42,7 @@ class Keeper:
     def close(self, at_most_s: float) -> None:
         """Keep what waits, at most so long."""
         if self._thread.ident is not None:
+            self._closing.set()
             with suppress(queue.Full):
                 self._findings.put_nowait(None)
             self._thread.join(at_most_s)
@@ -54,3 +58,4 @@ class Keeper:
                 if not self._failing:
                     self._failing = True
                     self._on_fault(f"evidence of incidents can't be kept: {error!r}")
+            self._closing.wait(PAUSE_S)

@@ -47,14 +47,14 @@ class Casebook:
         self._order = order
         self._keep = keep
         self._clock = clock
-        self._run = _Run(epoch=0)
+        self._run = self._former = _Run(epoch=0)
         self._open: dict[str, _Incident] = {}
         self._unsettled: dict[int, Callable[[], None]] = {}
         self.number: int | None = None
 
     def born(self, pid: int, epoch: int) -> None:
         """Note a new process."""
-        self._run = _Run(epoch=epoch, pid=pid)
+        self._former, self._run = self._run, _Run(epoch=epoch, pid=pid)
 
     def drew(self, graph: Graph) -> None:
         """Note what a part of it looks like."""
@@ -62,13 +62,13 @@ class Casebook:
 
     def examined(self, epoch: int, examination: Examination) -> None:
         """Note what was seen of a process that hung."""
-        if self._run.epoch == epoch:
-            self._run.examination = examination
+        for run in self._of(epoch):
+            run.examination = examination
 
     def ended(self, epoch: int, how: str) -> None:
         """Note how a process ended, in words."""
-        if self._run.epoch == epoch:
-            self._run.exit = how
+        for run in self._of(epoch):
+            run.exit = how
 
     def decided(self, decision: Decision) -> None:
         """Follow a decision about a component of the stream."""
@@ -92,6 +92,10 @@ class Casebook:
         """Hand on what has not settled."""
         for hand_on in list(self._unsettled.values()):
             hand_on()
+
+    def _of(self, epoch: int) -> list[_Run]:
+        """Return the newest process or the one before it, whose end may be told after its birth."""
+        return [run for run in (self._run, self._former) if run.epoch == epoch]
 
     def _find(self, decision: Decision, number: int) -> None:
         after, run = decision.after, self._run

@@ -370,6 +370,8 @@ class Stream:
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
         self.casebook.decided(decision)
+        if id_ == self.id and after.last is not before.last and _hangs_inside(after):
+            self.worker.condemn()
         self._recording.decided(decision)
         if id_ == self.record_id:
             return None
@@ -399,6 +401,11 @@ class Stream:
         record = self.settings.spec.record
         assert record is not None
         return self._snapshots.record_order(action, record)
+
+
+def _hangs_inside(worker: Record) -> bool:
+    """Tell whether a worker was ended because a part of it does not let itself be torn down."""
+    return worker.last is not None and worker.last.fault.origin == "teardown"
 
 
 def _held_up(stall: Stall, blocked: str) -> str:

@@ -122,13 +122,17 @@ class Worker:
         return self._process is not None and self._process.send(message)
 
     def hung(self, why: str) -> None:
-        """Report that the living process hangs, and begin to look at it."""
-        process = self._process
-        if process is not None and not self._hung:
-            self._hung = True
-            self._examination = self._own(self._examine(process))
+        """Report that the living process hangs."""
+        if self._process is not None and not self._hung:
+            self.condemn()
             fault = Fault(origin="health", code="hang", text=why)
-            self._failed(process.order.epoch, fault)
+            self._failed(self._process.order.epoch, fault)
+
+    def condemn(self) -> None:
+        """Take the living process for one that hangs, and begin to look at it: it is past words."""
+        if self._process is not None and not self._hung:
+            self._hung = True
+            self._examination = self._own(self._examine(self._process))
 
     @property
     def connected(self) -> bool:

@@ -19,3 +19,9 @@ def test_no_text_keeps_a_secret(text: str) -> None:
 def test_user_information_goes_from_every_url() -> None:
     """What stands before the host is dropped, whoever put it there."""
     assert scrub("at rtsp://u:p@host/a", ()) == "at rtsp://***@host/a"
+
+
+def test_what_a_request_is_authorised_by_goes() -> None:
+    """A password is not to be had from its Base64 either."""
+    request = "PLAY rtsp://host/a\nAuthorization: Basic dTpw\nSession: 1"
+    assert scrub(request, ()) == "PLAY rtsp://host/a\nAuthorization: Basic ***\nSession: 1"

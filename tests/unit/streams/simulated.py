@@ -145,6 +145,7 @@ class Simulation:
         self.evidence = Findings()
         self.keyframes = True  # whether pictures can be decoded
         self.garbage = False  # whether packets go on without pictures
+        self.blocked: str | None = None  # the element that keeps a buffer
         self._packets = 0
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
@@ -306,6 +307,7 @@ class Simulation:
             sequence=1,
         )
         return Progress(
+            blocked=self.blocked,
             at_s=self.clock.now_s,
             late_s=0.0,
             epoch=self.record("source").epoch,

@@ -251,6 +251,48 @@ def test_a_silent_worker_is_a_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     simulated(tmp_path, script)
 
 
+def test_a_stall_behind_a_blocked_element_is_a_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the worker's and not the camera's; while media flows, an element may be busy."""
+
+    async def script(it: Simulation) -> None:
+        found: list[str] = []
+        monkeypatch.setattr(it.stream.worker, "hung", found.append)
+        await it.start()
+        it.blocked = "identity (slow)"
+        await it.flow(2.0)
+        assert found == []
+        await it.freeze(1.0)
+        assert found[0].startswith("identity (slow) does not let go of a buffer: no video for ")
+        assert it.record("source").last is None
+
+    simulated(tmp_path, script)
+
+
+def test_a_worker_whose_part_hangs_is_past_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a teardown hangs the process is looked at; what else fails may end in good order."""
+
+    async def script(it: Simulation) -> None:
+        condemned: list[int] = []
+        worker = it.stream.worker
+        monkeypatch.setattr(worker, "send", lambda _: True)
+        monkeypatch.setattr(worker, "condemn", lambda: condemned.append(it.record().epoch))
+        await it.start()
+        await it.flow(2.0)
+        await it.worker_dies()
+        await it.worker_starts()
+        await it.source_starts()
+        assert condemned == []
+        await it.part_fails("rtspsrc", "gst-resource-error:9")
+        await it.clock.advance(2 * POLICY.teardown_s)
+        assert condemned == [2]
+
+    simulated(tmp_path, script)
+
+
 def test_attempts_return_to_zero_only_after_stability(tmp_path: Path) -> None:
     """Health for less than stable_for forgives nothing."""
 

@@ -68,6 +68,21 @@ class OutputStatus(BaseModel):
     waits_for: str | None
 
 
+class UsageStatus(BaseModel):
+    """What a worker takes, sampled once a second, and what it may; a limit of null is none.
+
+    `memory_bytes` is what it has allocated and written to. `restart_due`: it is above
+    `restart_above_bytes`, and restarted when its recording begins the next file.
+    """
+
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    restart_above_bytes: int | None
+    restart_due: bool
+    descriptors: int
+    threads: int
+
+
 class StreamStatus(BaseModel):
     """One stream. `health` is null when nobody wants it to run, `pid` when no worker lives.
 
@@ -91,6 +106,7 @@ class StreamStatus(BaseModel):
     outage_s_total: float
     mttr_s: float | None
     media: MediaStatus
+    usage: UsageStatus | None = None
     outputs: list[OutputStatus]
 
 

@@ -19,7 +19,11 @@ MAX_PACKET_BYTES = 65536
 
 # Manager -> fork server, and its answers.
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
-    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
+
+    `data_max_bytes` bounds what it may allocate (RLIMIT_DATA); `cgroup` is the directory of the
+    control group that it joins, empty for none.
+    """
 
     hidden: ClassVar = frozenset({"secrets"})
 
@@ -29,6 +33,8 @@ class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
+    data_max_bytes: int | None = None
+    cgroup: str = ""
 
 
 class Spawned(Struct, frozen=True, kw_only=True, tag=True):

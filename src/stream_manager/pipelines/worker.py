@@ -22,6 +22,7 @@ from setproctitle import setproctitle
 
 from stream_manager.pipelines import logfile
 from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.containment import contain
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
@@ -51,6 +52,7 @@ _TOO_LATE = 1  # exit status of a worker that did not finish within its grace
 def run(spawn: Spawn, listener: socket.socket) -> int:
     """Be the worker of `spawn`, in a process of its own; return its exit status."""
     setproctitle(f"stream-manager: {spawn.stream}")
+    contain(spawn)
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = Worker(spawn, listener, wall=time.time)

@@ -26,6 +26,7 @@ from stream_manager.recovery import (
     Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
@@ -88,6 +89,7 @@ class StreamManager:
         self._log_dir = log_dir
         self._began_s = clock.monotonic_s()
         self._oom = OutOfMemoryWatch(clock)
+        self._cgroups = Cgroups.of_machine()
         self._streams: dict[str, Stream] = {}
         self._leaving: dict[str, StreamSettings | None] = {}
         self.lag_s = 0.0
@@ -156,6 +158,7 @@ class StreamManager:
             store=self._store,
             launcher=self._launcher,
             oom=self._oom,
+            cgroups=self._cgroups,
             clock=self._clock,
             socket_dir=self._runtime_dir,
             log_dir=self._log_dir,

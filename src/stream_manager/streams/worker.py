@@ -13,9 +13,8 @@ from msgspec import Struct
 
 from stream_manager.clock import Clock
 from stream_manager.pipelines.messages import VERSION, FromWorker, Hello, Quit, Spawn
-from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, exit_fault
+from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import Launcher, SpawnRefused
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.process import Process
 
 TERM_GRACE_S = 0.5
@@ -38,8 +37,16 @@ class Owner(Protocol):
         """Note a new process, so that a later manager can find it."""
         ...
 
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        ...
+
     def died(self) -> None:
         """Note that it is gone."""
+        ...
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of the process was."""
         ...
 
 
@@ -53,14 +60,12 @@ class Worker:
         *,
         socket_dir: Path,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
         clock: Clock,
     ) -> None:
         self._order = order
         self._owner = owner
         self._socket_dir = socket_dir
         self._launcher = launcher
-        self._oom = oom
         self._clock = clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
@@ -80,7 +85,7 @@ class Worker:
             path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             # Made here and not in the task: a Stop in the same breath must find it.
-            process = self._process = self._made(order)
+            process = self._process = self._made(self._owner.limited(order))
             self._hung, self.heard_s = False, None
             self._life = self._own(self._live(process))
         else:
@@ -143,11 +148,7 @@ class Worker:
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
-            fault = exit_fault(code)
-            if fault.code == "SIGKILL" and self._oom.killed_lately():
-                fault = Fault(
-                    origin="process", code="SIGKILL:oom", text="the kernel ended it for memory"
-                )
+            fault = self._owner.end_of(process.order, code)
         if self._process is process:
             self._process = None
             self._owner.died()

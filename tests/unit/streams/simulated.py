@@ -32,6 +32,7 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.store import Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.launcher import Forked, Launcher
 from stream_manager.streams.oom import OutOfMemoryWatch
@@ -148,6 +149,7 @@ class Simulation:
             store=store,
             launcher=cast("Launcher", NoForks()),
             oom=OutOfMemoryWatch(clock, Path("/nonexistent")),
+            cgroups=Cgroups(None),
             clock=clock,
             socket_dir=Path("/nonexistent"),
             log_dir=Path("/nonexistent"),

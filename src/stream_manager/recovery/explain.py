@@ -115,6 +115,7 @@ STEPS: Mapping[str, str] = {
     "reset-commanded": "reset commanded, counters cleared",
     "started": "built",
     "proved": "{proof} advances: proven",
+    "manager-was-late": "the manager itself was late by {late_s:.1f} s, and its deadline is too",
     "stable": "stable for {stable_for_s:g} s: retries forgiven",
     "child-failed": "{child} brings no {proof} any more",
     "backoff-over": "the wait is over",

@@ -11,7 +11,7 @@ what a process reserves and not what it uses, and so needs RESERVED_BYTES on top
 
 import signal
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -36,6 +36,14 @@ LAST_WORDS_BYTES = 4096
 ENDS = frozenset({-signal.SIGTRAP, -signal.SIGABRT, -signal.SIGSEGV, 1})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelMemory:
+    """What the kernel does about memory: groups that have limits, and its count of kills."""
+
+    cgroups: Cgroups
+    oom: OutOfMemoryWatch
+
+
 class LimitWatch:
     """Watches the memory of one stream's workers, one after another.
 
@@ -49,8 +57,7 @@ class LimitWatch:
         *,
         recorded: bool,
         log: Path,
-        oom: OutOfMemoryWatch,
-        cgroups: Cgroups,
+        kernel: KernelMemory,
         clock: Clock,
         fail: Callable[[Fault], None],
     ) -> None:
@@ -58,8 +65,8 @@ class LimitWatch:
         self._recorded = recorded
         self._log = log
         self._log_from = 0
-        self._oom = oom
-        self._cgroups = cgroups
+        self._oom = kernel.oom
+        self._cgroups = kernel.cgroups
         self._clock = clock
         self._fail = fail
         self._group = ""

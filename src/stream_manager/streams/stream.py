@@ -43,14 +43,12 @@ from stream_manager.recovery import (
     Wanted,
 )
 from stream_manager.store import Store
-from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.domains import record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
-from stream_manager.streams.limits import LimitWatch
+from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
 from stream_manager.streams.processes import boot_id, start_ticks
 from stream_manager.streams.recording import Commander, Recording
@@ -76,8 +74,7 @@ class Stream:
         supervisor: Supervisor,
         store: Store,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
-        cgroups: Cgroups,
+        kernel: KernelMemory,
         clock: Clock,
         socket_dir: Path,
         log_dir: Path,
@@ -106,8 +103,7 @@ class Stream:
             settings.limits,
             recorded=settings.spec.record is not None,
             log=log_dir / f"{self.id}.log",
-            oom=oom,
-            cgroups=cgroups,
+            kernel=kernel,
             clock=clock,
             fail=lambda fault: self._failed(self.id, self.record_of(self.id).epoch, fault),
         )

@@ -58,7 +58,8 @@ class Supervisor:
 
     recovery: decides. journal: told each decision before it is acted upon; by default the log.
     snapshots: what components go on from; by default in memory. watch: called with each decision
-    after it is journalled. came_round: called after each round, also an idle one.
+    after it is journalled. came_round: called after each round, also an idle one. late: returns for
+    how many seconds the event loop was stuck since it was last asked; deadlines end as much later.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Supervisor:
         snapshots: Snapshots | None = None,
         watch: Callable[[Step], None] | None = None,
         came_round: Callable[[], None] | None = None,
+        late: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.recovery = RecoveryManager(chance=chance) if recovery is None else recovery
         self._clock: Clock = SystemClock() if clock is None else clock
@@ -77,6 +79,7 @@ class Supervisor:
         self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
         self._watch = watch
         self._came_round = came_round
+        self._late = late
         self._performers: dict[str, Performer] = {}
         self._runners: dict[str, Runner] = {}
         self._inbox = Inbox(self._clock)
@@ -283,6 +286,9 @@ class Supervisor:
         decisions: list[Step] = []
         while self._inbox.events:
             decisions += self._handle(self._inbox.events.popleft(), now_s)
+        if late_s := self._late():
+            for deaf in self.recovery.deaf(late_s):
+                decisions += self._handle(deaf, now_s)
         for event in self.recovery.due(now_s):
             decisions += self._handle(event, now_s)
         return decisions

@@ -63,20 +63,19 @@ def lost_nothing(running: Service, id_: str) -> None:
 def test_a_leaking_worker_is_restarted_at_a_boundary_and_no_file_is_cut_off(
     service: MakeService,
 ) -> None:
-    """With 50 MB/s it passes restart_above twice, never its limit, and every file is finished."""
-    limits = '{ memory = "1GiB", restart_above = "120MiB" }'
+    """With 50 MB/s it passes restart_above, never its limit, and every file is finished."""
+    limits = '{ memory = "1GiB", restart_above = "80MiB" }'
     running = service(table("leaking", LEAKING, record=SHORT, limits=limits)).start()
-    running.wait_for("leaking", lambda it: it["epoch"] == 3 and it["health"] == "healthy")
-    first, second = faults(running, "leaking", "memory-grown-once", "memory-grown")[:2]
-    assert (first["rule"], second["rule"]) == ("memory-grown-once", "memory-grown")
+    running.wait_for("leaking", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
+    first = faults(running, "leaking", "memory-grown-once")[0]
     assert (first["cause"], first["code"]) == ("memory", "restart-above")
     assert first["saw"]["delay_s"] == 0
-    assert "restart_above is 120.0 MiB, and its last file has just ended" in first["saw"]["text"]
+    assert "restart_above is 80.0 MiB, and its last file has just ended" in first["saw"]["text"]
     assert "MiB/s" in first["saw"]["text"]
     assert not faults(running, "leaking", "memory-limit", "out-of-memory")
     assert running.stop() == 0
     files = running.files("leaking")
-    assert len(files) >= 4
+    assert len(files) >= 3
     assert [path for path in files if not is_finished(path)] == []
 
 
@@ -94,7 +93,7 @@ def test_a_leak_without_restart_above_is_contained_and_costs_others_nothing(
     assert usage["memory_limit_bytes"] == 100 * MIB
     assert usage["threads"] > 1
     assert usage["descriptors"] > 3
-    running.wait_for("leaking", lambda it: it["restarts_total"] >= 2)
+    running.wait_for("leaking", lambda it: it["restarts_total"] >= 1)
     ended = faults(running, "leaking", "memory-limit")
     assert all("its limit is 100.0 MiB" in it["saw"]["text"] for it in ended)
     taken = [float(it["saw"]["text"].split()[2]) for it in ended]

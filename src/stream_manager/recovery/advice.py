@@ -48,6 +48,7 @@ RULES: Mapping[str, str] = {
     "network-timeout": _ADDRESS,
     "source-closed": "see whether the camera restarts, or serves too many clients",
     "no-streams": "look whether that path of the camera offers video",
+    "device": "see whether the device is plugged in, and whether something else uses it",
     "no-space": _SPACE,
     "storage-errno": _DISK,
     "storage-place": _DISK,

@@ -28,6 +28,7 @@ FAULTS: Mapping[str, str] = {
     "network-timeout": "the camera fell silent",
     "source-closed": "the camera ended the stream",
     "no-streams": "the camera offers no usable stream",
+    "device": "the device can't be read",
     "no-space": "the disk is full",
     "storage-errno": "the disk refused",
     "storage-place": "the recording's directory can't be used",

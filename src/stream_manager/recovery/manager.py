@@ -8,12 +8,12 @@ same numbers.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     DomainDue,
@@ -69,9 +69,8 @@ class RecoveryManager:
         return self._domains.incidents
 
     def incident_of(self, id_: str) -> Incident | None:
-        """Return the incident in whose queue a component waits, or None."""
-        held_by = self._records[id_].held_by
-        return None if held_by is None else self._domains.incident_of(held_by)
+        """Return the incident in which a component waits, or would but for a dry run, or None."""
+        return self._domains.incident_of(self._records[id_].spec)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; see `take`.
@@ -90,10 +89,8 @@ class RecoveryManager:
         if spec.id in self._records:
             raise UsageError(f"component {spec.id!r} exists already")
         self._tree.add(spec)
-        self._records[spec.id] = record
         self._domains.add(spec)
-        if record.due_s is not None:
-            self._timers.set(spec.id, record.due_s)
+        self._put(record)
 
     def resume(self, record: Record) -> None:
         """Let a STOPPED component go on where an earlier manager left it; see `revive`."""
@@ -101,9 +98,13 @@ class RecoveryManager:
         present = self._records[id_]
         if present.phase is not Phase.STOPPED:
             raise UsageError(f"component {id_!r} is {present.phase.value}: stop it first")
-        self._records[id_] = record
+        self._put(record)
+
+    def _put(self, record: Record) -> None:
+        record = self._domains.taken_up(record)
+        self._records[record.spec.id] = record
         if record.due_s is not None:
-            self._timers.set(id_, record.due_s)
+            self._timers.set(record.spec.id, record.due_s)
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
@@ -133,7 +134,8 @@ class RecoveryManager:
                 if decision is None:
                     continue
                 decisions.append(decision)
-                queue.extend((tell, decision.seq) for tell in decision.tells)
+                for tell in decision.tells:
+                    queue.append((tell, decision.seq))
                 steps, because = self._domains.watch(decision), decision.seq
             for step in steps:
                 numbered = replace(step, seq=self._seq, because=because)

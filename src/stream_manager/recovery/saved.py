@@ -5,7 +5,7 @@ what the wall clock says, which is as near as one can get.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 from stream_manager.recovery.checks import (
@@ -18,6 +18,7 @@ from stream_manager.recovery.checks import (
 )
 from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Phase, Record, Sighting, Spec
 from stream_manager.recovery.steps import given_up, gives_up
 
@@ -38,6 +39,7 @@ def save(record: Record) -> dict[str, Any]:
     saved: dict[str, Any] = {name: getattr(record, name) for name in (*_COUNTED, *_INSTANTS)}
     saved["phase"] = record.phase.value
     saved["gives_up"] = gives_up(record)
+    saved["held_by"] = record.held_by
     saved["charged"] = list(record.charged)
     if record.last is not None:
         rule = record.last.rule
@@ -92,7 +94,8 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     waited_for_s = saved["due_s"] if phase is Phase.BACKING_OFF else saved["resume_s"]
     due_s = now_s if waited_for_s is None else waited_for_s + moved_s
     due_s = min(max(due_s, now_s), now_s + policy.backoff.cap_s)
-    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s)
+    # The manager that takes it up parks it again, if its domain is still one of its own.
+    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s, held_by=saved["held_by"])
 
 
 def _check(saved: Mapping[str, Any]) -> None:
@@ -102,7 +105,8 @@ def _check(saved: Mapping[str, Any]) -> None:
     require_counts(0, **_named(saved, _COUNTS))
     require_spans(delay_s=saved["delay_s"])
     require_instants(**given(**_named(saved, _INSTANTS)))
-    require_kind(str, digest=saved["digest"], **given(ended_by=saved["ended_by"]))
+    texts = given(ended_by=saved["ended_by"], held_by=saved["held_by"])
+    require_kind(str, digest=saved["digest"], **texts)
     require_kind(list, charged=saved["charged"])
     for at_s in saved["charged"]:
         require_instants(charged=at_s)

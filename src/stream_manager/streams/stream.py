@@ -47,7 +47,7 @@ from stream_manager.recovery import (
 )
 from stream_manager.store import Store
 from stream_manager.streams.counters import Counters, why_down
-from stream_manager.streams.domains import record_domains, source_domains
+from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
@@ -120,7 +120,7 @@ class Stream:
     def _join(self) -> None:
         """Become components: the worker, proven by its source, and what needs them."""
         policy = self.settings.policy
-        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
+        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id, domains=WORKER_DOMAINS)
         self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
         source = Spec(
             id=self.source_id,

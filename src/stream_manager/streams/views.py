@@ -95,21 +95,17 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
 
 def domains_status(recovery: RecoveryManager, clock: Clock) -> list[dict[str, Any]]:
     """Return `domains` in `status --json`: the incidents under way, and how many wait in each."""
-    incidents = recovery.incidents
-    if not incidents:
-        return []
-    waiting = Counter(record.held_by for record in recovery.records.values())
-    return [_domain(it, waiting[name], clock) for name, it in incidents.items()]
+    return [_domain(incident, clock) for incident in recovery.incidents.values()]
 
 
-def _domain(incident: Incident, waiting: int, clock: Clock) -> dict[str, Any]:
+def _domain(incident: Incident, clock: Clock) -> dict[str, Any]:
     return {
         "domain": incident.domain,
         "state": incident.state.value,
         "cause": incident.cause.value,
         "since": utc(incident.since_s, clock),
         "members": incident.members,
-        "waiting": waiting,
+        "waiting": incident.waiting,
         "probe": incident.probe,
         "next_probe_in_s": _next_probe_in_s(incident, clock.monotonic_s()),
     }

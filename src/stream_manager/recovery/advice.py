@@ -81,4 +81,5 @@ RULES: Mapping[str, str] = {
 
 def advice(fault: Fault, rule: Rule) -> str:
     """Return what a person can do about `fault`, which `rule` judged: half a sentence."""
-    return CODES.get(fault.code, RULES[rule.name])
+    own = f"see what your rule {rule.name} was written for"
+    return CODES.get(fault.code) or RULES.get(rule.name, own)

@@ -7,12 +7,14 @@ same numbers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from stream_manager.errors import UsageError
+from stream_manager.recovery.classify import Classifier, Rule, classify
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.own_rules import with_own
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
@@ -39,6 +41,7 @@ class RecoveryManager:
 
     chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
     incidents: when failures that components share are one, and how those come back.
+    rules: classify faults, before the built-in ones; the first that matches counts.
     """
 
     def __init__(
@@ -47,8 +50,10 @@ class RecoveryManager:
         chance: Callable[[], float],
         first_seq: int = 1,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._chance = chance
+        self._classify = Classifier(with_own(rules)) if rules else classify
         self._seq = first_seq
         self._records: dict[str, Record] = {}
         self._tree = Tree(self._records)
@@ -87,7 +92,9 @@ class RecoveryManager:
         """
         spec = record.spec
         if spec.id in self._records:
-            raise UsageError(f"component {spec.id!r} exists already")
+            raise UsageError(
+                f"component {spec.id!r} exists already: take another name, or remove it first"
+            )
         self._tree.add(spec)
         self._domains.add(spec)
         self._put(record)
@@ -158,6 +165,7 @@ class RecoveryManager:
         context = Context(
             now_s=now_s,
             chance=self._chance,
+            classify=self._classify,
             ready=self._tree.ready(record.spec),
             burdened=self._tree.burdened(event.id),
             held_by=held_by,

@@ -69,6 +69,7 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
         "state": stream_state(stream),
         "health": None if health is None else health.value,
         "pid": stream.worker.pid,
+        "abandoned": list(stream.worker.abandoned),
         "epoch": worker.epoch,
         "restarts_total": worker.restarts_total + source.restarts_total,
         "attempt": max(worker.attempts, source.attempts),

@@ -38,6 +38,7 @@ STATUS: dict[str, Any] = {
             "state": "running",
             "health": "healthy",
             "pid": 42,
+            "abandoned": [],
             "epoch": 3,
             "restarts_total": 0,
             "attempt": 0,

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from stream_manager.pipelines.spec import CustomSpec, Discreet, RecordSpec, Source
 
-VERSION = 4
+VERSION = 5
 MAX_PACKET_BYTES = 65536
 # A worker that gets it writes the stacks of its Python threads into its log, and goes on.
 DUMP_SIGNAL = signal.SIGQUIT
@@ -70,8 +70,8 @@ class Exited(Struct, frozen=True, kw_only=True, tag=True):
 class StartSource(Struct, frozen=True, kw_only=True, tag=True):
     """Build and play the source. `position_s` is where a file goes on.
 
-    With `hold`, tracks wait (at most a second) until the first output is attached, so that it
-    misses no keyframe.
+    With `hold`, tracks wait (at most a second) until the recorder is attached, or of a feed its
+    output, so that it misses no keyframe.
     """
 
     epoch: int
@@ -93,6 +93,17 @@ class StartCustom(Struct, frozen=True, kw_only=True, tag=True):
 
     epoch: int
     output: CustomSpec
+
+
+class StartFeed(Struct, frozen=True, kw_only=True, tag=True):
+    """Hand the tracks of the running source to the process of the output `part`, at `path`.
+
+    Answered by FeedReady. It is a part as any other, and ends by StopPart.
+    """
+
+    part: str
+    epoch: int
+    path: str
 
 
 class StopPart(Struct, frozen=True, kw_only=True, tag=True):
@@ -138,6 +149,15 @@ class PartStarted(Struct, frozen=True, kw_only=True, tag=True):
     part: str
     epoch: int
     tracks: tuple[Track, ...] = ()
+
+
+class FeedReady(Struct, frozen=True, kw_only=True, tag=True):
+    """Whoever connects `tracks` times gets the media of one track each, in GStreamer's GDP."""
+
+    part: str
+    epoch: int
+    tracks: int
+    base_time_ns: int
 
 
 class PartFailed(Struct, frozen=True, kw_only=True, tag=True):
@@ -286,9 +306,17 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 ToForkServer = Spawn
 FromForkServer = Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit
+ToWorker = StartSource | StartRecord | StartCustom | StartFeed | StopPart | Quit
 FromWorker = (
-    Hello | PartStarted | PartFailed | PartGone | Progress | Graph | SegmentOpened | SegmentClosed
+    Hello
+    | PartStarted
+    | FeedReady
+    | PartFailed
+    | PartGone
+    | Progress
+    | Graph
+    | SegmentOpened
+    | SegmentClosed
 )
 
 encode = msgspec.msgpack.Encoder().encode

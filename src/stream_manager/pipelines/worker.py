@@ -25,6 +25,7 @@ from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.containment import contain
 from stream_manager.pipelines.custom import CustomOutput
 from stream_manager.pipelines.debuglog import DebugLog
+from stream_manager.pipelines.feeding import FeedOutput
 from stream_manager.pipelines.graph import draw
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.link import Link
@@ -40,6 +41,7 @@ from stream_manager.pipelines.messages import (
     Progress,
     Spawn,
     StartCustom,
+    StartFeed,
     StartRecord,
     StartSource,
     StopPart,
@@ -124,6 +126,8 @@ class Worker:
                 self._start_output(RECORD, order.epoch, partial(self._recorder, order))
             case StartCustom():
                 self._start_output(order.output.id, order.epoch, partial(self._custom, order))
+            case StartFeed():
+                self._start_output(order.part, order.epoch, partial(self._feed, order))
             case StopPart(part="source"):
                 self._stop_source(order.epoch, order.grace_s)
             case StopPart():
@@ -152,7 +156,7 @@ class Worker:
             self._refuse(part, epoch, "the one before it is not gone")
         else:
             self._outputs.start(part, epoch, make(*running))
-            if part == RECORD:
+            if part == RECORD or source.is_feed:
                 source.release()
 
     def _recorder(
@@ -179,6 +183,11 @@ class Worker:
             tracks=tracks,
             report=self._tell,
         )
+
+    def _feed(
+        self, order: StartFeed, source: Gst.Pipeline, tracks: tuple[SourceTrack, ...]
+    ) -> Output:
+        return FeedOutput(order, source=source, tracks=tracks, report=self._tell)
 
     def _tell(self, fact: FromWorker) -> None:
         """Pass on what a part tells; its beginning and its failure with what it looked like."""

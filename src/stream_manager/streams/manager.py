@@ -156,7 +156,7 @@ class StreamManager:
                 break
             await self._clock.sleep(POLL_S)
         for stream in self._streams.values():
-            stream.casebook.close()
+            stream.close_casebooks()
         return stopped
 
     def _add(self, settings: StreamSettings) -> None:

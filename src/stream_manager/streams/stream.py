@@ -14,6 +14,7 @@ from stream_manager.config import StreamSettings
 from stream_manager.evidence import Examination, Keeper
 from stream_manager.health import BORNE_FOR_S, Outage, Pulse, Stall
 from stream_manager.pipelines.messages import (
+    FeedReady,
     FromWorker,
     Graph,
     OutputProgress,
@@ -42,6 +43,8 @@ from stream_manager.recovery import (
     Phase,
     Proved,
     Record,
+    Reset,
+    Restart,
     Spec,
     Start,
     Started,
@@ -52,6 +55,7 @@ from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.history import History
+from stream_manager.streams.isolated import IsolatedOutput, Means, order_of
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
@@ -62,8 +66,6 @@ from stream_manager.streams.snapshots import Snapshots
 from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
 
-# A worker that says nothing for this long hangs; it reports five times a second.
-HANG_AFTER_S = 1.5
 # This share of a start's deadline is left to the first keyframe.
 KEYFRAME_SHARE = 0.8
 # An output that takes nothing for this long, while the source brings media, is stalled.
@@ -123,6 +125,28 @@ class Stream:
         )
         self.casebook = Casebook(order, keep=evidence.keep, clock=clock)
         self.worker = Worker(order, self, socket_dir=socket_dir, launcher=launcher, clock=clock)
+        means = Means(
+            launcher=launcher,
+            kernel=kernel,
+            evidence=evidence,
+            store=store,
+            clock=clock,
+            socket_dir=socket_dir,
+        )
+        self.isolated = {
+            output.id: IsolatedOutput(
+                output,
+                order_of(output, order),
+                host=self.worker,
+                limits=settings.limits,
+                snapshots=self._snapshots,
+                means=means,
+                post=self.post,
+                judge=self._judge_output,
+            )
+            for output in settings.spec.outputs
+            if output.isolate
+        }
         self._join()
         counters.take_up(supervisor, self.ids)
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
@@ -145,7 +169,10 @@ class Stream:
         if self.settings.spec.record is not None:
             self._join_output(self.record_id, self._record_order, record_domains(self.settings))
         for output in self.settings.spec.outputs:
-            self._join_output(f"{self.id}/{output.id}", partial(self._custom_order, output))
+            if output.id not in self.isolated:
+                self._join_output(f"{self.id}/{output.id}", partial(self._custom_order, output))
+        for isolated in self.isolated.values():
+            self._join_isolated(isolated)
 
     def _join_output(
         self,
@@ -164,11 +191,26 @@ class Stream:
         part = Part(id_, self.worker, post=self.post, order=order)
         self._supervisor.enlist(output, part, epoch=self._snapshots.epoch(id_))
 
+    def _join_isolated(self, output: IsolatedOutput) -> None:
+        """Become one that has no parent: it must not replace the worker whose media it takes."""
+        spec = Spec(
+            id=output.id,
+            policy=self.settings.policy,
+            needs=(self.id, self.source_id),
+            domains=WORKER_DOMAINS,
+        )
+        self._supervisor.enlist(spec, output, epoch=self._snapshots.epoch(output.id))
+
     def leave(self) -> None:
         """Stop being components; only when stopped."""
-        self.casebook.close()
+        self.close_casebooks()
         for id_ in reversed(self.ids):
             self._supervisor.dismiss(id_)
+
+    def close_casebooks(self) -> None:
+        """Hand on all that is to be kept."""
+        for casebook in (self.casebook, *(it.casebook for it in self.isolated.values())):
+            casebook.close()
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -226,12 +268,10 @@ class Stream:
     def look(self, *, lag_s: float) -> None:
         """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
         self.limits.look(self.worker.pid)
-        heard_s = self.worker.heard_s
-        if heard_s is None or self.record_of(self.id).phase not in UP:
-            return
-        silent_s = self._clock.monotonic_s() - heard_s
-        if silent_s > HANG_AFTER_S + lag_s:
-            self.worker.hung(f"the worker has said nothing for {silent_s:.1f} s")
+        if self.record_of(self.id).phase in UP:
+            self.worker.look(lag_s=lag_s)
+        for output in self.isolated.values():
+            output.look(lag_s=lag_s, runs=self.record_of(output.id).phase in UP)
 
     # --- what the worker's process says ---------------------------------------------------------
 
@@ -271,6 +311,10 @@ class Stream:
     def hear(self, message: FromWorker) -> None:
         """Turn what the worker says into events."""
         match message:
+            case FeedReady() | PartStarted() | PartFailed() | PartGone() if (
+                message.part in self.isolated
+            ):
+                self.isolated[message.part].fed(message)
             case Progress():
                 self._progress(message)
             case PartStarted():
@@ -316,11 +360,12 @@ class Stream:
 
     def _progress(self, report: Progress) -> None:
         pulse = self._pulse
-        self.outputs = {f"{self.id}/{it.part}": it for it in report.outputs}
+        own = [it for it in report.outputs if it.part not in self.isolated]
+        self.outputs = {f"{self.id}/{it.part}": it for it in own}
         if pulse is None or report.epoch != self._pulse_epoch:
             return
         self.media.count(report)
-        lasts = [it.last_s for it in report.outputs if it.last_s is not None]
+        lasts = [it.last_s for it in own if it.last_s is not None]
         stall = pulse.hear(
             report.tracks,
             at_s=report.at_s,
@@ -344,8 +389,8 @@ class Stream:
             return
         if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
             self._miss(pulse, report.epoch)
-        for id_, output in self.outputs.items():
-            self._judge_output(id_, output, report.at_s)
+        for output in own:
+            self._judge_output(output, report.at_s)
         self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
 
     def _fault_of(self, stall: Stall) -> Fault:
@@ -375,7 +420,8 @@ class Stream:
         )
         self._failed(self.source_id, epoch, fault)
 
-    def _judge_output(self, id_: str, output: OutputProgress, at_s: float) -> None:
+    def _judge_output(self, output: OutputProgress, at_s: float) -> None:
+        id_ = f"{self.id}/{output.part}"
         if output.first_s is None or output.last_s is None:
             return
         if output.last_s - output.first_s >= self.settings.policy.verify_for_s:
@@ -402,7 +448,11 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
-        self.casebook.decided(decision)
+        isolated = self.isolated.get(id_.rpartition("/")[2])
+        (isolated or self).casebook.decided(decision)
+        if id_ == self.id and isinstance(decision.event, Restart | Reset):
+            for it in self.isolated.values():  # as it does for children
+                self.post(Reset(id=it.id))
         if id_ == self.id and after.last is not before.last and _hangs_inside(after):
             self.worker.condemn()
         if id_ not in self.output_ids or id_ == self.record_id:

@@ -31,10 +31,18 @@ from stream_manager.streams.launcher import Launcher, SpawnRefused
 from stream_manager.streams.process import Process, in_words
 from stream_manager.streams.threads import in_thread
 
+# A worker that says nothing for this long hangs; it reports five times a second.
+HANG_AFTER_S = 1.5
 TERM_GRACE_S = 0.5
 EXAMINED_WITHIN_S = 0.25
 
 logger = logging.getLogger(__name__)
+
+
+def socket_path(directory: Path, component: str, epoch: int) -> Path:
+    """Return where a component's process of one epoch listens."""
+    name = hashlib.sha256(component.encode()).hexdigest()[:12]
+    return directory / f"w-{name}-{epoch}.sock"
 
 
 class Owner(Protocol):
@@ -111,8 +119,7 @@ class Worker:
     def begin(self, action: Action) -> None:
         """Begin to fork, or to end, a process."""
         if isinstance(action, Start):
-            name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
-            path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
+            path = socket_path(self._socket_dir, self._order.stream, action.epoch)
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             self._abandon()
             # Made here and not in the task: a Stop in the same breath must find it.
@@ -125,6 +132,13 @@ class Worker:
     def send(self, message: Struct) -> bool:
         """Tell the worker something; False if it can't be told."""
         return self._process is not None and self._process.send(message)
+
+    def look(self, *, lag_s: float) -> None:
+        """Find out whether the process has gone silent; `lag_s` is our own lateness."""
+        if self.heard_s is not None:
+            silent_s = self._clock.monotonic_s() - self.heard_s
+            if silent_s > HANG_AFTER_S + lag_s:
+                self.hung(f"the worker has said nothing for {silent_s:.1f} s")
 
     def hung(self, why: str) -> None:
         """Report that the living process hangs."""
@@ -143,6 +157,11 @@ class Worker:
     def connected(self) -> bool:
         """Whether there is somebody to talk to, even if nothing can be sent just now."""
         return self._process is not None and self._process.connected
+
+    @property
+    def reachable(self) -> bool:
+        """Whether what it is told will be done, as far as is known."""
+        return self.connected and not self._hung
 
     def _abandon(self) -> None:
         """Fence a process off that the core no longer waits for: it is killed, and not gone yet."""

@@ -598,3 +598,16 @@ def test_an_impossible_budget_is_refused(wrong: dict[str, Any], told: str) -> No
     """A limit below one restart, or a window that is none, can't be meant."""
     with pytest.raises(ValueError, match=told):
         Budget(**wrong)
+
+
+def test_a_manager_that_was_stuck_gives_what_was_due_as_much_more_time() -> None:
+    """A start and a teardown are judged later; waits, and what has no deadline, stay as they are."""
+    script = camera()
+    script.manager.add(Spec(id="idle", policy=STEADY))
+    assert [script.handle(it) for it in script.manager.deaf(40.0)] == [["cam: manager-was-late"]]
+    assert script.decisions[-1].saw == {"late_s": 40.0}
+    assert script.passes(54.9) == []
+    assert script.passes(0.1) == ["cam: start-deadline"]
+    assert [script.handle(it) for it in script.manager.deaf(10.0)] == [["cam: manager-was-late"]]
+    assert script.passes(13.9) == []
+    assert script.passes(0.1) == ["cam: abandoned"]

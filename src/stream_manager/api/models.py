@@ -106,6 +106,8 @@ class UsageStatus(BaseModel):
 class StreamStatus(BaseModel):
     """One stream. `health` is null when nobody wants it to run, `pid` when no worker lives.
 
+    `abandoned`: pids of earlier workers that were killed and that the kernel does not let go.
+
     `availability` is a share from 0 to 1 of the observed time, null before there is any; `mttr_s`
     is the mean time to repair, null before the first outage ended. `waits_for` is the domain in
     whose incident it waits, and null otherwise: `domains` then tells when it goes on.
@@ -115,6 +117,7 @@ class StreamStatus(BaseModel):
     state: str
     health: str | None
     pid: int | None
+    abandoned: list[int]
     epoch: int
     restarts_total: int
     attempt: int

@@ -168,7 +168,7 @@ def _details(
         unwell = stream["health"] and any(it["health"] != "healthy" for it in stream["outputs"])
         if unwell and not wide:
             texts.append(Text.assemble("outputs: ", _outputs(stream)))
-        texts += [_waits(stream), _next(stream, now, command)]
+        texts += [_abandoned(stream), _waits(stream), _next(stream, now, command)]
         if lines := [text for text in texts if text]:
             grid.add_row(stream["id"], Text("\n").join(lines))
     if grid.row_count:
@@ -187,6 +187,13 @@ def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
         f"{fault['cause']} fault {ago(when, now)} ({at(when, now)}): {said}",
         style="dim" if over else "",
     )
+
+
+def _abandoned(stream: Json) -> Text:
+    """Say which process of it is still there, though it was killed and another one runs."""
+    pids = ", ".join(map(str, stream["abandoned"]))
+    text = f"killed, but the kernel does not let go of process {pids}" if pids else ""
+    return Text(text, style="bold red")
 
 
 def _waits(stream: Json) -> Text:

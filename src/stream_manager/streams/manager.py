@@ -15,6 +15,7 @@ from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
+from stream_manager.evidence import Keeper
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     Decision,
@@ -62,7 +63,7 @@ class Changes:
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    state_dir, runtime_dir and log_dir exist and are ours. leftovers: by stream, the tasks that end
+    state_dir and runtime_dir exist and are ours. leftovers: by stream, the tasks that end
     the worker of an earlier manager; that stream starts when its task is done.
     """
 
@@ -75,7 +76,7 @@ class StreamManager:
         clock: Clock,
         state_dir: Path,
         runtime_dir: Path,
-        log_dir: Path,
+        evidence: Keeper,
         systemd: Systemd,
         leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
@@ -88,7 +89,7 @@ class StreamManager:
         self._clock = clock
         self._counters = Counters(store=store, clock=clock)
         self._runtime_dir = runtime_dir
-        self._log_dir = log_dir
+        self._evidence = evidence
         self._began_s = clock.monotonic_s()
         self._kernel = KernelMemory(cgroups=Cgroups.of_machine(), oom=OutOfMemoryWatch(clock))
         self._streams: dict[str, Stream] = {}
@@ -150,11 +151,13 @@ class StreamManager:
         for stream in self._streams.values():
             stream.want(up=False, by="manager")
         deadline_s = self._clock.monotonic_s() + at_most_s
-        while not all(map(self._stopped, self._streams.values())):
+        while not (stopped := all(map(self._stopped, self._streams.values()))):
             if self._clock.monotonic_s() > deadline_s:
-                return False
+                break
             await self._clock.sleep(POLL_S)
-        return True
+        for stream in self._streams.values():
+            stream.casebook.close()
+        return stopped
 
     def _add(self, settings: StreamSettings) -> None:
         id_ = settings.spec.id
@@ -166,7 +169,7 @@ class StreamManager:
             kernel=self._kernel,
             clock=self._clock,
             socket_dir=self._runtime_dir,
-            log_dir=self._log_dir,
+            evidence=self._evidence,
             keeper=self._keeper,
             counters=self._counters,
         )

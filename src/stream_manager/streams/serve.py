@@ -15,6 +15,7 @@ from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration
+from stream_manager.evidence import Keeper
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
@@ -25,6 +26,7 @@ from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
+EVIDENCE_WITHIN_S = 0.5
 
 log = structlog.get_logger()
 
@@ -68,12 +70,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             sockets.append(tcp_socket(*settings.listen))
         for it in sockets:
             stack.callback(it.close)  # an API that never began has not closed them
-        log_dir = log_directory(settings)
-        forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+        evidence = _evidence(configuration, clock)
+        stack.callback(evidence.close, EVIDENCE_WITHIN_S)
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=log_dir / f"{FORK_SERVER}.log",
+            log_path=evidence.log_dir / f"{FORK_SERVER}.log",
             clock=clock,
         )
         stack.push_async_callback(launcher.close)
@@ -84,7 +86,7 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             clock=clock,
             state_dir=settings.state_dir,
             runtime_dir=settings.runtime_dir,
-            log_dir=log_dir,
+            evidence=evidence,
             systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
@@ -123,6 +125,17 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         await _cancel(tasks)
         log.info("stopped")
     return 0
+
+
+def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
+    """Find a place for logs, without those of long ago, and for what is kept of incidents."""
+    log_dir = log_directory(configuration.manager)
+    forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+    return Keeper(
+        configuration.manager.state_dir,
+        log_dir=log_dir,
+        on_fault=lambda text: log.warning(text, cause="storage"),
+    )
 
 
 async def _answer(

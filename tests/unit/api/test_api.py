@@ -22,6 +22,7 @@ STREAM = {
     "state": "backing_off",
     "health": "unhealthy",
     "pid": None,
+    "abandoned": [],
     "epoch": 3,
     "restarts_total": 7,
     "attempt": 2,

@@ -38,6 +38,7 @@ def make_stream(id_: str, state: str, health: str | None, **fields: object) -> d
         "state": state,
         "health": health,
         "pid": 42,
+        "abandoned": [],
         "epoch": 3,
         "restarts_total": 0,
         "attempt": 0,

@@ -43,6 +43,7 @@ from stream_manager.supervision import Supervisor
 from stream_manager.testing import FakeClock, settle
 
 if TYPE_CHECKING:
+    from stream_manager.evidence import Finding, Keeper
     from stream_manager.health import Outage
     from stream_manager.recordings import IndexKeeper
 
@@ -120,6 +121,19 @@ class Marks:
         return note
 
 
+class Findings:
+    """Where evidence goes: it is all kept here."""
+
+    log_dir = Path("/nonexistent")
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+
+    def keep(self, finding: "Finding") -> None:
+        """Take a finding."""
+        self.kept.append(finding)
+
+
 class Simulation:
     """A stream under a real supervisor; the test is its worker."""
 
@@ -130,8 +144,10 @@ class Simulation:
         self.decisions: list[Decision] = []
         self.ended: list[Outage] = []
         self.index = Marks()
+        self.evidence = Findings()
         self.keyframes = True  # whether pictures can be decoded
         self.garbage = False  # whether packets go on without pictures
+        self.blocked: str | None = None  # the element that keeps a buffer
         self._packets = 0
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
@@ -154,7 +170,7 @@ class Simulation:
             ),
             clock=clock,
             socket_dir=Path("/nonexistent"),
-            log_dir=Path("/nonexistent"),
+            evidence=cast("Keeper", self.evidence),
             keeper=cast("IndexKeeper", self.index),
             counters=self.counters,
         )
@@ -295,6 +311,7 @@ class Simulation:
             sequence=1,
         )
         return Progress(
+            blocked=self.blocked,
             at_s=self.clock.now_s,
             late_s=0.0,
             epoch=self.record("source").epoch,

@@ -29,7 +29,7 @@ from stream_manager.supervision.components.function import Function
 from stream_manager.supervision.components.group import Group
 from stream_manager.supervision.ending import LAST_PATIENCE_S, end, within
 from stream_manager.supervision.journal import Journal, MemoryJournal
-from stream_manager.supervision.loop import Loop, broken
+from stream_manager.supervision.loop import Loop, broken, stopped
 from stream_manager.supervision.owner import Owner
 from stream_manager.supervision.runner import Runner
 from stream_manager.supervision.snapshots import MemorySnapshots
@@ -87,6 +87,7 @@ class Supervisor(Loop):
         check_part("snapshots", self._snapshots, "load_snapshot", "save_snapshot")
         self._runners: dict[str, Runner] = {}
         self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
+        self._left: set[asyncio.Task[Any]] = set()  # by components that are removed
         self._task: asyncio.Task[None] | None = None
         self._owner: Owner | None = None
         self._leaving = False
@@ -201,9 +202,11 @@ class Supervisor(Loop):
             if runner := self._runners.pop(id_, None):
                 del self._ids[id(runner.component)]
                 left.extend(runner.leave())
+                self._left.update(left)  # it is seen to, also if nobody waits for the removal
 
         await self._waits.answer(self._inbox.changed(forget))
         await end(left, self._clock)
+        self._left.difference_update(left)
 
     async def stop(self, id_: str) -> None:
         """Stop a component; return when it has, or is abandoned after twice its `teardown_s`.
@@ -264,7 +267,7 @@ class Supervisor(Loop):
     def _ended(self, loop: asyncio.Task[None]) -> None:
         """Tell whoever waits for the loop that it has ended, and its block if it knows nothing."""
         meant = self._leaving and loop.cancelled()
-        self._waits.end(_stopped if meant else lambda: broken(loop))
+        self._waits.end(stopped if meant else lambda: broken(loop))
         if not self._leaving and self._owner is not None:
             self._owner.tell()
 
@@ -292,8 +295,4 @@ class Supervisor(Loop):
             await within(closed, LAST_PATIENCE_S, self._clock)
         finally:
             left = [task for runner in runners for task in runner.leave()]
-            await end([loop, *left], self._clock)
-
-
-def _stopped() -> UsageError:
-    return UsageError("the supervisor has stopped: nothing more comes of it")
+            await end([loop, *left, *self._left], self._clock)

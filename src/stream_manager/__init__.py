@@ -5,7 +5,7 @@ the package costs nothing. `stream_manager.testing` has what users' own tests ne
 
 Read the code in this order: clock and errors, recovery (decides; pure), supervision (acts, in
 asyncio); then, for video, config, pipelines (the worker's side), streams (the manager's), health,
-recordings, store, api, cli. `lab` breaks things on purpose.
+recordings, evidence, store, api, cli. `lab` breaks things on purpose.
 """
 
 TYPE_CHECKING = False  # type checkers know the name; typing itself would cost more than all of this

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stream_manager.recovery.values import is_count, is_positive
+from stream_manager.recovery.checks import require_counts, require_durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +17,8 @@ class Budget:
     within_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if not is_count(self.restarts):
-            raise ValueError(f"restarts is {self.restarts!r}: expected a number from 1 on")
-        if not is_positive(self.within_s):
-            raise ValueError(f"within_s is {self.within_s!r}: expected a duration above 0")
+        require_counts(1, restarts=self.restarts)
+        require_durations(within_s=self.within_s)
 
     def charge(self, charged: tuple[float, ...], now_s: float) -> tuple[float, ...]:
         """Return the window after one more restart at `now_s`, without what has left it."""

@@ -1,11 +1,11 @@
 """The way down: a fault is judged, the component torn down, and what comes after settled."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from stream_manager.recovery.classify import History, Rule, classify
+from stream_manager.recovery.classify import History, Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     Escalated,
@@ -80,7 +80,7 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
         last_cause=last.rule.cause if last and record.attempts else None,
         since_last_s=context.now_s - last.at_s if last else None,
     )
-    return classify(fault, history, context.rules)
+    return context.classify(fault, history)
 
 
 def _judged(

@@ -1,17 +1,12 @@
 """What `Supervisor.add` was given, checked and made a `Spec`."""
 
+import warnings
 from collections.abc import Collection, Sequence
 from types import UnionType
 
 from stream_manager.errors import UsageError
-from stream_manager.recovery import (
-    Phase,
-    RecoveryPolicy,
-    RestartType,
-    Spec,
-    Strategy,
-    is_positive,
-)
+from stream_manager.recovery import Phase, RecoveryPolicy, RestartType, Spec, Strategy
+from stream_manager.recovery.checks import given, require_durations
 
 
 def spec_of(
@@ -24,7 +19,7 @@ def spec_of(
     strategy: Strategy = Strategy.ONE_FOR_ONE,
     restart: RestartType = RestartType.PERMANENT,
 ) -> Spec:
-    """Return the component's spec; its parent is needed too.
+    """Return the component's spec; its parent is needed too. An odd policy is warned of.
 
     Raises UsageError, naming option and value, for an empty name and for values of other types.
     """
@@ -39,10 +34,13 @@ def spec_of(
         _require(option, names, Collection, "a list of names")
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
             raise UsageError(f"{option} is {names!r}: expected a list of names")
+    policy = RecoveryPolicy() if policy is None else policy
+    for oddity in policy.oddities():
+        warnings.warn(f"component {id_!r}: {oddity}", stacklevel=3)
     above = () if parent is None or parent in needs else (parent,)
     return Spec(
         id=id_,
-        policy=RecoveryPolicy() if policy is None else policy,
+        policy=policy,
         parent=parent,
         needs=(*above, *needs),
         strategy=strategy,
@@ -54,8 +52,10 @@ def spec_of(
 
 def check_stall(stall_after_s: float | None) -> None:
     """Raise UsageError for a silence that no clock can measure."""
-    if stall_after_s is not None and not is_positive(stall_after_s):
-        raise UsageError(f"stall_after_s is {stall_after_s!r}: expected seconds above 0, or None")
+    try:
+        require_durations(**given(stall_after_s=stall_after_s))
+    except ValueError as error:
+        raise UsageError(str(error)) from None
 
 
 def check_phases(phases: Sequence[Phase]) -> None:

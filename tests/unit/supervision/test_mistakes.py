@@ -162,7 +162,7 @@ def test_one_object_is_one_component_until_it_is_removed() -> None:
         ({"depends_on": [1]}, r"depends_on is \[1\]: expected a list of names"),
         ({"parent": 5}, "parent is 5: expected the id of a component"),
         ({"restart": "transient"}, "restart is 'transient': .* RestartType.TRANSIENT"),
-        ({"stall_after_s": "5s"}, "stall_after_s is '5s': expected seconds above 0"),
+        ({"stall_after_s": "5s"}, "stall_after_s is '5s': expected a duration above 0"),
     ],
 )
 def test_options_of_wrong_types_are_refused(options: dict[str, Any], told: str) -> None:

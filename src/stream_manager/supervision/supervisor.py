@@ -48,10 +48,9 @@ class Supervisor(Loop):
             await supervisor.add("ingest", ingest)
 
     Leaving the block tears all components down, whatever was under way: the newest first and so a
-    group after its children, each within twice its `teardown_s`; what can't be stopped is
-    abandoned, and named in the log. A block that is cancelled while it stops gives those that are
-    left one second, all at once. Should the loop itself end, by a bug or because its task was
-    cancelled, the block is interrupted, and raises InvariantError when all are torn down.
+    group after its children, each within twice its `teardown_s`; what can't be stopped is abandoned
+    and named in the log. A block that is cancelled while it stops gives what is left one second, at
+    once. Should the loop itself end, the block is interrupted, and raises InvariantError.
 
     recovery: decides. rules: classify faults, before the built-in ones. journal: told each decision
     before it is acted upon; by default the log. snapshots: what components go on from; by default
@@ -83,7 +82,7 @@ class Supervisor(Loop):
             came_round=came_round,
             late=late,
         )
-        self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
+        self._snapshots = MemorySnapshots() if snapshots is None else snapshots
         check_part("recovery", self.recovery, "handle", "due")
         check_part("journal", self._journal, "__call__")
         check_part("clock", clock, "monotonic_s", "wall", "sleep")
@@ -205,11 +204,11 @@ class Supervisor(Loop):
             if runner := self._runners.pop(id_, None):
                 del self._ids[id(runner.component)]
                 left.extend(runner.leave())
-                self._left.update(left)  # it is seen to, also if nobody waits for the removal
+                self._left.update(left)  # seen to by the block's end, if by nobody before
 
         await self._waits.answer(self._inbox.changed(forget))
         await end(left, self._clock)
-        self._left.difference_update(left)
+        self._left -= {*left}
 
     async def stop(self, id_: str) -> None:
         """Stop a component; return when it has, or is abandoned after twice its `teardown_s`.
@@ -269,8 +268,7 @@ class Supervisor(Loop):
 
     def _ended(self, loop: asyncio.Task[None]) -> None:
         """Tell whoever waits for the loop that it has ended, and its block if it knows nothing."""
-        meant = self._leaving and loop.cancelled()
-        self._waits.end(stopped if meant else lambda: broken(loop))
+        self._waits.end(stopped if self._leaving and loop.cancelled() else lambda: broken(loop))
         if not self._leaving and self._owner is not None:
             self._owner.tell()
 

@@ -148,6 +148,7 @@ class Course:
         next_s = self._next_probe_s(before, now_s)
         suspected = before.state is IncidentState.SUSPECTED
         id_ = able(domain, self.under_way, self._records)
+        domain.idle = id_ is None
         if id_ is None:
             due_s = before.due_s if suspected else next_s
             after = replace(before, next_probe_s=next_s, due_s=due_s)

@@ -70,14 +70,18 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
         return record
     if saved["gives_up"]:
         return given_up(record, now_s)
-    phase = Phase(saved["phase"])
+
+    def ahead(waited_for_s: float, longest_s: float) -> float:
+        # No wait is longer than the policy allows, whatever the wall clock has done meanwhile.
+        return min(max(waited_for_s + moved_s, now_s), now_s + longest_s)
+
+    phase, policy = Phase(saved["phase"]), spec.policy
     if phase is Phase.FAILED:
         due_s = saved["due_s"]
-        return replace(record, phase=phase, due_s=None if due_s is None else due_s + moved_s)
+        probe_s = None if due_s is None else ahead(due_s, policy.probe_every_s)
+        return replace(record, phase=phase, due_s=probe_s)
     waited_for_s = saved["due_s"] if phase is Phase.BACKING_OFF else saved["resume_s"]
-    due_s = now_s if waited_for_s is None else waited_for_s + moved_s
-    # No wait is longer than the schedule allows, whatever the wall clock has done meanwhile.
-    due_s = min(max(due_s, now_s), now_s + spec.policy.backoff.cap_s)
+    due_s = now_s if waited_for_s is None else ahead(waited_for_s, policy.backoff.cap_s)
     return replace(record, phase=Phase.BACKING_OFF, due_s=due_s)
 
 

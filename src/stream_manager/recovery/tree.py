@@ -154,8 +154,9 @@ class Tree:
             if spec.inside or spec.parent != id_:
                 yield Lost(id=other, by=id_, cause=cause)
         children = self._children.get(id_, ())
-        if children and not self._records[children[0]].spec.inside:
-            self._descents[id_] = _Descent(initiator=None, left=dict.fromkeys(children))
+        own = [it for it in children if not self._records[it].spec.inside]
+        if own:
+            self._descents[id_] = _Descent(initiator=None, left=dict.fromkeys(own))
             yield from self._descend(id_)
 
     def _swept(self, decision: Decision) -> Iterator[Event]:

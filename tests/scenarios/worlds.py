@@ -1,21 +1,24 @@
 """Worlds of components that answer late, twice or never, on a clock that jumps."""
 
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
+
+from tests.scenarios.calls import POLICIES as BREAKERS
+from tests.scenarios.calls import Calls
 from tests.scenarios.casts import DOMAINS, FAULTS, SHARED_FAULTS
 from tests.scenarios.witness import Witness
 
 from stream_manager.recovery import (
-    UP,
-    Due,
+    BreakerPolicy,
+    Decision,
     Event,
     Failed,
     Fault,
     Finished,
     Gone,
     IncidentPolicy,
+    IncidentStep,
     Phase,
     Proved,
     RecoveryManager,
@@ -31,6 +34,7 @@ from stream_manager.recovery import (
 
 POLICY = IncidentPolicy()
 DELAYS_S = (0.01, 0.3, 1.0, 4.0, 16.0, 60.0, 300.0)
+BOOTED_S = 20.0  # when the manager begins after a boot
 LEAPS_S = (30.0, 3600.0, 3 * 86400.0)
 PATIENCE_S = 2000.0
 
@@ -39,9 +43,10 @@ HAPPENINGS = (
     *("start", "prove", "end", "good", "good", "good", "fail", "fail", "fail", "finish"),
     *("pass", "pass", "pass", "pass", "leap", "race", "stale", "late", "never", "again"),
     *("up", "down", "change", "restart", "reset", "outage", "outage", "mend", "crash"),
-    *("leave", "join"),
+    *("leave", "join", "call", "call", "call", "answer", "answer", "answer", "person"),
 )
 Step = tuple[str, int, int]
+Decided = Decision | IncidentStep
 
 
 def script(chance: Random, length: int) -> list[Step]:
@@ -53,7 +58,8 @@ def script(chance: Random, length: int) -> list[Step]:
 class World:
     """Components that answer late, twice or never; a witness checks all that recovery decides.
 
-    present: how many of `specs` are there from the beginning; the others may join.
+    present: how many of `specs` are there from the beginning; the others may join. calls: the
+    policy of the breaker that they call through.
     """
 
     def __init__(
@@ -63,15 +69,18 @@ class World:
         incidents: IncidentPolicy = POLICY,
         *,
         present: int | None = None,
+        calls: BreakerPolicy = BREAKERS[0],
     ) -> None:
         self.chance = chance
         self.policy = incidents
         self.now_s = 0.0
         self.manager = RecoveryManager(chance=chance, incidents=incidents)
         self.witness = Witness(self.manager, incidents)
-        self.heard: list[tuple[float, Event]] = []
+        self.calls = Calls(calls, chance, self.now_s)
+        self.heard: list[tuple[float, Event, Sequence[Decided]]] = []
         self.starting: dict[str, int] = {}
         self.built: dict[str, int] = {}
+        self.proven: set[str] = set()
         self.ending: dict[str, int] = {}
         self.broken: dict[str, Fault] = {}  # by domain
         self.ids: list[str] = []
@@ -111,20 +120,27 @@ class World:
                 self.crashes(number)
             case "leave":
                 self._leaves(id_)
-            case "join" if self.away:
-                self._joins(number % len(self.away))
+            case "join":
+                self._joins(number)
+            case "call":
+                self.calls.call(self.now_s)
+            case "answer":
+                self.calls.answer(number, self.now_s)
+            case "person":
+                self.calls.person(number, self.now_s)
             case _:
                 self._answers(what, id_)
-        self.witness.looks_around(self.now_s)
+        self.witness.looks_around()
 
     def hear(self, event: Event) -> None:
         """Say one thing to the manager, and do what it decides."""
-        self.heard.append((self.now_s, event))
         steps = self.manager.handle(event, self.now_s)
+        self.heard.append((self.now_s, event, steps))
         self.witness.saw(event, steps, self.now_s)
         for step in steps:
             for action in step.actions:
                 id_ = action.id
+                self.proven.discard(id_)
                 for answers in (self.starting, self.built, self.ending):
                     answers.pop(id_, None)
                 answers = self.starting if isinstance(action, Start) else self.ending
@@ -150,7 +166,8 @@ class World:
                 return
             self.built[id_] = self.starting.pop(id_)
             self.hear(Started(id=id_, epoch=self.built[id_]))
-        elif what == "prove" and id_ in self.built and trouble is None:
+        elif what == "prove" and id_ in self.built.keys() - self.proven and trouble is None:
+            self.proven.add(id_)
             self.hear(Proved(id=id_, epoch=self.built[id_]))
         elif what == "finish" and id_ in self.built:
             self.hear(Finished(id=id_, epoch=self.built[id_]))
@@ -219,12 +236,7 @@ class World:
         fired = list(self.manager.due(self.now_s))
         self.hear(Failed(id=id_, epoch=self.epoch(id_), fault=fault))
         for event in fired:
-            record = self.manager.records.get(event.id)
-            over = record is not None and record.due_s is not None and record.due_s <= self.now_s
-            before = len(self.heard), record
             self.hear(event)
-            if isinstance(event, Due) and not over:
-                assert before[1] is self.manager.records.get(event.id), "a late timer does nothing"
 
     # --- the manager -----------------------------------------------------------------------------
 
@@ -232,16 +244,15 @@ class World:
         """Let another manager go on from what is saved: in this boot, or long or never after it."""
         saved = {id_: json.dumps(save(it)) for id_, it in self.manager.records.items()}
         specs = [it.spec for it in self.manager.records.values()]
-        moved_s, next_boot = 0.0, number % 3 == 0
+        next_boot, ended_s, since_s = number % 3 == 0, self.now_s, DELAYS_S[number % len(DELAYS_S)]
         if next_boot:
-            # The wall clock tells how long ago; it may have been set meanwhile.
+            # The wall clock tells how long ago that was; it may have been set meanwhile.
             since_s = (5.0, 600.0, -86400.0, 10 * 86400.0)[number % 4]
-            moved_s = 20.0 - self.now_s - since_s
-            self.now_s = 20.0
-        else:
-            self.now_s += DELAYS_S[number % len(DELAYS_S)]
+        self.now_s = BOOTED_S if next_boot else ended_s + since_s
+        moved_s = self.now_s - ended_s - since_s
+        self.calls.crashes(now_s=ended_s, later_s=self.now_s, elapsed_s=max(0.0, since_s))
         self.manager = RecoveryManager(chance=self.chance, incidents=self.policy)
-        for answers in (self.starting, self.built, self.ending):
+        for answers in (self.starting, self.built, self.ending, self.proven):
             answers.clear()
         for spec in specs:
             self.manager.add(spec, epoch=self.epoch(spec.id))
@@ -251,8 +262,8 @@ class World:
         self.witness.meets(self.manager, next_boot=next_boot)
 
     def _joins(self, place: int) -> None:
-        """Take a component in on which nothing hangs that is away itself, and want it."""
-        for spec in (*self.away[place:], *self.away[:place]):
+        """Take in one of those that are away, if what it needs is there, and want it."""
+        for spec in self.away[place % len(self.away) :] if self.away else ():
             if all(need in self.ids for need in spec.needs):
                 self.away.remove(spec)
                 self.ids.append(spec.id)
@@ -274,21 +285,22 @@ class World:
         self.manager.remove(id_)
         self.witness.left(id_)
         self.ids.remove(id_)
-        self.starting.pop(id_, None)
-        self.built.pop(id_, None)
+        for answers in (self.starting, self.built):
+            answers.pop(id_, None)
 
     # --- the end ---------------------------------------------------------------------------------
 
     def turns_good(self) -> None:
         """Answer everything at once from now on, until all have recovered that can."""
         self.broken.clear()
+        self.calls.turn_good(self.now_s)
         end_s = self.now_s + PATIENCE_S
         while restless := list(self.restless()):
             assert self.now_s < end_s, f"all that can recover does: {', '.join(restless)}"
             self.answers_all()
             due_s = self.manager.next_due_s()
             self.passes(max(0.01, min(100.0, (due_s or end_s) - self.now_s)))
-            self.witness.looks_around(self.now_s)
+            self.witness.looks_around()
 
     def restless(self) -> Iterable[str]:
         """Yield who is not where it has to end in a good world, and domains with an incident."""
@@ -299,8 +311,9 @@ class World:
             match record.phase:
                 case Phase.RUNNING | Phase.STOPPED:
                     continue
-                case Phase.VERIFYING if spec.proven_by in records:
-                    if records[spec.proven_by].phase is not Phase.RUNNING:
+                case Phase.VERIFYING if spec.proven_by is not None:
+                    prover = records.get(spec.proven_by)
+                    if prover is None or prover.phase is not Phase.RUNNING:
                         continue
                 case Phase.PARKED if record.held_by is None and self.witness.waits(record):
                     continue
@@ -315,8 +328,7 @@ class World:
             self.hear(Wanted(id=id_, up=False, digest="0"))
             if answering:
                 self._answers("end", id_)
-        slowest_s = max(it.spec.policy.teardown_s for it in self.manager.records.values())
-        self.passes(2 * slowest_s * len(self.ids))
-        left = {id_: it.phase for id_, it in self.manager.records.items()}
-        assert set(left.values()) == {Phase.STOPPED}, f"an ordered stop ends: {left}"
-        assert self.manager.next_due_s() is None or self.manager.incidents
+        self.passes(sum(2 * it.spec.policy.teardown_s for it in self.manager.records.values()))
+        left = [id_ for id_, it in self.manager.records.items() if it.phase is not Phase.STOPPED]
+        assert not left, f"an ordered stop ends: {', '.join(left)}"
+        assert self.manager.next_due_s() is None, "nothing is waited for any more"

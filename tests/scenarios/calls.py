@@ -21,9 +21,9 @@ POLICIES = (
     BreakerPolicy(ramp=Ramp(first_calls=2, cap_calls=4, step_s=1.0, lasts_s=4.0)),
     BreakerPolicy(consecutive_failures=2, max_concurrent=2, open_cap_s=20.0, ramp=None),
     BreakerPolicy(failure_rate=0.5, min_calls=3, successes_to_close=1),
-    BreakerPolicy(failure_rate=0.5, window_calls=4, slow_call_s=1.0, probe_lease_s=5.0),
+    BreakerPolicy(window_calls=4, slow_call_s=1.0, probe_lease_s=5.0),
 )
-OUTCOMES = (*(Outcome.FAILURE,) * 4, *Outcome)
+OUTCOMES = (Outcome.FAILURE, Outcome.FAILURE, Outcome.SUCCESS, *Outcome)
 
 
 class Calls:
@@ -64,7 +64,7 @@ class Calls:
         """Let a call come back, or one that came back before do so again."""
         if not self.out:
             return
-        place = number % len(self.out)
+        place = number % len(self.out) if number % 4 == 0 else -1
         permit, since_s = self.out[place] if number % 5 == 0 else self.out.pop(place)
         outcome, breaker = OUTCOMES[number % len(OUTCOMES)], self.breaker
         state, generation, late = breaker.state, breaker.generation, breaker.late_results

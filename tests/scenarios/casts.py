@@ -23,6 +23,7 @@ POLICIES = (
     replace(EAGER, give_up_after_attempts=1, probe_every_s=5.0),
     replace(EAGER, give_up_after_s=20.0, stable_for_s=5.0),
     replace(EAGER, budget=Budget(restarts=1), give_up_after_attempts=2, enforce=False),
+    replace(EAGER, give_up_after_s=5.0, enforce=False),
     replace(EAGER, backoff=Backoff(jitter="decorrelated"), start_deadline_s=2.0),
 )
 FAULTS = (

@@ -24,7 +24,6 @@ class IncidentLaws:
         self._batches: dict[str, tuple[float, int]] = {}  # when the ramp's last step was, and which
         self._probed_s: dict[str, float] = {}
         self._asked: set[str] = set()
-        self._idle: set[str] = set()
 
     def hold(self, step: IncidentStep, now_s: float) -> None:
         """Check one step, and remember the incident as it is after it."""
@@ -34,7 +33,6 @@ class IncidentLaws:
             "an incident changes by nothing but its steps"
         )
         assert self.policy.enforce or step.tells == (), "a dry run tells nobody"
-        self._idle.discard(domain)
         admitted = [tell.id for tell in step.tells if isinstance(tell, Admitted)]
         match step.rule:
             case "incident-opened":
@@ -42,13 +40,13 @@ class IncidentLaws:
                 assert enough or after.state is IncidentState.OPEN, "a few are no incident"
             case "incident-asked":
                 self._asked.add(domain)
-            case "incident-probe-postponed":
-                self._idle.add(domain)
             case "incident-probe":
                 self._probes(step, now_s)
                 assert admitted == ([after.probe] if self.policy.enforce else []), "one tries"
             case "incident-ramp":
                 self._ramps(after, len(admitted), now_s)
+            case "incident-deserted":
+                pass  # who waits for a need waits for that alone
             case _:
                 assert admitted == [], "nobody is let go but by the ramp, and to probe"
         if after.state is IncidentState.ENDED:
@@ -56,13 +54,12 @@ class IncidentLaws:
         else:
             self.under_way[domain] = after
 
-    def let_start(self, id_: str, domain: str, *, failed: bool) -> None:
-        """Check that a domain lets a member start; `failed`: that this is its slow probe."""
+    def let_start(self, id_: str, domain: str) -> None:
+        """Check that a domain lets a member start."""
         incident = self.under_way.get(domain)
         if incident is None or not incident.closed or not self.policy.enforce:
             return
-        alone = failed and domain in self._idle
-        assert alone or incident.probe == id_, "no attempt while its domain is down but the probe's"
+        assert incident.probe == id_, "no attempt while its domain is down but the probe's"
 
     def _probes(self, step: IncidentStep, now_s: float) -> None:
         domain, policy = step.after.domain, self.policy

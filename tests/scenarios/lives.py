@@ -15,6 +15,9 @@ from tests.scenarios.worlds import Step, World, script
 
 from stream_manager.recovery import BreakerPolicy, IncidentPolicy, Spec, describe
 
+GENTLE = IncidentPolicy(members=2, ramp_first=1, ramp_most=1, ramp_step_s=1.0)
+INCIDENTS = (IncidentPolicy(), IncidentPolicy(), GENTLE, GENTLE, IncidentPolicy(enforce=False))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
@@ -43,7 +46,7 @@ def born(seed: int) -> Life:
         seed=seed,
         specs=specs,
         present=max(1, len(specs) - chance.randrange(3)),
-        incidents=IncidentPolicy(enforce=chance.random() < 0.9),
+        incidents=chance.choice(INCIDENTS),
         calls=chance.choice(BREAKERS),
         steps=script(chance, chance.randrange(10, 50)),
     )
@@ -56,6 +59,16 @@ def live(life: Life, world: World) -> World:
     world.turns_good()
     world.stops(Random(f"end {life.seed}"))
     return world
+
+
+def play(seed: int) -> World:
+    """Play the life of a seed to its end; an error says how to see it."""
+    life = born(seed)
+    try:
+        return live(life, life.world())
+    except Exception as error:
+        error.add_note(f"To see it: python -m tests.scenarios.lives --seed {seed}")
+        raise
 
 
 def broken_law(life: Life) -> str | None:

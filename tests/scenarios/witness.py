@@ -219,7 +219,7 @@ class Witness:
         before = self._sibling_before(spec)
         assert before is None or before.phase in UP, "siblings come back in their order"
         for name in spec.domains:
-            self.incidents.let_start(id_, name, failed=step.before.phase is Phase.FAILED)
+            self.incidents.let_start(id_, name)
 
     def _stops(self, step: Decision, stop: Stop) -> None:
         assert not isinstance(step.event, Held | Admitted), "an incident stops nobody"

@@ -42,8 +42,8 @@ PATIENCE_S = 2000.0
 HAPPENINGS = (
     *("start", "prove", "end", "good", "good", "good", "fail", "fail", "fail", "finish"),
     *("pass", "pass", "pass", "pass", "leap", "race", "stale", "late", "never", "again"),
-    *("up", "down", "change", "restart", "reset", "outage", "outage", "mend", "crash"),
-    *("leave", "join", "call", "call", "call", "answer", "answer", "answer", "person"),
+    *("up", "down", "change", "restart", "reset", "outage", "outage", "mend", "relapse", "crash"),
+    *("leave", "join", "call", "answer", "talk", "talk", "talk", "person"),
 )
 Step = tuple[str, int, int]
 Decided = Decision | IncidentStep
@@ -113,9 +113,12 @@ class World:
             case "up" | "down" | "change" | "restart" | "reset":
                 self._is_told(what, id_, number)
             case "outage":
-                self.suffers(DOMAINS[who % len(DOMAINS)], number)
+                fault = SHARED_FAULTS[number % len(SHARED_FAULTS)]
+                self._suffers(DOMAINS[who % len(DOMAINS)], fault, (0.0, 0.2, 0.6)[number % 3])
             case "mend":
                 self.broken.clear()
+            case "relapse":
+                self._relapses()
             case "crash":
                 self.crashes(number)
             case "leave":
@@ -126,6 +129,10 @@ class World:
                 self.calls.call(self.now_s)
             case "answer":
                 self.calls.answer(number, self.now_s)
+            case "talk":
+                for nth in range(2 + number % 3):
+                    self.calls.call(self.now_s)
+                    self.calls.answer(number // 3 + nth, self.now_s)
             case "person":
                 self.calls.person(number, self.now_s)
             case _:
@@ -203,15 +210,25 @@ class World:
                 digest = str(number % 3) if what == "change" else "0"
                 self.hear(Wanted(id=id_, up=what != "down", digest=digest))
 
-    def suffers(self, domain: str, number: int) -> None:
-        """Let a domain break until it is mended: its members fail, within a second or at once."""
-        fault = SHARED_FAULTS[number % len(SHARED_FAULTS)]
+    def _suffers(self, domain: str, fault: Fault, each_s: float) -> None:
+        """Let a domain break until it is mended: its members fail, one after the other."""
         self.broken[domain] = fault
         for id_ in self.ids:
             alive = id_ in self.built or id_ in self.starting
             if alive and domain in self.manager.records[id_].spec.domains:
                 self.hear(Failed(id=id_, epoch=self.epoch(id_), fault=fault))
-                self.passes((0.0, 0.2, 0.6)[number % 3])
+                self.passes(each_s)
+
+    def _relapses(self) -> None:
+        """Let all be mended until the first have come back, and break again."""
+        broken, self.broken = self.broken, {}
+        for _ in range(6):
+            self.passes(1.1)
+            if any(it.let_go > 1 for it in self.manager.incidents.values()):
+                break
+            self.answers_all()
+        for domain, fault in broken.items():
+            self._suffers(domain, fault, 0.0)
 
     # --- time ------------------------------------------------------------------------------------
 

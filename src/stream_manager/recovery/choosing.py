@@ -47,6 +47,13 @@ def able(
     return None
 
 
+def stranded(domain: Domain, records: Mapping[str, Record]) -> bool:
+    """Tell whether all in the queue wait for what they need, and none of them for the domain."""
+    return not domain.coming and not any(
+        all(records[need].phase in UP for need in records[id_].spec.needs) for id_ in domain.waiting
+    )
+
+
 def narrower(
     vetoed: Domain,
     cause: Cause,

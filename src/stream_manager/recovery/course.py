@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 
-from stream_manager.recovery.choosing import able, gather, narrower
+from stream_manager.recovery.choosing import able, gather, narrower, stranded
 from stream_manager.recovery.domains import AT_REST, Domain, Seens, incident_of, note
 from stream_manager.recovery.incidents import (
     TIMELINE,
@@ -148,7 +148,10 @@ class Course:
         next_s = self._next_probe_s(before, now_s)
         suspected = before.state is IncidentState.SUSPECTED
         id_ = able(domain, self.under_way, self._records)
-        domain.idle = id_ is None
+        if id_ is None and stranded(domain, self._records):
+            freed = tuple(Admitted(id=it, by=domain.name, at_once=False) for it in domain.waiting)
+            yield self._ended(domain, event, now_s, "deserted", tells=freed)
+            return
         if id_ is None:
             due_s = before.due_s if suspected else next_s
             after = replace(before, next_probe_s=next_s, due_s=due_s)
@@ -260,7 +263,14 @@ class Course:
             yield self._ended(domain, event, now_s, "deserted")
 
     def _ended(
-        self, domain: Domain, event: Event, now_s: float, outcome: str, *, by: str = ""
+        self,
+        domain: Domain,
+        event: Event,
+        now_s: float,
+        outcome: str,
+        *,
+        by: str = "",
+        tells: tuple[Event, ...] = (),
     ) -> IncidentStep:
         after = replace(
             incident_of(domain),
@@ -271,7 +281,8 @@ class Course:
             ended_s=now_s,
         )
         saw: Evidence = {"members": len(domain.involved), "by": by or None}
-        step = self._moved(domain, after, event, now_s, f"incident-{outcome}", by, saw=saw)
+        rule = f"incident-{outcome}"
+        step = self._moved(domain, after, event, now_s, rule, by, saw=saw, tells=tells)
         domain.closes()
         del self.under_way[domain.name]
         return step

@@ -43,7 +43,6 @@ class Domain:
         still does. incidents: how many it has had.
     opened: the place of its incident among all that were ever opened or opened again.
     waiting, coming: the incident's queue: who is parked, and who is still being torn down.
-    idle: nobody in the queue could try when the last probe was due.
     involved: whom the incident has parked so far; let_go: whom its ramp has let go; relapsed: those
         of them that failed again.
     """
@@ -58,7 +57,6 @@ class Domain:
     opened: int = 0
     waiting: OrderedDict[str, None] = field(default_factory=OrderedDict)
     coming: dict[str, None] = field(default_factory=dict)
-    idle: bool = False
     involved: dict[str, None] = field(default_factory=dict)
     let_go: dict[str, None] = field(default_factory=dict)
     relapsed: Seens = field(default_factory=dict)
@@ -83,14 +81,9 @@ class Domain:
         """Tell whether a member waits in the queue."""
         return id_ in self.waiting or id_ in self.coming
 
-    def blocks(self, id_: str, *, failed: bool = False) -> bool:
-        """Tell whether the incident, which there has to be, keeps a member from starting.
-
-        One that has FAILED may try when nobody else can: all others may be waiting for it.
-        """
+    def blocks(self, id_: str) -> bool:
+        """Tell whether the incident, which there has to be, keeps a member from starting."""
         assert self.incident is not None
-        if failed and self.idle:
-            return False
         if self.incident.closed:
             return id_ != self.incident.probe
         return self.queues(id_)
@@ -138,7 +131,7 @@ class Domain:
 
     def closes(self) -> None:
         """Forget the incident and all that belongs to it."""
-        self.incident, self.idle = None, False
+        self.incident = None
         for part in (self.waiting, self.coming, self.involved, self.let_go, self.relapsed):
             part.clear()
 

@@ -51,7 +51,6 @@ class Domains:
         chance: Callable[[], float],
     ) -> None:
         self._policy = policy
-        self._records = records
         self._domains: dict[str, Domain] = {}
         self._course = Course(policy=policy, domains=self._domains, records=records, chance=chance)
 
@@ -86,8 +85,7 @@ class Domains:
         around = self._around(spec)
         if not around or not self._policy.enforce:
             return None, ()
-        failed = self._records[spec.id].phase is Phase.FAILED
-        blocking = [it for it in around if it.blocks(spec.id, failed=failed)]
+        blocking = [it for it in around if it.blocks(spec.id)]
         holder = max(blocking, key=lambda it: it.opened, default=None)
         closed = tuple(it for it in map(incident_of, around) if it.closed)
         return holder.name if holder else None, closed

@@ -1,0 +1,106 @@
+"""Thousands of random worlds, each settled by its seed: whatever happens, recovery keeps the laws.
+
+SIMULATE_SEEDS=2000-100000 plays others.
+"""
+
+import os
+from dataclasses import replace
+from random import Random
+
+from tests.scenarios.casts import EAGER, POLICIES, sites, stream
+from tests.scenarios.lives import born, live, play
+from tests.scenarios.worlds import Step, World, script
+
+from stream_manager.recovery import (
+    Decision,
+    DomainDue,
+    IncidentPolicy,
+    Phase,
+    RecoveryManager,
+    Trigger,
+)
+from stream_manager.recovery.explain import ENDS, WOULD
+from stream_manager.recovery.explain import STEPS as DECIDED
+from stream_manager.recovery.incident_words import STEPS as MOVED
+
+FIRST, _, LAST = os.environ.get("SIMULATE_SEEDS", "0-2000").partition("-")
+DRY = IncidentPolicy(enforce=False)
+
+
+def test_recovery_keeps_the_laws_in_thousands_of_worlds() -> None:
+    """No seed breaks a law, and all together are not quiet: each rule and transition is seen."""
+    rules: set[str] = set()
+    triggers: set[Trigger] = set()
+    for seed in range(int(FIRST), int(LAST)):
+        world = play(seed)
+        rules |= world.witness.rules
+        triggers |= world.calls.triggers
+    assert {*DECIDED, *ENDS, *WOULD, *MOVED} <= rules
+    assert triggers == {*Trigger}
+
+
+def test_a_seed_settles_all_of_its_world() -> None:
+    """The same seed has the same history, to the last decision."""
+    for seed in range(10):
+        first, second = (live(it, it.world()) for it in (born(seed), born(seed)))
+        assert first.heard == second.heard
+
+
+def uninterrupted(chance: Random) -> list[Step]:
+    """Write down what will happen to components that stay, under one manager."""
+    return [it for it in script(chance, 60) if it[0] not in {"crash", "leave", "join"}]
+
+
+def test_error_isolation_between_streams() -> None:
+    """A stream beside one that fails in any way goes through exactly the life it has alone."""
+    for seed in range(50):
+        chance = Random(seed)
+        policy = chance.choice(POLICIES)
+        world = World(stream("door", policy) + stream("yard", policy), lambda: 0.5)
+        alone = RecoveryManager(chance=lambda: 0.5)
+        for spec in stream("yard", policy):
+            alone.add(spec)
+        for step in uninterrupted(chance):
+            world.play(step)
+        for now_s, event, _ in world.heard:
+            if event.id.startswith("yard"):
+                alone.handle(event, now_s)
+        assert {id_: world.manager.records[id_] for id_ in alone.records} == alone.records
+
+
+def test_error_isolation_of_a_healthy_stream() -> None:
+    """Nothing that one stream's components do touches the records of a stream that is recorded."""
+    for seed in range(50):
+        world = World(stream("yard", EAGER) + stream("door", EAGER), lambda: 0.5)
+        world.answers_all()
+        healthy = [world.manager.records[id_] for id_ in world.ids[:3]]
+        assert {record.phase for record in healthy} == {Phase.RUNNING}
+        for what, who, number in uninterrupted(Random(seed)):
+            if what not in {"good", "relapse"}:  # which say of all what they say
+                world.play((what, 3 + who % 3, number))
+        assert [world.manager.records[id_] for id_ in world.ids[:3]] == healthy
+
+
+def test_incidents_of_a_dry_run_change_nothing() -> None:
+    """Every decision about a component is the one of a world without domains."""
+    moved: set[str] = set()
+    for seed in range(50):
+        chance = Random(seed)
+        world = World(sites(chance), lambda: 0.5, DRY)
+        for step in uninterrupted(chance):
+            world.play(step)
+        world.turns_good()
+        records = world.manager.records.values()
+        plain = {it.spec.id: replace(it.spec, domains=()) for it in records}
+        alone = RecoveryManager(chance=lambda: 0.5)
+        for spec in plain.values():
+            alone.add(spec)
+        for at_s, event, steps in world.heard:
+            decisions = [it for it in steps if isinstance(it, Decision)]
+            expected = [] if isinstance(event, DomainDue) else alone.handle(event, at_s)
+            assert [
+                (it.rule, it.actions, replace(it.after, spec=plain[it.id])) for it in decisions
+            ] == [(it.rule, it.actions, it.after) for it in expected]
+        moved |= world.witness.rules
+    assert {"incident-opened", "incident-confirmed", "incident-vetoed", "incident-probe"} <= moved
+    assert {"incident-proved", "incident-resolved", "incident-released"} <= moved

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stream_manager.recovery.domains import Domain, Seen, Seens
 from stream_manager.recovery.faults import Cause
-from stream_manager.recovery.states import UP, Held, Record
+from stream_manager.recovery.states import UP, Held, Phase, Record
 
 # How many in the queue are asked for one that can try now: the next probe asks on from there.
 ASKED = 100
@@ -48,9 +48,16 @@ def able(
 
 
 def stranded(domain: Domain, records: Mapping[str, Record]) -> bool:
-    """Tell whether all in the queue wait for what they need, and none of them for the domain."""
-    return not domain.coming and not any(
-        all(records[need].phase in UP for need in records[id_].spec.needs) for id_ in domain.waiting
+    """Tell whether all in the queue need what will not come back by itself, or not soon."""
+    return not domain.coming and all(_lacks(records[id_], records) for id_ in domain.waiting)
+
+
+def _lacks(record: Record, records: Mapping[str, Record]) -> bool:
+    """Tell whether something that a component needs, near or far, is FAILED or not wanted."""
+    needs = [records[need] for need in record.spec.needs]
+    return any(
+        it.phase in {Phase.FAILED, Phase.STOPPED} or (it.phase is Phase.PARKED and _lacks(it, records))
+        for it in needs
     )
 
 

@@ -177,6 +177,19 @@ def test_after_another_boot_times_are_as_near_as_the_wall_clock_is() -> None:
     assert max(wild.charged) == 10.0
 
 
+def test_a_clock_that_was_set_back_lets_no_probe_wait_longer() -> None:
+    """After another boot FAILED is probed within its interval, whatever the wall clock says."""
+    script = Script(SPEC)
+    script.wants("cam")
+    script.breaks("cam", exit_fault(2))
+    script.passes(100.0)
+    early = after_a_crash(script, moved_s=86400.0)
+    assert early["cam"].due_s == early.now_s + 199.0
+    back = json.loads(json.dumps(save(script["cam"])))
+    revived = revive(SPEC, back, now_s=20.0, moved_s=86400.0)
+    assert (revived.phase, revived.due_s) == (Phase.FAILED, 20.0 + POLICY.probe_every_s)
+
+
 def test_what_nobody_wanted_is_not_started() -> None:
     """An operator's stop is one after the manager's crash, too."""
     script = crashing(1)

@@ -382,3 +382,23 @@ def test_the_one_that_failed_may_be_forgotten_while_its_siblings_go_down() -> No
     assert comes_back(script) == ["b", "c"]
     with pytest.raises(UsageError, match="there is no component 'a'"):
         script.manager.remove("a")
+
+
+def test_children_of_both_kinds_go_down_with_their_parent() -> None:
+    """What runs inside it ends with it, and what is torn down for itself is told to go first."""
+    member = Spec(id="", policy=POLICY, parent="worker", needs=("worker",))
+    script = Script(
+        Spec(id="worker", policy=POLICY),
+        replace(member, id="part", inside=True),
+        replace(member, id="a"),
+        replace(member, id="b"),
+    )
+    for id_ in ("worker", "part", "a", "b"):
+        script.wants(id_)
+    comes_back(script)
+    script.take()
+    script.fails("worker", BROKEN)
+    assert script.phase("part") is Phase.PARKED
+    assert goes_down(script) == ["b", "a", "worker"]
+    script.passes(1.0)
+    assert comes_back(script) == ["worker", "part", "a", "b"]

@@ -80,7 +80,8 @@ class IncidentLaws:
             nth = 0
         else:
             assert now_s - last_s >= self.policy.ramp_step_s - EPSILON_S, "a ramp has steps"
-        assert number <= self.policy.batch(nth), "no step of a ramp exceeds its cap"
+        most = min(self.policy.ramp_most, self.policy.ramp_first * 2**nth)
+        assert number <= most, "no step of a ramp exceeds its cap"
         self._batches[after.domain] = (now_s, nth + 1)
 
     def _ends(self, domain: str) -> None:

@@ -1,6 +1,6 @@
 """A witness of all that recovery decides: it remembers in its own way, and holds it to the laws."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tests.scenarios.incident_laws import COMMANDS, EPSILON_S, IncidentLaws
@@ -13,7 +13,9 @@ from stream_manager.recovery import (
     Due,
     Escalated,
     Event,
+    Failed,
     FaultClass,
+    Finished,
     Gone,
     Held,
     IncidentPolicy,
@@ -43,6 +45,7 @@ from stream_manager.recovery.states import (
 )
 
 # What others have brought about: it costs nothing.
+OWN_FAILURES = Failed | Finished | Due | Escalated
 COLLATERAL = Lifted | Lost | Swept | Unburdened | Unproved | Vouched | Held | Admitted
 # How long a timer may run at most, by the phase; the others have none.
 LONGEST_S: Mapping[Phase, Callable[[RecoveryPolicy], float]] = {
@@ -62,6 +65,7 @@ class Witness:
 
     def __init__(self, manager: RecoveryManager, policy: IncidentPolicy) -> None:
         self.rules: set[str] = set()
+        self.records: dict[str, Record] = {}
         self.epochs: dict[str, int] = {}  # of the latest run of each component
         self._proven_s: dict[str, float] = {}
         self._not_before_s: dict[str, float] = {}
@@ -72,9 +76,15 @@ class Witness:
     def meets(self, manager: RecoveryManager, *, next_boot: bool = False) -> None:
         """Follow a manager that takes over from the one before, with which all runs have ended."""
         self._manager = manager
+        for id_, record in manager.records.items() if self.records else ():
+            before = self.records[id_]
+            assert record.attempts == before.attempts, "another manager forgives nothing"
+            assert next_boot or record.charged == before.charged, "nor are charges forgotten"
+            assert record.wanted is before.wanted, "nor does it start what was stopped"
         self.records = dict(manager.records)
         self.incidents = IncidentLaws(self._policy)
         self._runs: dict[str, list[int]] = {}  # what may exist, with the epochs of what it needs
+        self._sweeps: dict[str, set[str]] = {}  # who has still to go down, by parent
         self._proven_s.clear()
         self._seq = 0
         if next_boot:  # instants of another boot are known roughly
@@ -88,7 +98,7 @@ class Witness:
     def left(self, id_: str) -> None:
         """Forget a component that was removed; its epochs go on if it comes again."""
         memories: tuple[dict[str, Any], ...] = (self.records, self._proven_s, self._runs)
-        for memory in (*memories, self._not_before_s, self._windows):
+        for memory in (*memories, self._not_before_s, self._windows, self._sweeps):
             memory.pop(id_, None)
 
     # --- one event -------------------------------------------------------------------------------
@@ -132,6 +142,7 @@ class Witness:
             isinstance(step.event, Due) and before.phase in ENDING
         ):
             self._runs.pop(id_, None)  # confirmed, or abandoned
+        self._goes_down(step)
         for action in step.actions:
             if isinstance(action, Start):
                 self._starts(step, action, now_s)
@@ -152,6 +163,28 @@ class Witness:
             self._proven_s[step.id] = now_s
         elif now is not Phase.RUNNING:
             self._proven_s.pop(step.id, None)
+
+    def _goes_down(self, step: Decision) -> None:
+        """Follow who takes whom along, and in which order."""
+        event, was, spec = step.event, step.before.phase, step.after.spec
+        parent, now = spec.parent, step.after.phase
+        if now not in UP:
+            self._sweeps.pop(step.id, None)
+            self._sweeps.get(parent or "", set()).discard(step.id)
+        if parent is None or spec.inside or now is not Phase.TEARING_DOWN:
+            return
+        siblings = [it.spec.id for it in self.records.values() if it.spec.parent == parent]
+        younger = siblings[siblings.index(step.id) + 1 :]
+        told = isinstance(event, Swept) or (isinstance(event, Lost) and event.by == parent)
+        if told and step.because is not None:
+            alive = {it for it in self._own(younger) if self.records[it].phase in ALIVE}
+            assert alive <= {event.by}, "children go down in the reverse order of their start"
+        strategy = self.records[parent].spec.strategy
+        failed = isinstance(event, OWN_FAILURES) and was in UP | {Phase.STARTING}
+        if failed and strategy is not Strategy.ONE_FOR_ONE and self.records[parent].phase in UP:
+            taken = younger if strategy is Strategy.REST_FOR_ONE else siblings
+            up = {it for it in taken if self.records[it].phase in UP}
+            self._sweeps.setdefault(parent, set()).update(up)
 
     # --- attempts, budget, wait ------------------------------------------------------------------
 
@@ -218,6 +251,8 @@ class Witness:
         assert now_s >= soonest_s - EPSILON_S, "no attempt comes before its wait is over"
         before = self._sibling_before(spec)
         assert before is None or before.phase in UP, "siblings come back in their order"
+        left = self._sweeps.get(spec.parent or "")
+        assert not left, "siblings come back when all are down that have to be"
         for name in spec.domains:
             self.incidents.let_start(id_, name)
 
@@ -276,6 +311,10 @@ class Witness:
         return (before is not None and before.phase not in UP) or any(
             it.phase in ENDING | {Phase.BACKING_OFF} for it in self._ordered_siblings(spec)
         )
+
+    def _own(self, ids: Iterable[str]) -> list[str]:
+        """Return those that are torn down for themselves."""
+        return [it for it in ids if not self.records[it].spec.inside]
 
     def _standing_on(self, id_: str) -> list[Record]:
         alive = [it for it in self.records.values() if it.phase in ALIVE]

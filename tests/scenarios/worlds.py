@@ -266,7 +266,7 @@ class World:
             # The wall clock tells how long ago that was; it may have been set meanwhile.
             since_s = (5.0, 600.0, -86400.0, 10 * 86400.0)[number % 4]
         self.now_s = BOOTED_S if next_boot else ended_s + since_s
-        moved_s = self.now_s - ended_s - since_s
+        moved_s = self.now_s - ended_s - since_s if next_boot else 0.0
         self.calls.crashes(now_s=ended_s, later_s=self.now_s, elapsed_s=max(0.0, since_s))
         self.manager = RecoveryManager(chance=self.chance, incidents=self.policy)
         for answers in (self.starting, self.built, self.ending, self.proven):

@@ -402,3 +402,23 @@ def test_children_of_both_kinds_go_down_with_their_parent() -> None:
     assert goes_down(script) == ["b", "a", "worker"]
     script.passes(1.0)
     assert comes_back(script) == ["worker", "part", "a", "b"]
+
+
+def test_a_sibling_that_fails_while_younger_ones_go_down_takes_along_all_after_itself() -> None:
+    """Two failures at once: the earlier in the order of starts decides who goes, and comes back."""
+    member = Spec(id="", policy=POLICY, parent="group", needs=("group",))
+    children = ("a", "b", "c", "d")
+    script = Script(
+        Spec(id="group", policy=POLICY, strategy=Strategy.REST_FOR_ONE),
+        *(replace(member, id=child) for child in children),
+    )
+    for id_ in ("group", *children):
+        script.wants(id_)
+    comes_back(script)
+    script.take()
+    assert script.fails("c", BROKEN) == ["c: unmatched", "d: swept"]
+    script.fails("a", BROKEN)
+    assert goes_down(script) == ["c", "d", "a", "b"]
+    script.passes(1.0)
+    assert comes_back(script) == ["a", "b", "c", "d"]
+    assert [script[child].attempts for child in children] == [1, 0, 1, 0]

@@ -1,5 +1,7 @@
 """What holds for incidents, whatever their members do: checked step by step, from outside."""
 
+from collections.abc import Mapping
+
 from stream_manager.recovery import (
     Admitted,
     Incident,
@@ -11,6 +13,22 @@ from stream_manager.recovery import (
     Wanted,
 )
 
+SUSPECTED, OPEN, RAMPING, ENDED = IncidentState
+# All that the steps of an incident do to its state; docs/semantics.md shows the picture of it.
+MOVES: Mapping[tuple[IncidentState | None, IncidentState], frozenset[str]] = {
+    (None, SUSPECTED): frozenset({"opened"}),
+    (None, OPEN): frozenset({"opened"}),
+    (SUSPECTED, SUSPECTED): frozenset({"probe", "probe-over", "probe-postponed", "asked"}),
+    (SUSPECTED, OPEN): frozenset({"confirmed"}),
+    (SUSPECTED, RAMPING): frozenset({"vetoed"}),
+    (SUSPECTED, ENDED): frozenset({"deserted", "taken-over"}),
+    (OPEN, OPEN): frozenset({"probe", "probe-over", "probe-postponed", "asked"}),
+    (OPEN, RAMPING): frozenset({"proved"}),
+    (OPEN, ENDED): frozenset({"deserted", "taken-over"}),
+    (RAMPING, RAMPING): frozenset({"ramp"}),
+    (RAMPING, OPEN): frozenset({"reopened"}),
+    (RAMPING, ENDED): frozenset({"resolved", "released", "taken-over"}),
+}
 COMMANDS = Wanted | Restart | Reset
 EPSILON_S = 1e-6
 
@@ -32,6 +50,8 @@ class IncidentLaws:
         assert (step.before and step.before.timeline) == (before and before.timeline), (
             "an incident changes by nothing but its steps"
         )
+        allowed = MOVES.get((before and before.state, after.state), frozenset())
+        assert step.rule.removeprefix("incident-") in allowed, "an incident keeps to its states"
         assert self.policy.enforce or step.tells == (), "a dry run tells nobody"
         admitted = [tell.id for tell in step.tells if isinstance(tell, Admitted)]
         match step.rule:

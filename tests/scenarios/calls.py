@@ -1,4 +1,4 @@
-"""Calls through a circuit breaker that come back late, twice or never, with checks on all it does."""
+"""Calls through a circuit breaker that come back late, twice or never; it is held to its laws."""
 
 from collections.abc import Callable
 
@@ -34,19 +34,33 @@ class Calls:
         self._succeeded = 0  # probes since it was last half-open
         self.triggers: set[Trigger] = set()
         self._last: Trigger | None = None
-        self.out: list[tuple[Permit, float]] = []
+        self.out: list[Permit] = []
         self.breaker = self._made(policy, now_s)
         self._generation = self.breaker.generation
 
     def _made(self, policy: BreakerPolicy, now_s: float) -> Breaker:
         return Breaker("door", policy, now_s=now_s, chance=self._chance, tell=self._told)
 
-    def call(self, now_s: float) -> None:
+    def play(self, what: str, number: int, now_s: float) -> None:
+        """Let one thing happen."""
+        match what:
+            case "call":
+                self._call(now_s)
+            case "answer":
+                self._answer(number, now_s)
+            case "talk":
+                for nth in range(2 + number % 3):
+                    self._call(now_s)
+                    self._answer(number // 3 + nth, now_s)
+            case _:  # person
+                self._person(number, now_s)
+
+    def _call(self, now_s: float) -> None:
         """Call, and keep the permit if there is one."""
         breaker = self.breaker
         permit = breaker.free_pass or breaker.admit(now_s)
         if permit is not None:
-            self.out.append((permit, now_s))
+            self.out.append(permit)
         match breaker.state:
             case BreakerState.OPEN:
                 assert permit is None, "an open breaker admits nobody"
@@ -60,12 +74,12 @@ class Calls:
             case BreakerState.CLOSED:
                 assert permit == breaker.generation or breaker.policy.ramp, "closed, it admits"
 
-    def answer(self, number: int, now_s: float) -> None:
+    def _answer(self, number: int, now_s: float) -> None:
         """Let a call come back, or one that came back before do so again."""
         if not self.out:
             return
         place = number % len(self.out) if number % 4 == 0 else -1
-        permit, since_s = self.out[place] if number % 5 == 0 else self.out.pop(place)
+        permit = self.out[place] if number % 5 == 0 else self.out.pop(place)
         outcome, breaker = OUTCOMES[number % len(OUTCOMES)], self.breaker
         state, generation, late = breaker.state, breaker.generation, breaker.late_results
         current = permit == generation or (
@@ -83,7 +97,7 @@ class Calls:
         elif outcome in {Outcome.IGNORED, Outcome.CANCELLED}:
             assert lost or breaker.generation == generation, "who gave up decides nothing"
 
-    def person(self, number: int, now_s: float) -> None:
+    def _person(self, number: int, now_s: float) -> None:
         """Let a person open it, or more often close it."""
         if number % 3 == 0:
             self.breaker.force_open(now_s)

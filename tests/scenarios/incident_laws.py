@@ -50,7 +50,7 @@ class IncidentLaws:
         assert (step.before and step.before.timeline) == (before and before.timeline), (
             "an incident changes by nothing but its steps"
         )
-        allowed = MOVES.get((before and before.state, after.state), frozenset())
+        allowed = MOVES.get((before.state if before else None, after.state), frozenset())
         assert step.rule.removeprefix("incident-") in allowed, "an incident keeps to its states"
         assert self.policy.enforce or step.tells == (), "a dry run tells nobody"
         admitted = [tell.id for tell in step.tells if isinstance(tell, Admitted)]

@@ -1,6 +1,6 @@
-"""Lives of simulated worlds, each wholly settled by its seed. To see one, and why it ends early:
+"""Lives of simulated worlds, each wholly settled by its seed.
 
-    python -m tests.scenarios.lives --seed 4711
+To see one, and why it ends early: python -m tests.scenarios.lives --seed 4711
 """
 
 import argparse
@@ -11,7 +11,8 @@ from random import Random
 
 from tests.scenarios.calls import POLICIES as BREAKERS
 from tests.scenarios.casts import cast
-from tests.scenarios.worlds import Step, World, script
+from tests.scenarios.scripts import Step, play, script
+from tests.scenarios.worlds import World
 
 from stream_manager.recovery import BreakerPolicy, IncidentPolicy, Spec, describe
 
@@ -33,9 +34,7 @@ class Life:
     def world(self) -> World:
         """Return the world before anything has happened."""
         chance = Random(f"engine {self.seed}").random
-        return World(
-            self.specs, chance, self.incidents, present=self.present, calls=self.calls
-        )
+        return World(self.specs, chance, self.incidents, present=self.present, calls=self.calls)
 
 
 def born(seed: int) -> Life:
@@ -55,13 +54,13 @@ def born(seed: int) -> Life:
 def live(life: Life, world: World) -> World:
     """Let all of it happen, then let all be good, then stop everybody."""
     for step in life.steps:
-        world.play(step)
+        play(world, step)
     world.turns_good()
     world.stops(Random(f"end {life.seed}"))
     return world
 
 
-def play(seed: int) -> World:
+def played(seed: int) -> World:
     """Play the life of a seed to its end; an error says how to see it."""
     life = born(seed)
     try:
@@ -75,7 +74,7 @@ def broken_law(life: Life) -> str | None:
     """Return what a life ends by before its end, if it does."""
     try:
         live(life, life.world())
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is what we look for
         return f"{type(error).__name__}: {str(error).partition(':')[0]}"
     return None
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 from random import Random
 
 from tests.scenarios.casts import EAGER, POLICIES, sites, stream
-from tests.scenarios.lives import born, live, play
-from tests.scenarios.worlds import Step, World, script
+from tests.scenarios.lives import born, live, played
+from tests.scenarios.scripts import Step, play, script
+from tests.scenarios.worlds import World
 
 from stream_manager.recovery import (
     Decision,
@@ -47,7 +48,7 @@ def test_recovery_keeps_the_laws_in_thousands_of_worlds() -> None:
     triggers: set[Trigger] = set()
     with untraced():
         for seed in range(int(FIRST), int(LAST)):
-            world = play(seed)
+            world = played(seed)
             rules |= world.witness.rules
             triggers |= world.calls.triggers
     assert {*DECIDED, *ENDS, *WOULD, *MOVED} <= rules
@@ -76,7 +77,7 @@ def test_error_isolation_between_streams() -> None:
         for spec in stream("yard", policy):
             alone.add(spec)
         for step in uninterrupted(chance):
-            world.play(step)
+            play(world, step)
         for now_s, event, _ in world.heard:
             if event.id.startswith("yard"):
                 alone.handle(event, now_s)
@@ -92,7 +93,7 @@ def test_error_isolation_of_a_healthy_stream() -> None:
         assert {record.phase for record in healthy} == {Phase.RUNNING}
         for what, who, number in uninterrupted(Random(seed)):
             if what not in {"good", "relapse"}:  # which say of all what they say
-                world.play((what, 3 + who % 3, number))
+                play(world, (what, 3 + who % 3, number))
         assert [world.manager.records[id_] for id_ in world.ids[:3]] == healthy
 
 
@@ -103,7 +104,7 @@ def test_incidents_of_a_dry_run_change_nothing() -> None:
         chance = Random(seed)
         world = World(sites(chance), lambda: 0.5, DRY)
         for step in uninterrupted(chance):
-            world.play(step)
+            play(world, step)
         world.turns_good()
         records = world.manager.records.values()
         plain = {it.spec.id: replace(it.spec, domains=()) for it in records}

@@ -1,21 +1,19 @@
 """A witness of all that recovery decides: it remembers in its own way, and holds it to the laws."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.scenarios.incident_laws import COMMANDS, EPSILON_S, IncidentLaws
+from tests.scenarios.kin import Kin
 
 from stream_manager.recovery import (
-    UP,
     Admitted,
     Decision,
     DomainDue,
     Due,
     Escalated,
     Event,
-    Failed,
     FaultClass,
-    Finished,
     Gone,
     Held,
     IncidentPolicy,
@@ -28,14 +26,11 @@ from stream_manager.recovery import (
     Reset,
     Restart,
     RestartType,
-    Spec,
     Start,
     Stop,
-    Strategy,
     Wanted,
 )
 from stream_manager.recovery.states import (
-    ALIVE,
     Lifted,
     Lost,
     Swept,
@@ -45,7 +40,6 @@ from stream_manager.recovery.states import (
 )
 
 # What others have brought about: it costs nothing.
-OWN_FAILURES = Failed | Finished | Due | Escalated
 COLLATERAL = Lifted | Lost | Swept | Unburdened | Unproved | Vouched | Held | Admitted
 # How long a timer may run at most, by the phase; the others have none.
 LONGEST_S: Mapping[Phase, Callable[[RecoveryPolicy], float]] = {
@@ -84,7 +78,7 @@ class Witness:
         self.records = dict(manager.records)
         self.incidents = IncidentLaws(self._policy)
         self._runs: dict[str, list[int]] = {}  # what may exist, with the epochs of what it needs
-        self._sweeps: dict[str, set[str]] = {}  # who has still to go down, by parent
+        self.kin = Kin(self.records)
         self._proven_s.clear()
         self._seq = 0
         if next_boot:  # instants of another boot are known roughly
@@ -98,7 +92,8 @@ class Witness:
     def left(self, id_: str) -> None:
         """Forget a component that was removed; its epochs go on if it comes again."""
         memories: tuple[dict[str, Any], ...] = (self.records, self._proven_s, self._runs)
-        for memory in (*memories, self._not_before_s, self._windows, self._sweeps):
+        self.kin.forget(self.records[id_].spec)
+        for memory in (*memories, self._not_before_s, self._windows):
             memory.pop(id_, None)
 
     # --- one event -------------------------------------------------------------------------------
@@ -138,11 +133,9 @@ class Witness:
         self._is_timed(step.after, now_s)
         self._is_proven(step, now_s)
         self._is_charged(step, now_s)
-        if isinstance(step.event, Gone) or (
-            isinstance(step.event, Due) and before.phase in ENDING
-        ):
+        if isinstance(step.event, Gone) or (isinstance(step.event, Due) and before.phase in ENDING):
             self._runs.pop(id_, None)  # confirmed, or abandoned
-        self._goes_down(step)
+        self.kin.hold(step)
         for action in step.actions:
             if isinstance(action, Start):
                 self._starts(step, action, now_s)
@@ -163,28 +156,6 @@ class Witness:
             self._proven_s[step.id] = now_s
         elif now is not Phase.RUNNING:
             self._proven_s.pop(step.id, None)
-
-    def _goes_down(self, step: Decision) -> None:
-        """Follow who takes whom along, and in which order."""
-        event, was, spec = step.event, step.before.phase, step.after.spec
-        parent, now = spec.parent, step.after.phase
-        if now not in UP:
-            self._sweeps.pop(step.id, None)
-            self._sweeps.get(parent or "", set()).discard(step.id)
-        if parent is None or spec.inside or now is not Phase.TEARING_DOWN:
-            return
-        siblings = [it.spec.id for it in self.records.values() if it.spec.parent == parent]
-        younger = siblings[siblings.index(step.id) + 1 :]
-        told = isinstance(event, Swept) or (isinstance(event, Lost) and event.by == parent)
-        if told and step.because is not None:
-            alive = {it for it in self._own(younger) if self.records[it].phase in ALIVE}
-            assert alive <= {event.by}, "children go down in the reverse order of their start"
-        strategy = self.records[parent].spec.strategy
-        failed = isinstance(event, OWN_FAILURES) and was in UP | {Phase.STARTING}
-        if failed and strategy is not Strategy.ONE_FOR_ONE and self.records[parent].phase in UP:
-            taken = younger if strategy is Strategy.REST_FOR_ONE else siblings
-            up = {it for it in taken if self.records[it].phase in UP}
-            self._sweeps.setdefault(parent, set()).update(up)
 
     # --- attempts, budget, wait ------------------------------------------------------------------
 
@@ -242,23 +213,19 @@ class Witness:
     def _starts(self, step: Decision, start: Start, now_s: float) -> None:
         id_, spec = start.id, step.after.spec
         assert start.epoch == self.epochs.get(id_, 0) + 1, "each run has an epoch of its own"
-        assert all(self.records[it].phase in UP for it in spec.needs), "what it needs is up"
+        self.kin.let_start(spec)
         needs = [self.epochs[it] for it in spec.needs]
         ended = spec.inside and self._runs.get(id_) != needs
         assert ended or id_ not in self._runs, "no run begins before the one before is gone"
         self.epochs[id_], self._runs[id_] = start.epoch, needs
         soonest_s = self._not_before_s.get(id_, now_s)
         assert now_s >= soonest_s - EPSILON_S, "no attempt comes before its wait is over"
-        before = self._sibling_before(spec)
-        assert before is None or before.phase in UP, "siblings come back in their order"
-        left = self._sweeps.get(spec.parent or "")
-        assert not left, "siblings come back when all are down that have to be"
         for name in spec.domains:
             self.incidents.let_start(id_, name)
 
     def _stops(self, step: Decision, stop: Stop) -> None:
         assert not isinstance(step.event, Held | Admitted), "an incident stops nobody"
-        assert not self._standing_on(stop.id), "nothing is stopped under what stands on it"
+        assert not self.kin.standing_on(stop.id), "nothing is stopped under what stands on it"
 
     # --- between two events ----------------------------------------------------------------------
 
@@ -285,7 +252,7 @@ class Witness:
             assert record.held_by in self.incidents.under_way, "each queue has its incident"
         match phase:
             case Phase.PARKED:
-                assert self.waits(record), "what is parked waits for something"
+                assert record.held_by or self.kin.waits(spec), "what is parked waits for something"
             case Phase.VERIFYING:
                 assert record.due_s is not None or spec.proven_by, "a proof has its deadline"
             case Phase.RUNNING if record.attempts:
@@ -298,40 +265,6 @@ class Witness:
                 temporary = spec.restart is RestartType.TEMPORARY
                 assert uncurable or temporary or record.due_s is not None, "FAILED is probed"
             case Phase.TEARING_DOWN | Phase.STOPPING if record.due_s is None:
-                assert self._standing_on(spec.id), "each teardown ends"
+                assert self.kin.standing_on(spec.id), "each teardown ends"
             case Phase.STARTING | Phase.BACKING_OFF:
                 assert record.due_s is not None, "nothing waits for ever"
-
-    def waits(self, record: Record) -> bool:
-        """Tell whether a component has to wait for another, or for its domain."""
-        spec = record.spec
-        if record.held_by or any(self.records[it].phase not in UP for it in spec.needs):
-            return True
-        before = self._sibling_before(spec)
-        return (before is not None and before.phase not in UP) or any(
-            it.phase in ENDING | {Phase.BACKING_OFF} for it in self._ordered_siblings(spec)
-        )
-
-    def _own(self, ids: Iterable[str]) -> list[str]:
-        """Return those that are torn down for themselves."""
-        return [it for it in ids if not self.records[it].spec.inside]
-
-    def _standing_on(self, id_: str) -> list[Record]:
-        alive = [it for it in self.records.values() if it.phase in ALIVE]
-        return [it for it in alive if id_ in it.spec.needs and not it.spec.inside]
-
-    def _ordered_siblings(self, spec: Spec) -> list[Record]:
-        """Return all children of its parent, where their order matters, itself included."""
-        parent = spec.parent
-        if parent is None or self.records[parent].spec.strategy is Strategy.ONE_FOR_ONE:
-            return []
-        return [it for it in self.records.values() if it.spec.parent == parent]
-
-    def _sibling_before(self, spec: Spec) -> Record | None:
-        """Return the wanted sibling that has to be up before it starts, or None."""
-        before = None
-        for record in self._ordered_siblings(spec):
-            if record.spec.id == spec.id:
-                return before
-            before = record if record.wanted else before
-        return None

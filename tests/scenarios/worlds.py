@@ -6,7 +6,6 @@ from random import Random
 
 from tests.scenarios.calls import POLICIES as BREAKERS
 from tests.scenarios.calls import Calls
-from tests.scenarios.casts import DOMAINS, FAULTS, SHARED_FAULTS
 from tests.scenarios.witness import Witness
 
 from stream_manager.recovery import (
@@ -22,8 +21,6 @@ from stream_manager.recovery import (
     Phase,
     Proved,
     RecoveryManager,
-    Reset,
-    Restart,
     Spec,
     Start,
     Started,
@@ -35,24 +32,9 @@ from stream_manager.recovery import (
 POLICY = IncidentPolicy()
 DELAYS_S = (0.01, 0.3, 1.0, 4.0, 16.0, 60.0, 300.0)
 BOOTED_S = 20.0  # when the manager begins after a boot
-LEAPS_S = (30.0, 3600.0, 3 * 86400.0)
 PATIENCE_S = 2000.0
 
-# What may happen, each as often as it stands here. A step: what, to whom, and a number for the rest.
-HAPPENINGS = (
-    *("start", "prove", "end", "good", "good", "good", "fail", "fail", "fail", "finish"),
-    *("pass", "pass", "pass", "pass", "leap", "race", "stale", "late", "never", "again"),
-    *("up", "down", "change", "restart", "reset", "outage", "outage", "mend", "relapse", "crash"),
-    *("leave", "join", "call", "answer", "talk", "talk", "talk", "person"),
-)
-Step = tuple[str, int, int]
 Decided = Decision | IncidentStep
-
-
-def script(chance: Random, length: int) -> list[Step]:
-    """Write down what will happen."""
-    draw = chance.randrange
-    return [(chance.choice(HAPPENINGS), draw(60), draw(2520)) for _ in range(length)]
 
 
 class World:
@@ -86,58 +68,7 @@ class World:
         self.ids: list[str] = []
         self.away = list(specs)
         for _ in range(len(specs) if present is None else present):
-            self._joins(0)
-
-    # --- one thing that happens ------------------------------------------------------------------
-
-    def play(self, step: Step) -> None:
-        """Let one thing happen: an answer, a mishap, a command, the end of the manager."""
-        what, who, number = step
-        id_ = self.ids[who % len(self.ids)]
-        fault = FAULTS[number % len(FAULTS)]
-        match what:
-            case "good":
-                self.answers_all()
-            case "pass":
-                self.passes(DELAYS_S[number % len(DELAYS_S)])
-            case "leap":
-                self.passes(LEAPS_S[number % len(LEAPS_S)], at_once=True)
-            case "race":
-                self._race(id_, fault)
-            case "fail" if id_ in self.starting or id_ in self.built:
-                self.hear(Failed(id=id_, epoch=self.epoch(id_), fault=fault))
-            case "stale" if self.epoch(id_) > 0:
-                self._says_anything(id_, self.epoch(id_) - 1, fault)
-            case "late" if id_ in self.ending:
-                self._says_anything(id_, self.ending[id_], fault)
-            case "up" | "down" | "change" | "restart" | "reset":
-                self._is_told(what, id_, number)
-            case "outage":
-                fault = SHARED_FAULTS[number % len(SHARED_FAULTS)]
-                self._suffers(DOMAINS[who % len(DOMAINS)], fault, (0.0, 0.2, 0.6)[number % 3])
-            case "mend":
-                self.broken.clear()
-            case "relapse":
-                self._relapses()
-            case "crash":
-                self.crashes(number)
-            case "leave":
-                self._leaves(id_)
-            case "join":
-                self._joins(number)
-            case "call":
-                self.calls.call(self.now_s)
-            case "answer":
-                self.calls.answer(number, self.now_s)
-            case "talk":
-                for nth in range(2 + number % 3):
-                    self.calls.call(self.now_s)
-                    self.calls.answer(number // 3 + nth, self.now_s)
-            case "person":
-                self.calls.person(number, self.now_s)
-            case _:
-                self._answers(what, id_)
-        self.witness.looks_around()
+            self.joins(0)
 
     def hear(self, event: Event) -> None:
         """Say one thing to the manager, and do what it decides."""
@@ -163,9 +94,10 @@ class World:
         """Confirm every teardown, build every start and prove it."""
         for what in ("end", "start", "prove"):
             for id_ in self.ids:
-                self._answers(what, id_)
+                self.answers(what, id_)
 
-    def _answers(self, what: str, id_: str) -> None:
+    def answers(self, what: str, id_: str) -> None:
+        """Let a component say what it was asked for, if it was."""
         trouble = self._trouble(id_)
         if what == "start" and id_ in self.starting:
             if trouble is not None:
@@ -191,26 +123,18 @@ class World:
         domains = self.manager.records[id_].spec.domains
         return next((self.broken[it] for it in domains if it in self.broken), None)
 
-    def _says_anything(self, id_: str, epoch: int, fault: Fault) -> None:
+    def says_anything(self, id_: str, epoch: int, fault: Fault) -> None:
         """Say what a run that is over, or on its way, may say still: it changes nothing."""
-        kinds = (Started, Proved, Finished, *([] if id_ in self.ending else [Gone]))
+        facts: list[Event] = [kind(id=id_, epoch=epoch) for kind in (Started, Proved, Finished)]
+        facts.append(Failed(id=id_, epoch=epoch, fault=fault))
+        if id_ not in self.ending:
+            facts.append(Gone(id=id_, epoch=epoch))
         before = dict(self.manager.records)
-        for kind in kinds:
-            self.hear(kind(id=id_, epoch=epoch))
-        self.hear(Failed(id=id_, epoch=epoch, fault=fault))
+        for fact in facts:
+            self.hear(fact)
         assert before == self.manager.records, "what comes too late changes nothing"
 
-    def _is_told(self, what: str, id_: str, number: int) -> None:
-        match what:
-            case "restart":
-                self.hear(Restart(id=id_))
-            case "reset":
-                self.hear(Reset(id=id_))
-            case _:
-                digest = str(number % 3) if what == "change" else "0"
-                self.hear(Wanted(id=id_, up=what != "down", digest=digest))
-
-    def _suffers(self, domain: str, fault: Fault, each_s: float) -> None:
+    def suffers(self, domain: str, fault: Fault, *, each_s: float) -> None:
         """Let a domain break until it is mended: its members fail, one after the other."""
         self.broken[domain] = fault
         for id_ in self.ids:
@@ -219,7 +143,7 @@ class World:
                 self.hear(Failed(id=id_, epoch=self.epoch(id_), fault=fault))
                 self.passes(each_s)
 
-    def _relapses(self) -> None:
+    def relapses(self) -> None:
         """Let all be mended until the first have come back, and break again."""
         broken, self.broken = self.broken, {}
         for _ in range(6):
@@ -228,7 +152,7 @@ class World:
                 break
             self.answers_all()
         for domain, fault in broken.items():
-            self._suffers(domain, fault, 0.0)
+            self.suffers(domain, fault, each_s=0.0)
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -244,7 +168,7 @@ class World:
                 assert fired < 10_000, "time goes on"
         self.now_s = until_s
 
-    def _race(self, id_: str, fault: Fault) -> None:
+    def races(self, id_: str, fault: Fault) -> None:
         """Let the next timers fire while another fact is being decided upon."""
         due_s = self.manager.next_due_s()
         if due_s is None:
@@ -278,7 +202,7 @@ class World:
             self.manager.resume(record)
         self.witness.meets(self.manager, next_boot=next_boot)
 
-    def _joins(self, place: int) -> None:
+    def joins(self, place: int) -> None:
         """Take in one of those that are away, if what it needs is there, and want it."""
         for spec in self.away[place % len(self.away) :] if self.away else ():
             if all(need in self.ids for need in spec.needs):
@@ -289,13 +213,13 @@ class World:
                 self.hear(Wanted(id=spec.id, up=True, digest="0"))
                 return
 
-    def _leaves(self, id_: str) -> None:
+    def leaves(self, id_: str) -> None:
         """Stop a component on which nothing stands, and take it out once it is."""
         records = self.manager.records
         if len(self.ids) == 1 or any(id_ in it.spec.needs for it in records.values()):
             return
         self.hear(Wanted(id=id_, up=False, digest="0"))
-        self._answers("end", id_)
+        self.answers("end", id_)
         if records[id_].phase is not Phase.STOPPED:
             return
         self.away.append(records[id_].spec)
@@ -332,9 +256,9 @@ class World:
                     prover = records.get(spec.proven_by)
                     if prover is None or prover.phase is not Phase.RUNNING:
                         continue
-                case Phase.PARKED if record.held_by is None and self.witness.waits(record):
+                case Phase.PARKED if record.held_by is None and self.witness.kin.waits(spec):
                     continue
-                case Phase.FAILED if record.due_s is None or self.witness.waits(record):
+                case Phase.FAILED if record.due_s is None or self.witness.kin.waits(spec):
                     continue
             yield f"{id_} is {record.phase.value}"
 
@@ -344,7 +268,7 @@ class World:
         for id_ in chance.sample(self.ids, len(self.ids)):
             self.hear(Wanted(id=id_, up=False, digest="0"))
             if answering:
-                self._answers("end", id_)
+                self.answers("end", id_)
         self.passes(sum(2 * it.spec.policy.teardown_s for it in self.manager.records.values()))
         left = [id_ for id_, it in self.manager.records.items() if it.phase is not Phase.STOPPED]
         assert not left, f"an ordered stop ends: {', '.join(left)}"

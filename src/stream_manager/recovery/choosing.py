@@ -55,10 +55,9 @@ def stranded(domain: Domain, records: Mapping[str, Record]) -> bool:
 def _lacks(record: Record, records: Mapping[str, Record]) -> bool:
     """Tell whether something that a component needs, near or far, is FAILED or not wanted."""
     needs = [records[need] for need in record.spec.needs]
-    return any(
-        it.phase in {Phase.FAILED, Phase.STOPPED} or (it.phase is Phase.PARKED and _lacks(it, records))
-        for it in needs
-    )
+    if any(need.phase in {Phase.FAILED, Phase.STOPPED} for need in needs):
+        return True
+    return any(need.phase is Phase.PARKED and _lacks(need, records) for need in needs)
 
 
 def narrower(

@@ -5,7 +5,6 @@ Each tells the journal, and the members. Between two steps an incident waits for
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from itertools import islice
 
 from stream_manager.recovery.choosing import able, gather, narrower, stranded
@@ -19,6 +18,7 @@ from stream_manager.recovery.incidents import (
     Moment,
     known,
 )
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Admitted, Event, Record, Sighting
 from stream_manager.recovery.steps import NOTHING, Evidence
 from stream_manager.recovery.timers import Timers

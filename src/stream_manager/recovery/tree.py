@@ -147,16 +147,19 @@ class Tree:
     def _fell(self, decision: Decision) -> Iterator[Event]:
         """What needs it goes down: at once, but its children one after another."""
         id_ = decision.after.spec.id
+        dependents = self._dependents.get(id_)
+        if not dependents:
+            return
         own = decision.after.last if isinstance(decision.event, Failed) else None
         cause = None if own is None else own.rule.cause
-        for other in self._dependents.get(id_, ()):
+        for other in dependents:
             spec = self._records[other].spec
             if spec.inside or spec.parent != id_:
                 yield Lost(id=other, by=id_, cause=cause)
         children = self._children.get(id_, ())
-        own = [it for it in children if not self._records[it].spec.inside]
-        if own:
-            self._descents[id_] = _Descent(initiator=None, left=dict.fromkeys(own))
+        left = {it: None for it in children if not self._records[it].spec.inside}
+        if left:
+            self._descents[id_] = _Descent(initiator=None, left=left)
             yield from self._descend(id_)
 
     def _swept(self, decision: Decision) -> Iterator[Event]:

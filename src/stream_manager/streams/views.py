@@ -154,10 +154,10 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
     record = stream.told[id_]
-    progress = stream.output
+    progress = stream.outputs.get(id_)
     return {
         "id": id_.rpartition("/")[2],
-        "kind": "record",
+        "kind": "record" if id_ == stream.record_id else "pipeline",
         "state": record.phase.value,
         "health": _output_health(record),
         "epoch": record.epoch,
@@ -166,7 +166,7 @@ def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
         "waits_for": record.held_by,
         "last_fault": last_fault([record], clock),
         "bytes": progress.bytes if progress is not None else 0,
-        "segment": progress.segment if progress is not None else None,
+        "segment": progress.segment or None if progress is not None else None,
         "last_write_at": utc(progress.last_s if progress is not None else None, clock),
     }
 

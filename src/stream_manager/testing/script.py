@@ -100,9 +100,9 @@ class Script:
         """Let a component fail."""
         return self.handle(Failed(id=id_, epoch=self._epoch(id_, epoch), fault=fault))
 
-    def gone(self, id_: str, *, epoch: int | None = None) -> list[str]:
-        """Confirm a teardown."""
-        return self.handle(Gone(id=id_, epoch=self._epoch(id_, epoch)))
+    def gone(self, id_: str, *, epoch: int | None = None, abandoned: bool = False) -> list[str]:
+        """Confirm a teardown, or give it up."""
+        return self.handle(Gone(id=id_, epoch=self._epoch(id_, epoch), abandoned=abandoned))
 
     def comes_up(self, id_: str) -> list[str]:
         """Let a component that is starting be built and proven."""

@@ -10,12 +10,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
+import pytest
 from tests.scenarios.casts import EAGER, POLICIES, sites, stream
-from tests.scenarios.lives import born, live, played
+from tests.scenarios.lives import born, broken_law, live, played, shortest, story
 from tests.scenarios.scripts import Step, play, script
 from tests.scenarios.worlds import World
 
 from stream_manager.recovery import (
+    Budget,
     Decision,
     DomainDue,
     IncidentPolicy,
@@ -60,6 +62,22 @@ def test_a_seed_settles_all_of_its_world() -> None:
     for seed in range(10):
         first, second = (live(it, it.world()) for it in (born(seed), born(seed)))
         assert first.heard == second.heard
+
+
+def test_a_mistake_is_found_and_told_as_short_as_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that forgets a limit breaks a law within a few seeds; the error says how to see it."""
+    monkeypatch.setattr(Budget, "spent", lambda *_: False)
+    seed = next(it for it in range(100) if broken_law(born(it)))
+    with pytest.raises(AssertionError, match="no budget is exceeded") as caught:
+        played(seed)
+    assert caught.value.__notes__ == [f"To see it: python -m tests.scenarios.lives --seed {seed}"]
+    life = shortest(born(seed))
+    assert broken_law(life) == broken_law(born(seed))
+    assert len(life.steps) < len(born(seed).steps)
+    world = life.world()
+    with pytest.raises(AssertionError):
+        live(life, world)
+    assert "[wanted]" in "".join(story(world))
 
 
 def uninterrupted(chance: Random) -> list[Step]:

@@ -111,7 +111,8 @@ class World:
         elif what == "finish" and id_ in self.built:
             self.hear(Finished(id=id_, epoch=self.built[id_]))
         elif what == "end" and id_ in self.ending:
-            self.hear(Gone(id=id_, epoch=self.ending.pop(id_)))
+            epoch = self.ending.pop(id_)
+            self.hear(Gone(id=id_, epoch=epoch, abandoned=epoch % 4 == 0))
         elif what == "again" and id_ in self.ending:
             self.hear(Gone(id=id_, epoch=self.ending[id_]))
         elif what == "never":

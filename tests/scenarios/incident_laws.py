@@ -36,9 +36,9 @@ EPSILON_S = 1e-6
 class IncidentLaws:
     """Follows all incidents of one manager. An AssertionError names the law that was broken."""
 
-    def __init__(self, policy: IncidentPolicy) -> None:
+    def __init__(self, policy: IncidentPolicy, under_way: Mapping[str, Incident]) -> None:
         self.policy = policy
-        self.under_way: dict[str, Incident] = {}
+        self.under_way = dict(under_way)
         self._batches: dict[str, tuple[float, int]] = {}  # when the ramp's last step was, and which
         self._probed_s: dict[str, float] = {}
         self._asked: set[str] = set()

@@ -76,7 +76,7 @@ class Witness:
             assert next_boot or record.charged == before.charged, "nor are charges forgotten"
             assert record.wanted is before.wanted, "nor does it start what was stopped"
         self.records = dict(manager.records)
-        self.incidents = IncidentLaws(self._policy)
+        self.incidents = IncidentLaws(self._policy, manager.incidents)
         self._runs: dict[str, list[int]] = {}  # what may exist, with the epochs of what it needs
         self.kin = Kin(self.records)
         self._proven_s.clear()

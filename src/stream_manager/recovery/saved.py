@@ -39,6 +39,7 @@ def save(record: Record) -> dict[str, Any]:
     saved: dict[str, Any] = {name: getattr(record, name) for name in (*_COUNTED, *_INSTANTS)}
     saved["phase"] = record.phase.value
     saved["gives_up"] = gives_up(record)
+    saved["held_by"] = record.held_by
     saved["charged"] = list(record.charged)
     if record.last is not None:
         rule = record.last.rule
@@ -64,7 +65,7 @@ def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float
         _check(saved)
         require_instants(moved_s=moved_s)
         return _revived(spec, saved, now_s, moved_s)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"the saved counters of {spec.id} can't be read: {error!r}") from error
 
 
@@ -93,7 +94,8 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     waited_for_s = saved["due_s"] if phase is Phase.BACKING_OFF else saved["resume_s"]
     due_s = now_s if waited_for_s is None else waited_for_s + moved_s
     due_s = min(max(due_s, now_s), now_s + policy.backoff.cap_s)
-    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s)
+    # The manager that takes it up parks it again, if its domain is still one of its own.
+    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s, held_by=saved["held_by"])
 
 
 def _check(saved: Mapping[str, Any]) -> None:
@@ -103,7 +105,8 @@ def _check(saved: Mapping[str, Any]) -> None:
     require_counts(0, **_named(saved, _COUNTS))
     require_spans(delay_s=saved["delay_s"])
     require_instants(**given(**_named(saved, _INSTANTS)))
-    require_kind(str, digest=saved["digest"], **given(ended_by=saved["ended_by"]))
+    texts = given(ended_by=saved["ended_by"], held_by=saved["held_by"])
+    require_kind(str, digest=saved["digest"], **texts)
     require_kind(list, charged=saved["charged"])
     for at_s in saved["charged"]:
         require_instants(charged=at_s)
@@ -116,6 +119,8 @@ def _named(saved: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:
     if saved is None:
         return None
+    require_kind(Mapping, last=saved)
+    require_kind(Mapping, fault=saved["fault"])
     fault = Fault(**_named(saved["fault"], _FAULT))
     require_kind(str, origin=fault.origin, code=fault.code, text=fault.text, name=saved["name"])
     require_counts(0, **given(status=fault.status))

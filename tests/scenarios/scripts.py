@@ -10,8 +10,8 @@ from stream_manager.recovery import Failed, Reset, Restart, Wanted
 LEAPS_S = (30.0, 3600.0, 3 * 86400.0)
 # What may happen to all, to one, and to calls through a breaker, each as often as it stands here.
 ALL = (
-    *("good", "good", "good", "pass", "pass", "pass", "pass", "leap", "outage", "outage"),
-    *("mend", "relapse", "crash", "join"),
+    *("good", "good", "good", "pass", "pass", "pass", "pass", "leap", "deaf", "outage"),
+    *("outage", "mend", "relapse", "crash", "join"),
 )
 ONE = (
     *("start", "prove", "end", "fail", "fail", "fail", "finish", "race", "stale", "late"),
@@ -49,6 +49,8 @@ def _to_all(world: World, what: str, number: int) -> None:
             world.passes(DELAYS_S[number % len(DELAYS_S)])
         case "leap":
             world.passes(LEAPS_S[number % len(LEAPS_S)], at_once=True)
+        case "deaf":
+            world.is_deaf(DELAYS_S[number % len(DELAYS_S)])
         case "outage":
             domain = DOMAINS[number % len(DOMAINS)]
             fault = SHARED_FAULTS[number // 6 % len(SHARED_FAULTS)]

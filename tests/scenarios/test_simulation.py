@@ -65,7 +65,7 @@ def test_a_seed_settles_all_of_its_world() -> None:
 
 
 def test_a_mistake_is_found_and_told_as_short_as_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that forgets a limit breaks a law within a few seeds; the error says how to see it."""
+    """An engine that forgets a limit breaks a law within a few seeds; the error says how to see."""
     monkeypatch.setattr(Budget, "spent", lambda *_: False)
     seed = next(it for it in range(100) if broken_law(born(it)))
     with pytest.raises(AssertionError, match="no budget is exceeded") as caught:

@@ -169,6 +169,13 @@ class World:
                 assert fired < 10_000, "time goes on"
         self.now_s = until_s
 
+    def is_deaf(self, late_s: float) -> None:
+        """Let the manager hear nobody for a while; it knows that, and excuses as much time."""
+        self.now_s += late_s
+        for event in self.manager.deaf(late_s):
+            self.hear(event)
+        self.passes(0.0)
+
     def races(self, id_: str, fault: Fault) -> None:
         """Let the next timers fire while another fact is being decided upon."""
         due_s = self.manager.next_due_s()

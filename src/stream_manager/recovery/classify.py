@@ -1,18 +1,19 @@
 """From a fault to what it asks for: one ordered table, first match wins.
 
-Rules are keyed by origin, code and status, never by text. A user's own rules go before these.
-Where nothing matches, the fault is RECOVERABLE with cause unknown, and the rule's name says so,
+Rules are keyed by origin, code and status, never by text; some ask what went before as well. Where nothing matches, the fault is RECOVERABLE with cause unknown, and the rule's name says so,
 so that the table can grow.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
 
 # A second fault within this time is a pattern, not an accident.
 CALM_AFTER_S = 60.0
+# Faults, told apart by origin, code and status, of which the rules are kept at hand.
+KINDS = 1024
 
 
 class When(Enum):
@@ -65,13 +66,15 @@ class Rule:
     charged: bool = True
     probed: bool = True
 
-    def matches(self, fault: Fault, history: History) -> bool:
-        """Tell whether this rule speaks about `fault`, given what went before."""
-        if self.origins and fault.origin not in self.origins:
+    def speaks_of(self, origin: str, code: str, status: int | None) -> bool:
+        """Tell whether this rule is about such a fault, whatever went before."""
+        if self.origins and origin not in self.origins:
             return False
         keyed = self.codes or self.statuses
-        if keyed and fault.code not in self.codes and fault.status not in self.statuses:
-            return False
+        return not keyed or code in self.codes or status in self.statuses
+
+    def applies(self, history: History) -> bool:
+        """Tell whether what went before is what this rule asks for."""
         match self.when:
             case When.ALWAYS:
                 return True
@@ -201,9 +204,15 @@ RULES: tuple[Rule, ...] = (
 UNMATCHED = Rule(name="unmatched", cause=Cause.UNKNOWN, fault_class=FaultClass.RECOVERABLE)
 
 
-def classify(fault: Fault, history: History, rules: Sequence[Rule] = RULES) -> Rule:
-    """Return the first rule that speaks about `fault`, else `UNMATCHED`."""
-    for rule in rules:
-        if rule.matches(fault, history):
+def classify(fault: Fault, history: History) -> Rule:
+    """Return the first rule that speaks of `fault` and applies, else `UNMATCHED`."""
+    for rule in _speaking_of(fault.origin, fault.code, fault.status):
+        if rule.applies(history):
             return rule
     return UNMATCHED
+
+
+@lru_cache(maxsize=KINDS)
+def _speaking_of(origin: str, code: str, status: int | None) -> tuple[Rule, ...]:
+    """Return the rules about such a fault: a few of the table, and always the same ones."""
+    return tuple(rule for rule in RULES if rule.speaks_of(origin, code, status))

@@ -4,12 +4,12 @@ With the last of them the incident is not over: as long as those that were let g
 up, their domain may turn out to be down again.
 """
 
-from dataclasses import replace
 from itertools import islice
 
 from stream_manager.recovery.domains import Domain, incident_of, note
 from stream_manager.recovery.incidents import IncidentState
 from stream_manager.recovery.ledger import Ledger, Steps
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Admitted, Event, Sighting
 
 

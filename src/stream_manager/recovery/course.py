@@ -4,13 +4,12 @@ Each tells the journal, and the members. Between two steps an incident waits for
 `due_s`, or for its probe, which has a lease: none waits for ever. `Comeback` has what follows.
 """
 
-from dataclasses import replace
-
 from stream_manager.recovery.choosing import able, narrower
 from stream_manager.recovery.comeback import Comeback
 from stream_manager.recovery.domains import AT_REST, Domain, Seens, incident_of
 from stream_manager.recovery.incidents import Incident, IncidentState
 from stream_manager.recovery.ledger import Ledger, Steps
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Admitted, Event, Sighting
 
 

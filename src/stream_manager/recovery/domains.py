@@ -6,11 +6,12 @@ saved and read back; `Domains` (in `outbreak`, with `course`) decides what becom
 """
 
 from collections import OrderedDict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import SHOWN, Incident, shared_by
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Phase, Sighting
 
 # Where nobody waits for a domain.

@@ -1,11 +1,11 @@
 """The way down: a fault is judged, the component torn down, and what comes after settled."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stream_manager.recovery.classify import History, Rule, classify
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     Escalated,

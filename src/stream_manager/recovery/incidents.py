@@ -8,9 +8,16 @@ then ENDED. `domains` moves it; here is what it consists of, and which causes a 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from math import isfinite
 from typing import ClassVar
 
+from stream_manager.recovery.checks import (
+    refuse,
+    require_counts,
+    require_durations,
+    require_kind,
+    require_numbers,
+    require_shares,
+)
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.states import Action, Decision, Event, Sighting
 
@@ -71,33 +78,23 @@ class IncidentPolicy:
     enforce: bool = True
 
     def __post_init__(self) -> None:
-        if self.members < 2:
-            raise ValueError(f"members is {self.members}: expected at least 2")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share}: expected above 0, and 1 at most")
-        for name in (
-            "window_s",
-            "probe_every_s",
-            "slow_after_s",
-            "slow_probe_every_s",
-            "ramp_step_s",
-        ):
-            value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a duration above 0")
-        if not 0 <= self.probe_spread < 1:
-            raise ValueError(f"probe_spread is {self.probe_spread}: expected 0 to below 1")
+        require_counts(2, members=self.members)
+        require_counts(1, ramp_first=self.ramp_first, ramp_most=self.ramp_most)
+        require_shares(share=self.share)
+        require_durations(
+            window_s=self.window_s,
+            probe_every_s=self.probe_every_s,
+            slow_after_s=self.slow_after_s,
+            slow_probe_every_s=self.slow_probe_every_s,
+            ramp_step_s=self.ramp_step_s,
+        )
+        require_numbers("0 to below 1", lambda it: 0 <= it < 1, probe_spread=self.probe_spread)
+        require_kind(bool, enforce=self.enforce)
         if self.slow_probe_every_s < self.probe_every_s:
-            raise ValueError(
-                f"slow_probe_every_s is {self.slow_probe_every_s}: expected at least "
-                f"probe_every_s ({self.probe_every_s})"
-            )
-        if self.ramp_first < 1:
-            raise ValueError(f"ramp_first is {self.ramp_first}: expected at least 1")
+            allowed = f"at least probe_every_s ({self.probe_every_s})"
+            refuse("slow_probe_every_s", self.slow_probe_every_s, allowed)
         if self.ramp_most < self.ramp_first:
-            raise ValueError(
-                f"ramp_most is {self.ramp_most}: expected at least ramp_first ({self.ramp_first})"
-            )
+            refuse("ramp_most", self.ramp_most, f"at least ramp_first ({self.ramp_first})")
 
     def enough(self, failed: int, running: int) -> bool:
         """Tell whether so many failures beside so many that run are the domain's."""

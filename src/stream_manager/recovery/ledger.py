@@ -5,7 +5,6 @@ the incident's only timer.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from stream_manager.recovery.choosing import gather
 from stream_manager.recovery.domains import Domain, Seens, incident_of, known
@@ -17,6 +16,7 @@ from stream_manager.recovery.incidents import (
     IncidentStep,
     Moment,
 )
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Event, Record
 from stream_manager.recovery.steps import NOTHING, Evidence
 from stream_manager.recovery.timers import Timers

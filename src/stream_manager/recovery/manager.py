@@ -8,12 +8,12 @@ same numbers.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     DomainDue,
@@ -134,7 +134,8 @@ class RecoveryManager:
                 if decision is None:
                     continue
                 decisions.append(decision)
-                queue.extend((tell, decision.seq) for tell in decision.tells)
+                for tell in decision.tells:
+                    queue.append((tell, decision.seq))
                 steps, because = self._domains.watch(decision), decision.seq
             for step in steps:
                 numbered = replace(step, seq=self._seq, because=because)

@@ -12,7 +12,6 @@ Rules, in the order in which an incident meets them (`Course` and `Comeback` hav
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from stream_manager.recovery.comeback import Comeback
 from stream_manager.recovery.course import Course
@@ -20,6 +19,7 @@ from stream_manager.recovery.domains import AT_REST, Domain, incident_of, known
 from stream_manager.recovery.faults import FaultClass
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState
 from stream_manager.recovery.ledger import Ledger, Steps
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     UP,
     Decision,

@@ -1,11 +1,12 @@
 """Steps that several rules of the engine share: what a decision is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import Incident
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Action,
     Decision,
@@ -25,9 +26,9 @@ COMING_UP = frozenset({Phase.STARTING, Phase.VERIFYING})
 RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, Cause.UNKNOWN})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
-    """What a decision may look at besides the record and the event.
+    """What a decision may look at besides the record and the event; made for each, and not frozen.
 
     ready: everything that the component needs is up. burdened: something is alive that has to go
         down before it. held_by: the domain that lets it not start.

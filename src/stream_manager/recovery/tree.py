@@ -147,9 +147,12 @@ class Tree:
     def _fell(self, decision: Decision) -> Iterator[Event]:
         """What needs it goes down: at once, but its children one after another."""
         id_ = decision.after.spec.id
+        dependents = self._dependents.get(id_)
+        if not dependents:
+            return
         own = decision.after.last if isinstance(decision.event, Failed) else None
         cause = None if own is None else own.rule.cause
-        for other in self._dependents.get(id_, ()):
+        for other in dependents:
             spec = self._records[other].spec
             if spec.inside or spec.parent != id_:
                 yield Lost(id=other, by=id_, cause=cause)

@@ -11,6 +11,7 @@ import structlog
 
 from stream_manager.clock import Clock
 from stream_manager.recovery import Phase, Record, revive, save
+from stream_manager.recovery.checks import require_instants
 from stream_manager.recovery.states import Sighting
 from stream_manager.store import Store
 from stream_manager.streams.processes import boot_id
@@ -86,6 +87,7 @@ class Counters:
         """
         if boot and boot == self._boot_id:
             return 0.0
+        require_instants(monotonic_s=saved_s)
         since_s = (self._clock.wall() - datetime.fromisoformat(saved_at)).total_seconds()
         return now_s - saved_s - since_s
 

@@ -1,10 +1,11 @@
 """What `Supervisor.add` was given, checked and made a `Spec`."""
 
+import warnings
 from collections.abc import Sequence
-from math import isfinite
 
 from stream_manager.errors import UsageError
 from stream_manager.recovery import RecoveryPolicy, RestartType, Spec, Strategy
+from stream_manager.recovery.checks import given, require_durations
 
 
 def spec_of(
@@ -17,7 +18,7 @@ def spec_of(
     strategy: Strategy = Strategy.ONE_FOR_ONE,
     restart: RestartType = RestartType.PERMANENT,
 ) -> Spec:
-    """Return the component's spec; its parent is needed too.
+    """Return the component's spec; its parent is needed too. An odd policy is warned of.
 
     Raises UsageError for an empty name, and for a string in the place of a list of names.
     """
@@ -26,10 +27,13 @@ def spec_of(
     for option, names in (("needs", needs), ("depends_on", depends_on)):
         if isinstance(names, str):
             raise UsageError(f"{option} is {names!r}: expected a list of names")
+    policy = RecoveryPolicy() if policy is None else policy
+    for oddity in policy.oddities():
+        warnings.warn(f"component {id_!r}: {oddity}", stacklevel=3)
     above = () if parent is None or parent in needs else (parent,)
     return Spec(
         id=id_,
-        policy=RecoveryPolicy() if policy is None else policy,
+        policy=policy,
         parent=parent,
         needs=(*above, *needs),
         strategy=strategy,
@@ -41,5 +45,7 @@ def spec_of(
 
 def check_stall(stall_after_s: float | None) -> None:
     """Raise UsageError for a silence that no clock can measure."""
-    if stall_after_s is not None and not (isfinite(stall_after_s) and stall_after_s > 0):
-        raise UsageError(f"stall_after_s is {stall_after_s}: expected a duration above 0, or None")
+    try:
+        require_durations(**given(stall_after_s=stall_after_s))
+    except ValueError as error:
+        raise UsageError(str(error)) from None

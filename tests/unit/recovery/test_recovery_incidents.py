@@ -825,9 +825,7 @@ def test_a_domains_timer_that_is_not_over_does_nothing() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        *[("members", 1), ("share", 0.0), ("share", 1.1), ("window_s", 0.0)],
-        *[("probe_every_s", float("nan")), ("probe_spread", 1.0), ("slow_after_s", -1.0)],
-        *[("slow_probe_every_s", 1.0), ("ramp_first", 0), ("ramp_most", 19), ("ramp_step_s", 0.0)],
+        *[("members", 1), ("probe_spread", 1.0), ("slow_probe_every_s", 1.0), ("ramp_most", 19)],
     ],
 )
 def test_an_impossible_policy_is_refused(field: str, value: float) -> None:

@@ -1,7 +1,9 @@
 """Counters outlive the manager: one that crashes forgives its components nothing."""
 
 import json
+import re
 from dataclasses import replace
+from math import inf, nan
 from typing import Any
 
 import pytest
@@ -281,21 +283,74 @@ def test_what_nobody_wanted_is_not_started() -> None:
     assert following.wants("cam") == ["cam: wanted"]
 
 
+NO_COUNTS: tuple[object, ...] = (None, "3", -5, 1.5, inf, nan, True, 10**400)
+NO_INSTANTS: tuple[object, ...] = ("soon", nan, inf, True, 1e300)
+NO_FLAGS: tuple[object, ...] = (None, "false", 0)
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("name", "value"),
     [
-        {"phase": "dancing"},
-        {"charged": None},
-        {"charged": ["x"]},
-        {"last": {"at_s": 1.0}},
-        {"due_s": "soon"},
+        *((name, value) for name in ("attempts", "epoch", "excused") for value in NO_COUNTS),
+        *((name, None) for name in ("restarts_total", "same_faults", "restore_failures")),
+        *((name, value) for name in ("due_s", "failing_since_s") for value in NO_INSTANTS),
+        *((name, value) for name in ("wanted", "proven", "gives_up") for value in NO_FLAGS),
+        *(("delay_s", value) for value in (None, -1.0, nan, "x")),
+        *(("charged", value) for value in (None, "x", [1.0, "x"], [nan])),
+        *(("phase", value) for value in (None, "dancing", 7)),
+        *((name, 7) for name in ("digest", "ended_by")),
     ],
 )
-def test_counters_that_can_not_be_read_are_refused(damage: dict[str, Any]) -> None:
-    """The error names the component; who reads them begins anew."""
-    saved = save(crashing(2)["cam"]) | damage
-    with pytest.raises(ValueError, match=r"cam|dancing"):
+def test_counters_that_can_not_have_been_are_refused(name: str, value: object) -> None:
+    """Whole, by the field's name and its value: who reads them begins anew."""
+    saved = save(crashing(2)["cam"]) | {name: value}
+    with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
         revive(SPEC, saved, now_s=1.0, moved_s=0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("at_s", value) for value in (None, *NO_INSTANTS)),
+        *((name, value) for name in ("charged", "probed") for value in NO_FLAGS),
+        *((name, value) for name in ("cause", "class", "name") for value in (None, 7)),
+        *((name, value) for name in ("origin", "code", "text") for value in (None, 7)),
+        *(("status", value) for value in ("401", -1, 1.5)),
+    ],
+)
+def test_a_saved_fault_that_can_not_have_been_is_refused(name: str, value: object) -> None:
+    """As the counters are."""
+    saved = save(crashing(2)["cam"])
+    last = saved["last"]
+    (last["fault"] if name in last["fault"] else last)[name] = value
+    with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
+        revive(SPEC, saved, now_s=1.0, moved_s=0.0)
+
+
+@pytest.mark.parametrize("damage", [{"last": {"at_s": 1.0}}, {"last": 7}])
+def test_counters_that_lack_something_are_refused(damage: dict[str, Any]) -> None:
+    """The error names the component."""
+    for saved in (save(crashing(2)["cam"]) | damage, {}):
+        with pytest.raises(ValueError, match="the saved counters of cam can't be read"):
+            revive(SPEC, saved, now_s=1.0, moved_s=0.0)
+
+
+@pytest.mark.parametrize("moved_s", [nan, inf, 1e300])
+def test_a_boot_that_can_not_have_been_is_refused(moved_s: float) -> None:
+    """An instant that is no number would never come."""
+    with pytest.raises(ValueError, match=f"moved_s is {re.escape(repr(moved_s))}: expected"):
+        revive(SPEC, save(crashing(2)["cam"]), now_s=1.0, moved_s=moved_s)
+
+
+def test_a_probe_of_what_failed_comes_after_its_time_at_the_latest() -> None:
+    """A wall clock that was ten years off does not put it off for ten years."""
+    script = Script(replace(SPEC, policy=replace(POLICY, give_up_after_attempts=1)))
+    script.wants("cam")
+    for _ in range(2):
+        script.breaks("cam", CRASHED)
+        script.passes(10.0)
+    revived = revive(SPEC, save(script["cam"]), now_s=50.0, moved_s=10 * 365 * 86400.0)
+    assert (revived.phase, revived.due_s) == (Phase.FAILED, 50.0 + POLICY.probe_every_s)
 
 
 def test_a_record_is_saved_whole() -> None:

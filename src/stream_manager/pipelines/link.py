@@ -8,19 +8,21 @@ from contextlib import suppress
 
 import msgspec
 
-from stream_manager.pipelines import faults, sockets
+from stream_manager.pipelines import sockets
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
     UNREADABLE,
     FromWorker,
+    Graph,
     Hello,
     PartFailed,
     Progress,
     ToWorker,
     encode,
 )
+from stream_manager.pipelines.scrubbing import scrub
 
 KEPT_FACTS = 1000
 _READABLE = GLib.IOCondition.IN | GLib.IOCondition.HUP | GLib.IOCondition.ERR
@@ -64,16 +66,16 @@ class Link:
     def tell(self, fact: FromWorker) -> None:
         """Send `fact` now, or as soon as a manager takes it."""
         if isinstance(fact, PartFailed):
-            text = faults.scrub(fact.text, self._secrets)
+            text = scrub(fact.text, self._secrets)
             fact = msgspec.structs.replace(fact, text=text)
         self._facts.append(encode(fact))
         self._send_facts()
 
-    def pulse(self, progress: Progress) -> None:
-        """Send `progress` if that is possible now and nothing older waits."""
+    def pulse(self, reading: Progress | Graph) -> None:
+        """Send `reading` if that is possible now and nothing older waits."""
         if self._manager is not None and not self._facts:
             with suppress(OSError):  # full: dropped; closed: seen by the watch
-                self._manager.send(encode(progress))
+                self._manager.send(encode(reading))
 
     @lasting
     def _on_connection(self) -> bool:

@@ -6,6 +6,7 @@ A *part* is what a worker runs by itself: "source" or an output's name ("record"
 its own epochs; a fact about an older epoch changes nothing.
 """
 
+import signal
 from typing import ClassVar
 
 import msgspec
@@ -15,11 +16,17 @@ from stream_manager.pipelines.spec import CustomSpec, Discreet, RecordSpec, Sour
 
 VERSION = 4
 MAX_PACKET_BYTES = 65536
+# A worker that gets it writes the stacks of its Python threads into its log, and goes on.
+DUMP_SIGNAL = signal.SIGQUIT
 
 
 # Manager -> fork server, and its answers.
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
-    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
+
+    `data_max_bytes` bounds what it may allocate (RLIMIT_DATA); `cgroup` is the directory of the
+    control group that it joins, empty for none.
+    """
 
     hidden: ClassVar = frozenset({"secrets"})
 
@@ -29,6 +36,8 @@ class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
+    data_max_bytes: int | None = None
+    cgroup: str = ""
 
 
 class Spawned(Struct, frozen=True, kw_only=True, tag=True):
@@ -196,7 +205,10 @@ class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag=True):
-    """The pulse, five times a second. `late_s`: how late the worker's own main loop was."""
+    """The pulse, five times a second. `late_s`: how late the worker's own main loop was.
+
+    `blocked`: the element of the source that does not let go of a buffer, where media has ceased.
+    """
 
     at_s: float
     late_s: float
@@ -204,6 +216,18 @@ class Progress(Struct, frozen=True, kw_only=True, tag=True):
     tracks: tuple[TrackProgress, ...]
     outputs: tuple[OutputProgress, ...]
     position_s: float | None = None
+    blocked: str | None = None
+
+
+class Graph(Struct, frozen=True, kw_only=True, tag=True):
+    """What a part's pipeline looks like, when it has started or failed.
+
+    `dot` is in Graphviz's language, compressed by zlib, and shows no property of an element.
+    """
+
+    part: str
+    epoch: int
+    dot: bytes
 
 
 class RecordedTrack(Struct, frozen=True, kw_only=True):
@@ -263,7 +287,9 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 ToForkServer = Spawn
 FromForkServer = Spawned | SpawnFailed | Exited
 ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit
-FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentOpened | SegmentClosed
+FromWorker = (
+    Hello | PartStarted | PartFailed | PartGone | Progress | Graph | SegmentOpened | SegmentClosed
+)
 
 encode = msgspec.msgpack.Encoder().encode
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

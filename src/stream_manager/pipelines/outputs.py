@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
-from stream_manager.pipelines.gst import GLib
+from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import OutputProgress
 
 _ABANDON_MS = 100  # after an output's own deadline: it may not call back
@@ -14,6 +14,11 @@ _ABANDON_MS = 100  # after an output's own deadline: it may not call back
 
 class Output(Protocol):
     """A recorder, or a custom output."""
+
+    @property
+    def pipeline(self) -> Gst.Pipeline:
+        """What it runs."""
+        ...
 
     def start(self) -> None:
         """Build, link and play."""
@@ -54,6 +59,11 @@ class Outputs:
         """Tell whether that very run of an output is there."""
         running = self._running.get(part)
         return running is not None and running.epoch == epoch
+
+    def pipeline(self, part: str) -> Gst.Pipeline | None:
+        """Return what an output runs; None where it is not there."""
+        running = self._running.get(part)
+        return running.output.pipeline if running else None
 
     def progress(self) -> tuple[OutputProgress, ...]:
         """Return what each has taken."""

@@ -73,11 +73,11 @@ class Recorder:
         self._report = report
         self._wall = wall
         self._container: Muxed = "ts"
-        self._pipeline = Gst.Pipeline.new(PART)
+        self.pipeline = Gst.Pipeline.new(PART)
         self._taps: list[Tap] = []
         self._disk = DiskThread(f"{stream}-{PART}")
         self._writer = SegmentWriter(
-            pipeline=self._pipeline,
+            pipeline=self.pipeline,
             segment_s=spec.segment_s,
             sequence=sequence,
             create=self._create,
@@ -119,13 +119,13 @@ class Recorder:
         except GLib.Error as error:
             self._fail("record", faults.code_of(error), error.message)
             return
-        bus = self._pipeline.get_bus()
+        bus = self.pipeline.get_bus()
         bus.add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
         # The source's clock and base time: a buffer means the same instant in both pipelines.
-        self._pipeline.use_clock(self._source.get_clock())
-        self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
-        self._pipeline.set_base_time(self._source.get_base_time())
-        self._pipeline.set_state(Gst.State.PLAYING)
+        self.pipeline.use_clock(self._source.get_clock())
+        self.pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+        self.pipeline.set_base_time(self._source.get_base_time())
+        self.pipeline.set_state(Gst.State.PLAYING)
         for tap in self._taps:
             tap.open()
         self._timers["watch"] = GLib.timeout_add(_WATCH_MS, self._on_watch)
@@ -175,8 +175,8 @@ class Recorder:
         fits = wanted is not None and track.caps.is_subset(wanted)
         launch = containers.AS_IT_IS if fits else containers.form(track.codec, self._container)
         form = Gst.parse_bin_from_description(launch, ghost_unlinked_pads=True)
-        self._pipeline.add(tap.proxysrc)
-        self._pipeline.add(form)
+        self.pipeline.add(tap.proxysrc)
+        self.pipeline.add(form)
         tap.proxysrc.link(form)
         pad = form.get_static_pad("src")
         assert pad is not None
@@ -303,7 +303,7 @@ class Recorder:
         return GLib.SOURCE_CONTINUE  # the timers end together, in _end
 
     def _free(self) -> None:
-        self._pipeline.set_state(Gst.State.NULL)
+        self.pipeline.set_state(Gst.State.NULL)
         self._writer.disconnect()
         for segment in self._writer.open_segments:
             self._close(segment)
@@ -333,7 +333,7 @@ class Recorder:
         for timer in self._timers.values():
             GLib.source_remove(timer)
         self._timers.clear()
-        self._pipeline.get_bus().remove_watch()
+        self.pipeline.get_bus().remove_watch()
         self._report(fact)
         if self._on_gone is not None:
             self._on_gone()

@@ -20,15 +20,23 @@ from types import TracebackType
 from setproctitle import setproctitle
 
 from stream_manager.pipelines import logfile
+from stream_manager.pipelines.blockage import Blockage
 from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.containment import contain
 from stream_manager.pipelines.custom import CustomOutput
+from stream_manager.pipelines.debuglog import DebugLog
+from stream_manager.pipelines.graph import draw
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
+    DUMP_SIGNAL,
     VERSION,
+    FromWorker,
+    Graph,
     Hello,
     PartFailed,
     PartGone,
+    PartStarted,
     Progress,
     Spawn,
     StartCustom,
@@ -44,6 +52,7 @@ from stream_manager.pipelines.source import SourcePart
 from stream_manager.pipelines.tracks import SourceTrack
 
 PULSE_S = 0.2
+DEBUG_EVERY = 5  # pulses
 QUIT_GRACE_S = 4.0
 FIRST_MANAGER_WITHIN_S = 10.0
 SOURCE_SHARE = 0.25  # of a grace, kept for the source after its outputs have finished
@@ -54,7 +63,10 @@ _TOO_LATE = 1  # exit status of a worker that did not finish within its grace
 def run(spawn: Spawn, listener: socket.socket) -> int:
     """Be the worker of `spawn`, in a process of its own; return its exit status."""
     setproctitle(f"stream-manager: {spawn.stream}")
+    logfile.head(epoch=spawn.epoch, at=time.time())
+    contain(spawn)
     faulthandler.enable()
+    faulthandler.register(DUMP_SIGNAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = Worker(spawn, listener, wall=time.time)
     return worker.run()
@@ -74,6 +86,9 @@ class Worker:
         self._source_stopping = False
         self._quitting = False
         self._pulse_due_s = time.monotonic() + PULSE_S
+        self._pulses = 0
+        self._blockage = Blockage()
+        self._debug = DebugLog(spawn.secrets)
         hello = Hello(
             version=VERSION,
             instance=spawn.instance,
@@ -120,7 +135,7 @@ class Worker:
         if self._source is not None:
             self._refuse("source", order.epoch, "the source before it is not gone")
             return
-        self._source = SourcePart(order, report=self._link.tell)
+        self._source = SourcePart(order, report=self._tell)
         self._source.start()
 
     def _start_output(
@@ -150,7 +165,7 @@ class Worker:
             sequence=order.sequence,
             source=source,
             tracks=tracks,
-            report=self._link.tell,
+            report=self._tell,
             wall=self._wall,
         )
 
@@ -162,8 +177,18 @@ class Worker:
             epoch=order.epoch,
             source=source,
             tracks=tracks,
-            report=self._link.tell,
+            report=self._tell,
         )
+
+    def _tell(self, fact: FromWorker) -> None:
+        """Pass on what a part tells; its beginning and its failure with what it looked like."""
+        if isinstance(fact, PartStarted | PartFailed):
+            source = self._source.pipeline if self._source else None
+            pipeline = source if fact.part == "source" else self._outputs.pipeline(fact.part)
+            if pipeline is not None and (dot := draw(pipeline)) is not None:
+                self._link.pulse(Graph(part=fact.part, epoch=fact.epoch, dot=dot))
+            self._debug.flush()
+        self._link.tell(fact)
 
     def _refuse(self, part: str, epoch: int, why: str) -> None:
         self._link.tell(PartFailed(part=part, epoch=epoch, origin=part, code="order", text=why))
@@ -232,16 +257,21 @@ class Worker:
         late_s = max(0.0, now_s - self._pulse_due_s)
         self._pulse_due_s = now_s + PULSE_S
         source = self._source
+        tracks = source.progress() if source else ()
         self._link.pulse(
             Progress(
                 at_s=now_s,
                 late_s=late_s,
                 epoch=source.epoch if source else 0,
-                tracks=source.progress() if source else (),
+                tracks=tracks,
                 outputs=self._outputs.progress(),
                 position_s=source.position_s if source else None,
+                blocked=self._blockage.look(source.pipeline if source else None, tracks, now_s),
             )
         )
+        self._pulses += 1
+        if self._pulses % DEBUG_EVERY == 0:
+            self._debug.flush()
         with suppress(OSError):  # a full disk: the old log is still there to write to
             logfile.keep_short(self._spawn.log_path)
         return GLib.SOURCE_CONTINUE

@@ -4,6 +4,8 @@ Rules are keyed by origin, code and status, never by text; some ask what went be
 so that the table can grow.
 """
 
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -54,17 +56,28 @@ class Rule:
     charged: whether a restart counts against the component's own intensity budget. What its own
         restart can't cure (a network, a full disk) is paced by the backoff alone.
     probed: whether FAILED by this rule is tried again slowly.
+    Raises ValueError, naming field and value, for values of other types.
     """
 
     name: str
     cause: Cause
     fault_class: FaultClass
-    origins: frozenset[str] = frozenset()
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
+    origins: AbstractSet[str] = frozenset()
+    codes: AbstractSet[str] = frozenset()
+    statuses: AbstractSet[int] = frozenset()
     when: When = When.ALWAYS
     charged: bool = True
     probed: bool = True
+
+    def __post_init__(self) -> None:
+        kinds = {"name": str, "cause": Cause, "fault_class": FaultClass, "when": When}
+        for field, kind in kinds.items():
+            if not isinstance(value := getattr(self, field), kind) or not value:
+                raise ValueError(f"{field} is {value!r}: expected a {kind.__name__}")
+        for field in ("origins", "codes", "statuses"):
+            if not isinstance(value := getattr(self, field), AbstractSet):
+                raise ValueError(f"{field} is {value!r}: expected a set")  # noqa: TRY004 - as all of it
+            object.__setattr__(self, field, frozenset(value))  # a rule is hashed and never changes
 
     def speaks_of(self, origin: str, code: str, status: int | None) -> bool:
         """Tell whether this rule is about such a fault, whatever went before."""
@@ -177,8 +190,11 @@ RULES: tuple[Rule, ...] = (
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"filesrc"}), codes=_resource(5)),
 
-    # Processes. The first crash after stable health is retried at once; the next ones wait.
+    # Processes, and what they take. The first crash or restart for memory after stable health is retried at once; the next ones wait.
     Rule(name="out-of-memory", cause=Cause.MEMORY, fault_class=_retry, origins=frozenset({"process"}), codes=frozenset({"SIGKILL:oom"})),
+    Rule(name="memory-limit", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"memory-limit", "MemoryError"})),
+    Rule(name="memory-grown-once", cause=Cause.MEMORY, fault_class=_once, codes=frozenset({"restart-above"}), when=When.CALM),
+    Rule(name="memory-grown", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"restart-above"})),
     Rule(name="crash-once", cause=Cause.CRASH, fault_class=_once, origins=frozenset({"process"}), when=When.CALM),
     Rule(name="crash", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"process"})),
     Rule(name="hang-once", cause=Cause.HANG, fault_class=_once, codes=frozenset({"hang", "lost"}), when=When.CALM),
@@ -204,15 +220,25 @@ RULES: tuple[Rule, ...] = (
 UNMATCHED = Rule(name="unmatched", cause=Cause.UNKNOWN, fault_class=FaultClass.RECOVERABLE)
 
 
-def classify(fault: Fault, history: History) -> Rule:
-    """Return the first rule that speaks of `fault` and applies, else `UNMATCHED`."""
-    for rule in _speaking_of(fault.origin, fault.code, fault.status):
-        if rule.applies(history):
-            return rule
-    return UNMATCHED
+class Classifier:
+    """An ordered table: the first rule that speaks of a fault and applies judges it.
+
+    Which rules speak of a kind of fault is looked up once: they are a few of many.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._speaking_of = lru_cache(maxsize=KINDS)(self._look_up)
+
+    def __call__(self, fault: Fault, history: History) -> Rule:
+        """Return the rule that judges `fault`, else `UNMATCHED`."""
+        for rule in self._speaking_of(fault.origin, fault.code, fault.status):
+            if rule.applies(history):
+                return rule
+        return UNMATCHED
+
+    def _look_up(self, origin: str, code: str, status: int | None) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._rules if rule.speaks_of(origin, code, status))
 
 
-@lru_cache(maxsize=KINDS)
-def _speaking_of(origin: str, code: str, status: int | None) -> tuple[Rule, ...]:
-    """Return the rules about such a fault: a few of the table, and always the same ones."""
-    return tuple(rule for rule in RULES if rule.speaks_of(origin, code, status))
+classify = Classifier(RULES)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stream_manager.recovery.classify import History, Rule, classify
+from stream_manager.recovery.classify import History, Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
@@ -80,7 +80,7 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
         last_cause=last.rule.cause if last and record.attempts else None,
         since_last_s=context.now_s - last.at_s if last else None,
     )
-    return classify(fault, history)
+    return context.classify(fault, history)
 
 
 def _judged(

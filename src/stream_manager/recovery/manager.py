@@ -7,14 +7,18 @@ same numbers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from stream_manager.errors import UsageError
+from stream_manager.recovery.classify import Classifier, Rule, classify
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.own_rules import with_own
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
+    DUE_BY,
+    Deaf,
     Decision,
     DomainDue,
     Due,
@@ -39,6 +43,7 @@ class RecoveryManager:
 
     chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
     incidents: when failures that components share are one, and how those come back.
+    rules: classify faults, before the built-in ones; the first that matches counts.
     """
 
     def __init__(
@@ -47,8 +52,10 @@ class RecoveryManager:
         chance: Callable[[], float],
         first_seq: int = 1,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._chance = chance
+        self._classify = Classifier(with_own(rules)) if rules else classify
         self._seq = first_seq
         self._records: dict[str, Record] = {}
         self._tree = Tree(self._records)
@@ -87,7 +94,9 @@ class RecoveryManager:
         """
         spec = record.spec
         if spec.id in self._records:
-            raise UsageError(f"component {spec.id!r} exists already")
+            raise UsageError(
+                f"component {spec.id!r} exists already: take another name, or remove it first"
+            )
         self._tree.add(spec)
         self._domains.add(spec)
         self._put(record)
@@ -144,6 +153,12 @@ class RecoveryManager:
                 queue.extend((tell, numbered.seq) for tell in step.tells)
         return decisions
 
+    def deaf(self, late_s: float) -> Iterator[Deaf]:
+        """Yield an event for each deadline that runs, after nobody was heard for `late_s`."""
+        for id_, record in tuple(self._records.items()):
+            if record.due_s is not None and record.phase in DUE_BY:
+                yield Deaf(id=id_, late_s=late_s)
+
     def _decide(self, event: Event, because: int | None, now_s: float) -> Decision | None:
         """Decide about one component, and take the decision down."""
         record = self._records.get(event.id)
@@ -158,6 +173,7 @@ class RecoveryManager:
         context = Context(
             now_s=now_s,
             chance=self._chance,
+            classify=self._classify,
             ready=self._tree.ready(record.spec),
             burdened=self._tree.burdened(event.id),
             held_by=held_by,

@@ -65,7 +65,7 @@ def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float
         _check(saved)
         require_instants(moved_s=moved_s)
         return _revived(spec, saved, now_s, moved_s)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"the saved counters of {spec.id} can't be read: {error!r}") from error
 
 
@@ -95,8 +95,7 @@ def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float)
     due_s = now_s if waited_for_s is None else waited_for_s + moved_s
     due_s = min(max(due_s, now_s), now_s + policy.backoff.cap_s)
     # The manager that takes it up parks it again, if its domain is still one of its own.
-    held_by = saved.get("held_by")
-    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s, held_by=held_by)
+    return replace(record, phase=Phase.BACKING_OFF, due_s=due_s, held_by=saved["held_by"])
 
 
 def _check(saved: Mapping[str, Any]) -> None:
@@ -106,8 +105,8 @@ def _check(saved: Mapping[str, Any]) -> None:
     require_counts(0, **_named(saved, _COUNTS))
     require_spans(delay_s=saved["delay_s"])
     require_instants(**given(**_named(saved, _INSTANTS)))
-    require_kind(str, digest=saved["digest"], **given(ended_by=saved["ended_by"]))
-    require_kind(str, **given(held_by=saved.get("held_by")))
+    texts = given(ended_by=saved["ended_by"], held_by=saved["held_by"])
+    require_kind(str, digest=saved["digest"], **texts)
     require_kind(list, charged=saved["charged"])
     for at_s in saved["charged"]:
         require_instants(charged=at_s)
@@ -120,6 +119,8 @@ def _named(saved: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:
     if saved is None:
         return None
+    require_kind(Mapping, last=saved)
+    require_kind(Mapping, fault=saved["fault"])
     fault = Fault(**_named(saved["fault"], _FAULT))
     require_kind(str, origin=fault.origin, code=fault.code, text=fault.text, name=saved["name"])
     require_counts(0, **given(status=fault.status))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from stream_manager.recovery.classify import Classifier, classify
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import Incident
 from stream_manager.recovery.replacing import replace
@@ -34,6 +35,7 @@ class Context:
         down before it. held_by: the domain that lets it not start.
     incidents: those under way in its domains, of which each spares who fails by its cause.
     seq, because: the number that the decision will have, and of the one that led to it.
+    classify: judges faults.
     """
 
     now_s: float
@@ -44,6 +46,7 @@ class Context:
     incidents: tuple[Incident, ...] = ()
     seq: int = 0
     because: int | None = None
+    classify: Classifier = classify
 
 
 Handler = Callable[[Record, Event, Context], Decision | None]

@@ -65,7 +65,9 @@ class Tree:
         """Take a component in. Raises UsageError for relations that can't be."""
         for need in spec.needs:
             if need not in self._records:
-                raise UsageError(f"component {spec.id!r} needs {need!r}, which does not exist")
+                raise UsageError(
+                    f"component {spec.id!r} needs {need!r}, which does not exist: add that first"
+                )
         if spec.parent is not None and spec.parent not in spec.needs:
             raise UsageError(f"component {spec.id!r} does not need its parent {spec.parent!r}")
         if spec.inside and spec.parent is None:

@@ -64,6 +64,7 @@ def explanation(
                 record, now_s=now_s, wall=local, incident=stream.incident_of(record.spec.id)
             )
         sentences += _tries(tried, clock.wall())
+        sentences += _kept(stream, records[0])
         sentences += _what_to_do(stream.id, records[0])
     return {
         "stream": stream.id,
@@ -123,6 +124,16 @@ def _stopped(stream: Stream, entries: Sequence[Entry], now: datetime) -> str:
         f"{stream.id} is stopped: an operator stopped it{when}. It stays so, over restarts of the "
         f"manager too, until: stream-manager start {stream.id}"
     )
+
+
+def _kept(stream: Stream, reason: Record) -> list[str]:
+    """Tell of processes that can't be ended, and where to look into what is not well."""
+    pids = ", ".join(map(str, stream.worker.abandoned))
+    sentences = [f"Killed, but the kernel does not let go of process {pids}."] if pids else []
+    number = stream.casebook.number
+    if number is not None and _needs_words(reason):
+        sentences.append(f"What was kept of it: stream-manager incident show {number}")
+    return sentences
 
 
 def _what_to_do(stream: str, reason: Record) -> list[str]:

@@ -38,6 +38,7 @@ class Process:
         self._lost = lost
         self._pidfd: int | None = None
         self._condemned = False
+        self.killed_by: signal.Signals | None = None
         self._channel: Channel[FromWorker] | None = None
 
     async def live(self, born: Callable[[int], None]) -> int | None:
@@ -79,6 +80,12 @@ class Process:
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
+            self.killed_by = number
+
+    def fence(self) -> None:
+        """Hear no more of it, whatever it still does."""
+        if self._channel is not None:
+            self._channel.close()
 
     def _connect(self) -> None:
         try:
@@ -92,6 +99,20 @@ class Process:
             on_message=lambda message, _: self._hear(message),
             on_closed=self._lost,
         )
+
+
+def in_words(code: int | None, killed_by: signal.Signals | None) -> str:
+    """Return how a process ended; `killed_by` is the last signal that we sent it."""
+    if code is None:
+        return "it ended, and nobody saw how"
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    ours = ", which this manager sent" if killed_by == -code else ""
+    return f"it was ended by {name} ({signal.strsignal(-code)}){ours}"
 
 
 async def _readable(fd: int) -> None:

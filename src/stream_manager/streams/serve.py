@@ -3,8 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -12,6 +15,7 @@ from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration
+from stream_manager.evidence import Keeper
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
@@ -22,6 +26,7 @@ from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
+EVIDENCE_WITHIN_S = 0.5
 
 log = structlog.get_logger()
 
@@ -65,12 +70,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             sockets.append(tcp_socket(*settings.listen))
         for it in sockets:
             stack.callback(it.close)  # an API that never began has not closed them
-        log_dir = log_directory(settings)
-        forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+        evidence = _evidence(configuration, clock)
+        stack.callback(evidence.close, EVIDENCE_WITHIN_S)
         launcher = Launcher(
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=log_dir / f"{FORK_SERVER}.log",
+            log_path=evidence.log_dir / f"{FORK_SERVER}.log",
             clock=clock,
         )
         stack.push_async_callback(launcher.close)
@@ -81,7 +86,7 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             clock=clock,
             state_dir=settings.state_dir,
             runtime_dir=settings.runtime_dir,
-            log_dir=log_dir,
+            evidence=evidence,
             systemd=systemd,
             leftovers=_end_leftovers(store, clock),
         )
@@ -93,9 +98,8 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             stale.unlink(missing_ok=True)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
-        app = create_app(manager, reload=again)
-        api = asyncio.create_task(serve_api(app, sockets), name="api")
-        api.add_done_callback(_tell_the_end_of_the_api)
+        answering = asyncio.Event()
+        manager.own_tasks.add("api", partial(_answer, manager, again, sockets, answering))
         manager.configure(configuration)
         log.info(
             "started",
@@ -103,10 +107,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
-        answering = asyncio.create_task(app.state.answering.wait(), name="answering")
+        api = asyncio.create_task(answering.wait(), name="answering")
+        no_api = asyncio.create_task(manager.own_tasks.trouble("api"), name="no API")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
-        await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done() or api.done():
+        tasks = (running, api, no_api, stopping)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if api.done() or no_api.done():
             systemd.ready()  # without an API too: systemd would end streams that go on
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -115,12 +121,42 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         systemd.stopping()
         if not await manager.stop(STOP_WITHIN_S):
             log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
-        tasks = (running, api, answering, stopping)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await manager.own_tasks.end()
+        await _cancel(tasks)
         log.info("stopped")
     return 0
+
+
+def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
+    """Find a place for logs, without those of long ago, and for what is kept of incidents."""
+    log_dir = log_directory(configuration.manager)
+    forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+    return Keeper(
+        configuration.manager.state_dir,
+        log_dir=log_dir,
+        on_fault=lambda text: log.warning(text, cause="storage"),
+    )
+
+
+async def _answer(
+    manager: StreamManager, reload: Reload, sockets: list[socket.socket], answering: asyncio.Event
+) -> None:
+    """Run the API on copies of `sockets`, for it closes them: its next run goes on with others.
+
+    Whoever connects between two runs waits for the next.
+    """
+    copies = [it.dup() for it in sockets]
+    try:
+        await serve_api(create_app(manager, reload=reload, answering=answering), copies)
+    finally:
+        for it in copies:
+            it.close()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
@@ -130,12 +166,6 @@ def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
         log.warning("ending a worker that an earlier manager left", stream=row.stream, pid=row.pid)
         tasks[row.stream] = asyncio.create_task(end_leftover(row, store, clock))
     return tasks
-
-
-def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
-    """Say that commands no longer work; the streams need none."""
-    if not api.cancelled() and (error := api.exception()) is not None:
-        log.error("the API has ended, the streams go on", error=repr(error))
 
 
 def _listen_to_signals(manager: StreamManager, reload: Reload) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
+from stream_manager.evidence import Examination, Keeper
 from stream_manager.health import BORNE_FOR_S, Outage, Pulse, Stall
 from stream_manager.pipelines.messages import (
     FromWorker,
+    Graph,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -46,12 +48,13 @@ from stream_manager.recovery import (
     Wanted,
 )
 from stream_manager.store import Store
+from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
 from stream_manager.streams.processes import boot_id, start_ticks
 from stream_manager.streams.recording import Commander, Recording
@@ -60,7 +63,7 @@ from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
 
 # A worker that says nothing for this long hangs; it reports five times a second.
-HANG_AFTER_S = 2.0
+HANG_AFTER_S = 1.5
 # This share of a start's deadline is left to the first keyframe.
 KEYFRAME_SHARE = 0.8
 # An output that takes nothing for this long, while the source brings media, is stalled.
@@ -77,10 +80,10 @@ class Stream:
         supervisor: Supervisor,
         store: Store,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
+        kernel: KernelMemory,
         clock: Clock,
         socket_dir: Path,
-        log_dir: Path,
+        evidence: Keeper,
         keeper: IndexKeeper,
         counters: Counters,
     ) -> None:
@@ -102,17 +105,24 @@ class Stream:
         self._accept_missing = False
         self._proved: dict[str, int] = {}
         self._snapshots = Snapshots(settings, store=store, clock=clock)
+        self.limits = LimitWatch(
+            settings.limits,
+            recorded=settings.spec.record is not None,
+            log=evidence.log_dir / f"{self.id}.log",
+            kernel=kernel,
+            clock=clock,
+            fail=lambda fault: self._failed(self.id, self.record_of(self.id).epoch, fault),
+        )
         order = Spawn(
             stream=self.id,
             instance=store.instance_id(),
             epoch=0,
             socket_path="",
-            log_path=str(log_dir / f"{self.id}.log"),
+            log_path=str(evidence.log_dir / f"{self.id}.log"),
             secrets=settings.spec.secrets,
         )
-        self.worker = Worker(
-            order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
-        )
+        self.casebook = Casebook(order, keep=evidence.keep, clock=clock)
+        self.worker = Worker(order, self, socket_dir=socket_dir, launcher=launcher, clock=clock)
         self._join()
         counters.take_up(supervisor, self.ids)
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
@@ -156,6 +166,7 @@ class Stream:
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
+        self.casebook.close()
         for id_ in reversed(self.ids):
             self._supervisor.dismiss(id_)
 
@@ -213,13 +224,14 @@ class Stream:
             self.history.lasts(fault)
 
     def look(self, *, lag_s: float) -> None:
-        """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""
+        """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
+        self.limits.look(self.worker.pid)
         heard_s = self.worker.heard_s
         if heard_s is None or self.record_of(self.id).phase not in UP:
             return
         silent_s = self._clock.monotonic_s() - heard_s
         if silent_s > HANG_AFTER_S + lag_s:
-            self.worker.hung(silent_s)
+            self.worker.hung(f"the worker has said nothing for {silent_s:.1f} s")
 
     # --- what the worker's process says ---------------------------------------------------------
 
@@ -231,12 +243,30 @@ class Stream:
         """Note a new process, so that a later manager can find it."""
         self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
         self._snapshots.note_epoch(self.id, epoch)
+        self.casebook.born(pid, epoch)
+        self.limits.born()
+
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        return self.limits.limited(order)
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of a process was."""
+        return self.limits.end_of(order, exit_code)
 
     def died(self) -> None:
         """Note that it is gone."""
         self._store.forget_worker(self.id)
         self._recording.ended()
         self.outputs = {}
+
+    def ended(self, epoch: int, how: str) -> None:
+        """Note how a process ended, in words."""
+        self.casebook.ended(epoch, how)
+
+    def examined(self, epoch: int, examination: Examination) -> None:
+        """Note what was seen of a process that hangs."""
+        self.casebook.examined(epoch, examination)
 
     def hear(self, message: FromWorker) -> None:
         """Turn what the worker says into events."""
@@ -255,8 +285,11 @@ class Stream:
                 self._failed(f"{self.id}/{message.part}", message.epoch, fault)
             case PartGone():
                 self._part_gone(message)
+            case Graph():
+                self.casebook.drew(message)
             case SegmentOpened():
                 self._recording.opened(message)
+                self.limits.boundary()
             case SegmentClosed():
                 self._recording.closed(message)
                 self._snapshots.finished(message)
@@ -295,6 +328,9 @@ class Stream:
             output_last_s=max(lasts, default=None),
         )
         self.history.last_media_s = pulse.last_media_s or self.history.last_media_s
+        if stall is not None and report.blocked is not None:
+            self.worker.hung(_held_up(stall, report.blocked))
+            return
         if stall is not None:
             self._failed(self.source_id, report.epoch, self._fault_of(stall))
             return
@@ -366,6 +402,9 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
+        self.casebook.decided(decision)
+        if id_ == self.id and after.last is not before.last and _hangs_inside(after):
+            self.worker.condemn()
         if id_ not in self.output_ids or id_ == self.record_id:
             self._recording.decided(decision)
         if id_ in self.output_ids:
@@ -400,3 +439,16 @@ class Stream:
 
     def _custom_order(self, output: CustomSpec, action: Start) -> StartCustom:
         return self._snapshots.custom_order(action, output)
+
+
+def _hangs_inside(worker: Record) -> bool:
+    """Tell whether a worker was ended because a part of it does not let itself be torn down."""
+    return worker.last is not None and worker.last.fault.origin == "teardown"
+
+
+def _held_up(stall: Stall, blocked: str) -> str:
+    """Say what no camera can be blamed for: it takes the end of the process to free that."""
+    return (
+        f"{blocked} does not let go of a buffer: no {stall.track} for"
+        f" {stall.silent_s * 1000:.0f} ms"
+    )

@@ -1,6 +1,6 @@
 """A recovery core on a clock that a test moves: events in, rules and actions out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream_manager.recovery import (
     Action,
@@ -17,6 +17,7 @@ from stream_manager.recovery import (
     RecoveryManager,
     Reset,
     Restart,
+    Rule,
     Spec,
     Start,
     Started,
@@ -30,7 +31,8 @@ class Script:
     Each event's method returns what was decided, in order, as "component: rule"
     or "domain: rule". Facts carry the
     component's present epoch unless `epoch` says otherwise. `actions` collects what the shell
-    would do; `take` empties it. chance: draws from [0, 1), for jitter. incidents: see the manager.
+    would do; `take` empties it. chance: draws from [0, 1), for jitter. incidents, rules: see the
+    manager.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Script:
         *specs: Spec,
         chance: Callable[[], float] = lambda: 0.5,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        self.manager = RecoveryManager(chance=chance, incidents=incidents)
+        self.manager = RecoveryManager(chance=chance, incidents=incidents, rules=rules)
         self.now_s = 0.0
         self.decisions: list[Decision] = []
         self.incident_steps: list[IncidentStep] = []

@@ -123,8 +123,6 @@ def test_thirty_streams_of_one_host_come_back_in_good_order(
         let_go = [it["saw"]["now"] for it in told[proved:] if it["rule"] == "incident-ramp"]
         if goes is freeze:
             assert let_go == [20, 9]
-            # One that had noticed before it was an incident, by another cause, is charged for that.
-            assert max(service.stream(id_)["attempt"] for id_ in IDS) <= 1
         other = service.stream("elsewhere")
         assert (other["restarts_total"], other["last_fault"], other["availability"]) == (0, None, 1)
 

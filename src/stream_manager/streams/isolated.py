@@ -252,7 +252,7 @@ def order_of(output: CustomSpec, stream: Spawn) -> Spawn:
     return msgspec.structs.replace(
         stream,
         stream=f"{stream.stream}/{output.id}",
-        log_path=str(log.with_name(log_name(stream.stream, output.id))),
+        log_path=str(log.with_name(f"{log_name(stream.stream, output.id)}.log")),
     )
 
 

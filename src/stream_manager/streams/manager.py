@@ -156,7 +156,8 @@ class StreamManager:
                 break
             await self._clock.sleep(POLL_S)
         for stream in self._streams.values():
-            stream.close_casebooks()
+            for casebook in stream.casebooks:
+                casebook.close()
         return stopped
 
     def _add(self, settings: StreamSettings) -> None:

@@ -203,14 +203,15 @@ class Stream:
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
-        self.close_casebooks()
+        for casebook in self.casebooks:
+            casebook.close()
         for id_ in reversed(self.ids):
             self._supervisor.dismiss(id_)
 
-    def close_casebooks(self) -> None:
-        """Hand on all that is to be kept."""
-        for casebook in (self.casebook, *(it.casebook for it in self.isolated.values())):
-            casebook.close()
+    @property
+    def casebooks(self) -> tuple[Casebook, ...]:
+        """What is known of the processes, the worker's first."""
+        return (self.casebook, *(it.casebook for it in self.isolated.values()))
 
     @property
     def ids(self) -> tuple[str, ...]:

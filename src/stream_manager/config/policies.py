@@ -1,13 +1,11 @@
 """What the recovery keys mean together: one policy, or the reasons why there can be none."""
 
-from sys import float_info
-
 from stream_manager.config.lines import KeyPath
 from stream_manager.config.report import Report
 from stream_manager.config.tables import RecoveryTable
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
-from stream_manager.recovery.policy import RecoveryPolicy
+from stream_manager.recovery.policy import RecoveryPolicy, soonest_spent_s
 
 _BASE = ("backoff", "base")
 _CAP = ("backoff", "cap")
@@ -60,7 +58,7 @@ def policy_of(
     paced = Backoff(
         base_s=backoff.base, factor=backoff.factor, cap_s=backoff.cap, jitter=backoff.jitter
     )
-    soonest_s = _soonest_spent_s(paced, budget.restarts)
+    soonest_s = soonest_spent_s(paced, budget.restarts)
     limit_fits = soonest_s <= budget.within
     if not limit_fits and concerns(*_SCHEDULE):
         report.error(
@@ -82,12 +80,6 @@ def policy_of(
         probe_every_s=table.probe_every,
         enforce=table.enforce,
     )
-
-
-def _soonest_spent_s(backoff: Backoff, restarts: int) -> float:
-    """Ask the policy itself, with a window that any schedule fits into."""
-    endless = Budget(restarts=restarts, within_s=float_info.max)
-    return RecoveryPolicy(backoff=backoff, budget=endless).soonest_spent_s()
 
 
 def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> KeyPath:

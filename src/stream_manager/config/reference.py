@@ -13,6 +13,7 @@ from stream_manager.config.tables import (
     BackoffTable,
     BudgetTable,
     ManagerTable,
+    OutputTable,
     RecordTable,
     RecoveryTable,
     StreamTable,
@@ -49,6 +50,11 @@ _PARTS: tuple[tuple[str, type[Table], str], ...] = (
     ("[[volumes]]", VolumeTable, "Where recordings go; one table for each place."),
     ("[[streams]]", StreamTable, "One table for each stream, with the keys of `[recovery]` too."),
     ("record = { … }", RecordTable, "In a stream."),
+    (
+        "[[streams.outputs]]",
+        OutputTable,
+        "Below a stream; one table for each output of its own: [outputs.md](outputs.md).",
+    ),
 )
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 

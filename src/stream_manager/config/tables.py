@@ -176,6 +176,21 @@ class RecordTable(Table):
     ] = "auto"
 
 
+class OutputTable(Table):
+    """`[[streams.outputs]]`."""
+
+    id: Annotated[Id, _means("The output's name; neither `source` nor `record`.")] = ""
+    pipeline: Annotated[
+        str,
+        Form("GStreamer bin description", default="required"),
+        _means(
+            "What is done with the media: each sink pad that is linked to nothing takes a track"
+            " that it accepts, encoded as the camera sends it, in the order of the text. Secrets"
+            " as in `source`."
+        ),
+    ] = ""
+
+
 class StreamTable(RecoveryTable):
     """`[[streams]]`."""
 
@@ -207,6 +222,11 @@ class StreamTable(RecoveryTable):
         Form("table", default="not recorded"),
         _means("Where to and how it is recorded."),
     ] = None
+    outputs: Annotated[
+        list[dict[str, object]],
+        Form("array of tables", default="none"),
+        _means("What else is done with its media, beside the recording: see below."),
+    ] = []
     depends_on: Annotated[
         list[DomainName],
         Form('array of "KIND:NAME"', default="none"),

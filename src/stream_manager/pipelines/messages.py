@@ -12,7 +12,7 @@ from typing import ClassVar
 import msgspec
 from msgspec import Struct
 
-from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
+from stream_manager.pipelines.spec import CustomSpec, Discreet, RecordSpec, Source
 
 VERSION = 4
 MAX_PACKET_BYTES = 65536
@@ -82,6 +82,13 @@ class StartRecord(Struct, frozen=True, kw_only=True, tag=True):
     sequence: int
 
 
+class StartCustom(Struct, frozen=True, kw_only=True, tag=True):
+    """Attach an output of any kind to the running source."""
+
+    epoch: int
+    output: CustomSpec
+
+
 class StopPart(Struct, frozen=True, kw_only=True, tag=True):
     """Tear the part down; answered by PartGone, or, past `grace_s`, by a fault "teardown".
 
@@ -144,10 +151,15 @@ class PartFailed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PartGone(Struct, frozen=True, kw_only=True, tag=True):
-    """The part's teardown is confirmed: its elements are in NULL and its files closed."""
+    """The part's teardown is confirmed: its elements are in NULL and its files closed.
+
+    With `abandoned` it hangs instead, cut off from the source, and its successor can be started
+    beside it.
+    """
 
     part: str
     epoch: int
+    abandoned: bool = False
 
 
 class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
@@ -170,9 +182,11 @@ class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
-    """What an output has handed to the operating system (write(2) has returned) in this epoch.
+    """What an output has taken in this epoch.
 
-    Instants are those of the reports that first and last saw it grow.
+    A recorder has handed it to the operating system (write(2) has returned), and names the file; a
+    custom output has let it into its first elements. Instants are those of the reports that first
+    and last saw it grow.
     """
 
     part: str
@@ -180,8 +194,8 @@ class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
     bytes: int
     first_s: float | None
     last_s: float | None
-    segment: str
-    sequence: int
+    segment: str = ""
+    sequence: int = 0
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag=True):
@@ -266,7 +280,7 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 ToForkServer = Spawn
 FromForkServer = Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StopPart | Quit
+ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit
 FromWorker = (
     Hello | PartStarted | PartFailed | PartGone | Progress | Graph | SegmentOpened | SegmentClosed
 )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gi.repository import GLib, Gst
 
-from stream_manager.pipelines import containers, faults
+from stream_manager.pipelines import containers, faults, teardown
 from stream_manager.pipelines.disk_thread import DiskThread
 from stream_manager.pipelines.messages import (
     FromWorker,
@@ -42,8 +42,6 @@ LATE_AT_MOST_S = 5.0  # pictures are held back for a second, and wait in a queue
 ODD_S = 0.1  # a picture can't have arrived so long before the first one did
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
-
-abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
 
 
 class Recorder:
@@ -137,8 +135,8 @@ class Recorder:
     def stop(self, grace_s: float, on_gone: Callable[[], None] | None = None) -> None:
         """Finish the files and tear down, within `grace_s`; reports PartGone, then `on_gone`.
 
-        Past the grace it reports PartFailed "deadline" instead and leaves the hung pipeline
-        alone: the source has long been free of it.
+        Past the grace it is abandoned, hung in the kernel: the source has long been free of it.
+        Where too many hang already, that is the fault "teardown".
         """
         self._stopping = True
         self._on_gone = on_gone
@@ -312,24 +310,23 @@ class Recorder:
         GLib.idle_add(self._on_free)
 
     def _on_free(self) -> None:
-        if self in abandoned:
-            abandoned.discard(self)
-            self._disk.end()
+        if self in teardown.abandoned:
+            teardown.abandoned.discard(self)
         else:
             self._end(PartGone(part=PART, epoch=self._epoch))
-            self._disk.end()
+        self._disk.end()
 
     def _on_deadline(self) -> bool:
-        abandoned.add(self)
-        self._end(
-            PartFailed(
-                part=PART,
-                epoch=self._epoch,
-                origin="teardown",
-                code="deadline",
-                text=f"{self._path}: the disk did not let go of the recording in time",
+        if teardown.abandon(self):
+            self._end(PartGone(part=PART, epoch=self._epoch, abandoned=True))
+        else:
+            where = self._path or self._spec.directory
+            text = f"{where}: the disk did not let go of the recording, nor of others before"
+            self._end(
+                PartFailed(
+                    part=PART, epoch=self._epoch, origin="teardown", code="deadline", text=text
+                )
             )
-        )
         return GLib.SOURCE_CONTINUE
 
     def _end(self, fact: FromWorker) -> None:

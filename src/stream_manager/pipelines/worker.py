@@ -5,7 +5,6 @@ see Worker._on_manager_lost.
 """
 
 import faulthandler
-import gc
 import os
 import signal
 import socket
@@ -23,9 +22,10 @@ from setproctitle import setproctitle
 from stream_manager.pipelines import logfile
 from stream_manager.pipelines.blockage import Blockage
 from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.custom import CustomOutput
 from stream_manager.pipelines.debuglog import DebugLog
 from stream_manager.pipelines.graph import draw
-from stream_manager.pipelines.gst import GLib
+from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
     DUMP_SIGNAL,
@@ -38,13 +38,17 @@ from stream_manager.pipelines.messages import (
     PartStarted,
     Progress,
     Spawn,
+    StartCustom,
     StartRecord,
     StartSource,
     StopPart,
     ToWorker,
 )
+from stream_manager.pipelines.outputs import Output, Outputs, free
+from stream_manager.pipelines.record import PART as RECORD
 from stream_manager.pipelines.record import Recorder
 from stream_manager.pipelines.source import SourcePart
+from stream_manager.pipelines.tracks import SourceTrack
 
 PULSE_S = 0.2
 DEBUG_EVERY = 5  # pulses
@@ -52,7 +56,6 @@ QUIT_GRACE_S = 4.0
 FIRST_MANAGER_WITHIN_S = 10.0
 SOURCE_SHARE = 0.25  # of a grace, kept for the source after its outputs have finished
 
-_ABANDON_MS = 100  # after a recorder's own deadline: it may not call back
 _TOO_LATE = 1  # exit status of a worker that did not finish within its grace
 
 
@@ -77,9 +80,7 @@ class Worker:
         self._loop = GLib.MainLoop()
         self._status = 0
         self._source: SourcePart | None = None
-        self._record: Recorder | None = None
-        self._record_epoch = 0
-        self._after_record: list[Callable[[], None]] = []
+        self._outputs = Outputs()
         self._source_stopping = False
         self._quitting = False
         self._pulse_due_s = time.monotonic() + PULSE_S
@@ -118,11 +119,13 @@ class Worker:
             case StartSource():
                 self._start_source(order)
             case StartRecord():
-                self._start_record(order)
+                self._start_output(RECORD, order.epoch, partial(self._recorder, order))
+            case StartCustom():
+                self._start_output(order.output.id, order.epoch, partial(self._custom, order))
             case StopPart(part="source"):
                 self._stop_source(order.epoch, order.grace_s)
             case StopPart():
-                self._stop_record(order.epoch, order.grace_s)
+                self._stop_output(order)
             case _:
                 self._quit(order.grace_s)
 
@@ -133,35 +136,53 @@ class Worker:
         self._source = SourcePart(order, report=self._tell)
         self._source.start()
 
-    def _start_record(self, order: StartRecord) -> None:
+    def _start_output(
+        self,
+        part: str,
+        epoch: int,
+        make: Callable[[Gst.Pipeline, tuple[SourceTrack, ...]], Output],
+    ) -> None:
         source = self._source
         running = source.running if source else None
         if source is None or running is None:
-            self._refuse("record", order.epoch, "no source runs")
-            return
-        if self._record is not None:
-            self._refuse("record", order.epoch, "the recorder before it is not gone")
-            return
-        pipeline, tracks = running
-        self._record_epoch = order.epoch
-        self._record = Recorder(
+            self._refuse(part, epoch, "no source runs")
+        elif part in self._outputs:
+            self._refuse(part, epoch, "the one before it is not gone")
+        else:
+            self._outputs.start(part, epoch, make(*running))
+            if part == RECORD:
+                source.release()
+
+    def _recorder(
+        self, order: StartRecord, source: Gst.Pipeline, tracks: tuple[SourceTrack, ...]
+    ) -> Output:
+        return Recorder(
             stream=self._spawn.stream,
             spec=order.record,
             epoch=order.epoch,
             sequence=order.sequence,
-            source=pipeline,
+            source=source,
             tracks=tracks,
             report=self._tell,
             wall=self._wall,
         )
-        self._record.start()
-        source.release()
+
+    def _custom(
+        self, order: StartCustom, source: Gst.Pipeline, tracks: tuple[SourceTrack, ...]
+    ) -> Output:
+        return CustomOutput(
+            spec=order.output,
+            epoch=order.epoch,
+            source=source,
+            tracks=tracks,
+            report=self._tell,
+        )
 
     def _tell(self, fact: FromWorker) -> None:
         """Pass on what a part tells; its beginning and its failure with what it looked like."""
         if isinstance(fact, PartStarted | PartFailed):
-            part = self._source if fact.part == "source" else self._record
-            pipeline = part.pipeline if part else None
+            source = self._source.pipeline if self._source else None
+            pipeline = source if fact.part == "source" else self._outputs.pipeline(fact.part)
             if pipeline is not None and (dot := draw(pipeline)) is not None:
                 self._link.pulse(Graph(part=fact.part, epoch=fact.epoch, dot=dot))
             self._debug.flush()
@@ -184,46 +205,20 @@ class Worker:
         def stop() -> None:
             source.stop(max(0.0, deadline_s - time.monotonic()), self._on_source_end)
 
-        self._end_record(grace_s * (1 - SOURCE_SHARE), stop)
+        self._outputs.end_all(grace_s * (1 - SOURCE_SHARE), stop)
 
     def _on_source_end(self) -> None:
         self._source = None
         self._source_stopping = False
-        _free()
+        free()
         if self._quitting:
             self._end(0)
 
-    def _stop_record(self, epoch: int, grace_s: float) -> None:
-        if self._record is None or self._record_epoch != epoch:
-            self._link.tell(PartGone(part="record", epoch=epoch))
+    def _stop_output(self, order: StopPart) -> None:
+        if self._outputs.has(order.part, order.epoch):
+            self._outputs.end(order.part, order.grace_s)
         else:
-            self._end_record(grace_s)
-
-    def _end_record(self, grace_s: float, then: Callable[[], None] = lambda: None) -> None:
-        """Stop the recorder; `then` follows once, when it is gone or its grace is over."""
-        record = self._record
-        if record is None:
-            then()
-            return
-        self._after_record.append(then)
-        if len(self._after_record) > 1:
-            return  # being stopped already
-
-        def end() -> None:
-            if self._record is record:  # the recorder's own end and our timer both come here
-                GLib.source_remove(timer)
-                self._record = None
-                _free()
-                waiting, self._after_record = self._after_record, []
-                for callback in waiting:
-                    callback()
-
-        def on_timer() -> bool:
-            end()
-            return GLib.SOURCE_CONTINUE  # end() has removed it
-
-        timer = GLib.timeout_add(int(grace_s * 1000) + _ABANDON_MS, on_timer)
-        record.stop(grace_s, end)
+            self._link.tell(PartGone(part=order.part, epoch=order.epoch))
 
     def _on_manager_lost(self) -> None:
         """Decide what a worker does without its manager: it finishes its files and ends."""
@@ -246,7 +241,7 @@ class Worker:
         self._quitting = True
         GLib.timeout_add(int(grace_s * 1000), self._end, _TOO_LATE)
         if self._source is None:
-            self._end_record(grace_s, partial(self._end, 0))
+            self._outputs.end_all(grace_s, partial(self._end, 0))
         else:
             self._stop_source(self._source.epoch, grace_s)
 
@@ -267,7 +262,7 @@ class Worker:
                 late_s=late_s,
                 epoch=source.epoch if source else 0,
                 tracks=tracks,
-                outputs=(self._record.progress(),) if self._record else (),
+                outputs=self._outputs.progress(),
                 position_s=source.position_s if source else None,
                 blocked=self._blockage.look(source.pipeline if source else None, tracks, now_s),
             )
@@ -297,12 +292,3 @@ class Worker:
             PartFailed(part="source", epoch=epoch, origin="python", code=name, text=text)
         )
         return GLib.SOURCE_REMOVE
-
-
-def _free() -> None:
-    """Free a part that has ended: pipelines and Python callbacks hold each other.
-
-    Left to the collector's own pace they kept 40 descriptors and grew by 30 kB a rebuild; a
-    collection takes 3 ms, for all that is older than the fork is frozen (measured).
-    """
-    gc.collect()

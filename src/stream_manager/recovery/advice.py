@@ -48,6 +48,7 @@ RULES: Mapping[str, str] = {
     "network-timeout": _ADDRESS,
     "source-closed": "see whether the camera restarts, or serves too many clients",
     "no-streams": "look whether that path of the camera offers video",
+    "device": "see whether the device is plugged in, and whether something else uses it",
     "no-space": _SPACE,
     "storage-errno": _DISK,
     "storage-place": _DISK,
@@ -80,4 +81,5 @@ RULES: Mapping[str, str] = {
 
 def advice(fault: Fault, rule: Rule) -> str:
     """Return what a person can do about `fault`, which `rule` judged: half a sentence."""
-    return CODES.get(fault.code, RULES[rule.name])
+    own = f"see what your rule {rule.name} was written for"
+    return CODES.get(fault.code) or RULES.get(rule.name, own)

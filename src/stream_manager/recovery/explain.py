@@ -28,6 +28,7 @@ FAULTS: Mapping[str, str] = {
     "network-timeout": "the camera fell silent",
     "source-closed": "the camera ended the stream",
     "no-streams": "the camera offers no usable stream",
+    "device": "the device can't be read",
     "no-space": "the disk is full",
     "storage-errno": "the disk refused",
     "storage-place": "the recording's directory can't be used",
@@ -174,7 +175,9 @@ def in_words(fault: Fault, rule: Rule, *, proof: str = "media") -> str:
     proof: what should have proven the component that failed.
     """
     codes = PLAIN_CODES if fault.origin == "python" else CODES
-    words = codes.get(fault.code, FAULTS[rule.name]).format(proof=proof)
+    # A user's own rule is told by its name.
+    words = codes.get(fault.code) or FAULTS.get(rule.name, rule.name.replace("-", " "))
+    words = words.replace("{proof}", proof)
     number = fault.code if fault.status is None else f"RTSP {fault.status}"
     return f"{words} ({number})"
 

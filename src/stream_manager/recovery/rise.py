@@ -1,7 +1,6 @@
 """The way up: a start, its proof, its forgiveness, and waiting for what is needed."""
 
-from dataclasses import replace
-
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     Event,

@@ -109,10 +109,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """The teardown is confirmed."""
+    """The teardown is confirmed, or given up: abandoned, it is out of its successor's way."""
 
     id: str
     epoch: int
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

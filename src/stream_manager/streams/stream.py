@@ -5,6 +5,8 @@ progress        -> pulse -> Proved, or a stall    (media alone proves anything)
 decisions       -> history, snapshots             (what it cost, what to go on from)
 """
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from stream_manager.clock import Clock
@@ -22,11 +24,12 @@ from stream_manager.pipelines.messages import (
     SegmentClosed,
     SegmentOpened,
     Spawn,
+    StartCustom,
     StartRecord,
     StartSource,
     Track,
 )
-from stream_manager.pipelines.spec import RtspSource
+from stream_manager.pipelines.spec import CustomSpec, RtspSource
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
@@ -47,7 +50,7 @@ from stream_manager.recovery import (
 from stream_manager.store import Store
 from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.counters import Counters, why_down
-from stream_manager.streams.domains import record_domains, source_domains
+from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
@@ -91,7 +94,7 @@ class Stream:
         self.history = History(self.id, store=store, clock=clock)
         self._recording = Recording(settings, keeper=keeper, clock=clock)
         self.media = Media()
-        self.output: OutputProgress | None = None
+        self.outputs: dict[str, OutputProgress] = {}  # by component
         self._supervisor = supervisor
         self._store = store
         self._clock = clock
@@ -121,7 +124,7 @@ class Stream:
     def _join(self) -> None:
         """Become components: the worker, proven by its source, and what needs them."""
         policy = self.settings.policy
-        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
+        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id, domains=WORKER_DOMAINS)
         self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
         source = Spec(
             id=self.source_id,
@@ -134,16 +137,26 @@ class Stream:
         part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
         self._supervisor.enlist(source, part, epoch=self._snapshots.epoch(self.source_id))
         if self.settings.spec.record is not None:
-            record = Spec(
-                id=self.record_id,
-                policy=policy,
-                parent=self.id,
-                needs=(self.id, self.source_id),
-                inside=True,
-                domains=record_domains(self.settings),
-            )
-            part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
-            self._supervisor.enlist(record, part, epoch=self._snapshots.epoch(self.record_id))
+            self._join_output(self.record_id, self._record_order, record_domains(self.settings))
+        for output in self.settings.spec.outputs:
+            self._join_output(f"{self.id}/{output.id}", partial(self._custom_order, output))
+
+    def _join_output(
+        self,
+        id_: str,
+        order: Callable[[Start], StartRecord | StartCustom],
+        domains: tuple[str, ...] = (),
+    ) -> None:
+        output = Spec(
+            id=id_,
+            policy=self.settings.policy,
+            parent=self.id,
+            needs=(self.id, self.source_id),
+            inside=True,
+            domains=domains,
+        )
+        part = Part(id_, self.worker, post=self.post, order=order)
+        self._supervisor.enlist(output, part, epoch=self._snapshots.epoch(id_))
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
@@ -159,7 +172,9 @@ class Stream:
     @property
     def output_ids(self) -> tuple[str, ...]:
         """The components that are outputs."""
-        return (self.record_id,) if self.settings.spec.record is not None else ()
+        spec = self.settings.spec
+        record = (self.record_id,) if spec.record is not None else ()
+        return (*record, *(f"{self.id}/{output.id}" for output in spec.outputs))
 
     def record_of(self, id_: str) -> Record:
         """Return what the recovery core knows of one of the components.
@@ -199,7 +214,7 @@ class Stream:
         same = [it for it in resumed if it.digest == self.settings.digest]
         if fault := why_down(same, now_s):
             self._recording.lasts(fault)
-        if fault := why_down([it for it in same if it.spec.id != self.record_id], now_s):
+        if fault := why_down([it for it in same if it.spec.id not in self.output_ids], now_s):
             self.history.lasts(fault)
 
     def look(self, *, lag_s: float) -> None:
@@ -227,7 +242,7 @@ class Stream:
         """Note that it is gone."""
         self._store.forget_worker(self.id)
         self._recording.ended()
-        self.output = None
+        self.outputs = {}
 
     def ended(self, epoch: int, how: str) -> None:
         """Note how a process ended, in words."""
@@ -280,20 +295,20 @@ class Stream:
         id_ = f"{self.id}/{message.part}"
         if id_ == self.record_id:
             self._recording.ended()
-        self.post(Gone(id=id_, epoch=message.epoch))
+        self.post(Gone(id=id_, epoch=message.epoch, abandoned=message.abandoned))
 
     def _progress(self, report: Progress) -> None:
         pulse = self._pulse
-        self.output = next(iter(report.outputs), None)
+        self.outputs = {f"{self.id}/{it.part}": it for it in report.outputs}
         if pulse is None or report.epoch != self._pulse_epoch:
             return
         self.media.count(report)
-        output_last_s = self.output.last_s if self.output is not None else None
+        lasts = [it.last_s for it in report.outputs if it.last_s is not None]
         stall = pulse.hear(
             report.tracks,
             at_s=report.at_s,
             late_s=report.late_s,
-            output_last_s=output_last_s,
+            output_last_s=max(lasts, default=None),
         )
         self.history.last_media_s = pulse.last_media_s or self.history.last_media_s
         if stall is not None and report.blocked is not None:
@@ -312,8 +327,8 @@ class Stream:
             return
         if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
             self._miss(pulse, report.epoch)
-        if self.output is not None:
-            self._judge_output(self.output, report.at_s)
+        for id_, output in self.outputs.items():
+            self._judge_output(id_, output, report.at_s)
         self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
 
     def _fault_of(self, stall: Stall) -> Fault:
@@ -343,17 +358,18 @@ class Stream:
         )
         self._failed(self.source_id, epoch, fault)
 
-    def _judge_output(self, output: OutputProgress, at_s: float) -> None:
+    def _judge_output(self, id_: str, output: OutputProgress, at_s: float) -> None:
         if output.first_s is None or output.last_s is None:
             return
         if output.last_s - output.first_s >= self.settings.policy.verify_for_s:
-            self._prove(self.record_id, output.epoch)
+            self._prove(id_, output.epoch)
         silent_s = at_s - output.last_s
         flowing = self.record_of(self.source_id).phase is Phase.RUNNING
         if flowing and silent_s > OUTPUT_SILENT_S:
-            text = f"nothing written for {silent_s:.1f} s while the source brings media"
+            did = "written" if id_ == self.record_id else "taken"
+            text = f"nothing {did} for {silent_s:.1f} s while the source brings media"
             fault = Fault(origin="health", code="stall", text=text)
-            self._failed(self.record_id, output.epoch, fault)
+            self._failed(id_, output.epoch, fault)
 
     def _prove(self, id_: str, epoch: int) -> None:
         if self._proved.get(id_) != epoch and self.record_of(id_).phase is Phase.VERIFYING:
@@ -372,8 +388,9 @@ class Stream:
         self.casebook.decided(decision)
         if id_ == self.id and after.last is not before.last and _hangs_inside(after):
             self.worker.condemn()
-        self._recording.decided(decision)
-        if id_ == self.record_id:
+        if id_ not in self.output_ids or id_ == self.record_id:
+            self._recording.decided(decision)
+        if id_ in self.output_ids:
             return None
         self.history.decided(decision)
         if id_ != self.source_id:
@@ -394,13 +411,17 @@ class Stream:
         return outage
 
     def _source_order(self, action: Start) -> StartSource:
-        waiting = any(self.record_of(id_).phase is Phase.PARKED for id_ in self.output_ids)
-        return self._snapshots.source_order(action, hold=waiting)
+        recorded = self.settings.spec.record is not None
+        waits = recorded and self.record_of(self.record_id).phase is Phase.PARKED
+        return self._snapshots.source_order(action, hold=waits)
 
     def _record_order(self, action: Start) -> StartRecord:
         record = self.settings.spec.record
         assert record is not None
         return self._snapshots.record_order(action, record)
+
+    def _custom_order(self, output: CustomSpec, action: Start) -> StartCustom:
+        return self._snapshots.custom_order(action, output)
 
 
 def _hangs_inside(worker: Record) -> bool:

@@ -96,21 +96,17 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
 
 def domains_status(recovery: RecoveryManager, clock: Clock) -> list[dict[str, Any]]:
     """Return `domains` in `status --json`: the incidents under way, and how many wait in each."""
-    incidents = recovery.incidents
-    if not incidents:
-        return []
-    waiting = Counter(record.held_by for record in recovery.records.values())
-    return [_domain(it, waiting[name], clock) for name, it in incidents.items()]
+    return [_domain(incident, clock) for incident in recovery.incidents.values()]
 
 
-def _domain(incident: Incident, waiting: int, clock: Clock) -> dict[str, Any]:
+def _domain(incident: Incident, clock: Clock) -> dict[str, Any]:
     return {
         "domain": incident.domain,
         "state": incident.state.value,
         "cause": incident.cause.value,
         "since": utc(incident.since_s, clock),
         "members": incident.members,
-        "waiting": waiting,
+        "waiting": incident.waiting,
         "probe": incident.probe,
         "next_probe_in_s": _next_probe_in_s(incident, clock.monotonic_s()),
     }
@@ -155,10 +151,10 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
     record = stream.told[id_]
-    progress = stream.output
+    progress = stream.outputs.get(id_)
     return {
         "id": id_.rpartition("/")[2],
-        "kind": "record",
+        "kind": "record" if id_ == stream.record_id else "pipeline",
         "state": record.phase.value,
         "health": _output_health(record),
         "epoch": record.epoch,
@@ -167,7 +163,7 @@ def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
         "waits_for": record.held_by,
         "last_fault": last_fault([record], clock),
         "bytes": progress.bytes if progress is not None else 0,
-        "segment": progress.segment if progress is not None else None,
+        "segment": progress.segment or None if progress is not None else None,
         "last_write_at": utc(progress.last_s if progress is not None else None, clock),
     }
 

@@ -258,6 +258,15 @@ def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
     assert out.startswith("no stream has changed. A new value of an environment variable takes")
 
 
+def test_reload_tells_a_program_the_same(cli: Cli, running: Running) -> None:
+    """With --json: the answer as it came, warnings too."""
+    running.manager.reloads = [{"changed": ["c"], "warnings": ["look"]}]
+    code, out, err = cli("reload", "--json", "--config", running.config)
+    assert (code, err) == (0, "")
+    answer = {"added": [], "changed": ["c"], "removed": [], "unchanged": ["front-door"]}
+    assert json.loads(out) == {**answer, "warnings": ["look"]}
+
+
 def test_reload_of_a_bad_configuration_is_misuse(cli: Cli, running: Running) -> None:
     """Its errors are shown line by line, as `check` shows them."""
     code, out, err = cli("reload", "--config", running.config)

@@ -106,6 +106,9 @@ CASES = (
     Case("directory as a file", resource(5, origin="filesrc"), "file-unreadable", NEW),
     Case("garbage in a file", stream(4, "qtdemux"), "media", NEW),
     Case("no video in it", seen("source", "no-video"), "media", NEW),
+    Case("device unplugged", resource(9, origin="v4l2src"), "device"),
+    Case("device in use", resource(4, origin="alsasrc"), "device", NEW),
+    Case("device not there", resource(3, origin="v4l2src"), "file-missing"),
     # Processes.
     Case("no room for a process", seen("forkserver", "EAGAIN"), "scarcity"),
     Case("no fork server", seen("forkserver", "lost"), "no-worker"),

@@ -17,10 +17,20 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, answering: asyncio.Event) -> None:
         super().__init__(config)
         self._answering = answering
+        self._sockets: list[socket.socket] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sockets = sockets
         await super().startup(sockets)
         self._answering.set()
+
+    async def main_loop(self) -> None:
+        try:
+            await super().main_loop()
+        except Exception:
+            # Else its listeners and connections would go on beside those of the next server.
+            await self.shutdown(self._sockets)
+            raise
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from stream_manager.config import lines, places
 from stream_manager.config.placeholders import Vault, variables
-from stream_manager.config.policies import policy_of
+from stream_manager.config.policies import limits_of, policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.report import Report
 from stream_manager.config.settings import Configuration, ManagerSettings, Volume
@@ -38,6 +38,7 @@ def load(path: Path, environ: Mapping[str, str], *, by_manager: bool = False) ->
     volumes = _volumes(document, directory, report)
     general = report.read(RecoveryTable, document.recovery, ("recovery",))
     policy_of(general, own=frozenset(general.model_fields_set), path=("recovery",), report=report)
+    limits_of(general, path=("recovery",), report=report)
     reader = StreamReader(
         vault=Vault(environ=environ, directory=directory),
         volumes=volumes,

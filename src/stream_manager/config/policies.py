@@ -2,6 +2,7 @@
 
 from stream_manager.config.lines import KeyPath
 from stream_manager.config.report import Report
+from stream_manager.config.settings import Limits
 from stream_manager.config.tables import RecoveryTable
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
@@ -80,6 +81,24 @@ def policy_of(
         probe_every_s=table.probe_every,
         enforce=table.enforce,
     )
+
+
+def limits_of(table: RecoveryTable, *, path: KeyPath, report: Report) -> Limits | None:
+    """Return the limits of a stream at `path`, or None where they contradict each other."""
+    memory, above = table.limits.memory, table.limits.restart_above
+    if memory is not None and above is not None and above >= memory:
+        keys = ("limits", "restart_above"), ("limits", "memory")
+        at = _nearest(report, path, *keys)
+        if at == path:
+            at = _nearest(report, ("recovery",), *keys)
+        if not report.is_wrong(at):
+            report.error(
+                at,
+                f"restart_above of {above / 2**20:g}MiB, memory of {memory / 2**20:g}MiB",
+                "a restart_above below memory, for past that nothing is left to restart",
+            )
+        return None
+    return Limits(memory_bytes=memory, restart_above_bytes=above)
 
 
 def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> KeyPath:

@@ -12,6 +12,7 @@ from stream_manager.config.forms import Form
 from stream_manager.config.tables import (
     BackoffTable,
     BudgetTable,
+    LimitsTable,
     ManagerTable,
     OutputTable,
     RecordTable,
@@ -30,6 +31,7 @@ This page is made by `python -m stream_manager.config.reference >docs/configurat
 
 - **Paths** are relative to the file.
 - **Durations** carry their unit: `500ms`, `30s`, `5min`, `2h`, `7d`.
+- **Sizes** too: `512KiB`, `200MiB`, `1.5GiB`.
 - **Secrets**: `${NAME}` stands for an environment variable, `${file:PATH}` for a file's content, in
   `source` and `pipeline`. They may hold any characters and are percent-encoded where they stand in
   a URL. They appear in no log, status, journal or process title.
@@ -47,6 +49,7 @@ _PARTS: tuple[tuple[str, type[Table], str], ...] = (
     ),
     ("backoff = { … }", BackoffTable, "In `[recovery]` or a stream."),
     ("budget = { … }", BudgetTable, "In `[recovery]` or a stream."),
+    ("limits = { … }", LimitsTable, "In `[recovery]` or a stream."),
     ("[[volumes]]", VolumeTable, "Where recordings go; one table for each place."),
     ("[[streams]]", StreamTable, "One table for each stream, with the keys of `[recovery]` too."),
     ("record = { … }", RecordTable, "In a stream."),

@@ -10,9 +10,9 @@ import msgspec
 from stream_manager.config import sources
 from stream_manager.config.lines import KeyPath
 from stream_manager.config.placeholders import Expanded, Vault
-from stream_manager.config.policies import policy_of
+from stream_manager.config.policies import limits_of, policy_of
 from stream_manager.config.report import Report, shown
-from stream_manager.config.settings import StreamSettings, Volume
+from stream_manager.config.settings import Limits, StreamSettings, Volume
 from stream_manager.config.tables import OutputTable, RecordTable, RecoveryTable, StreamTable
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
@@ -53,7 +53,8 @@ class StreamReader:
         policy = policy_of(
             recovery, own=frozenset(table.model_fields_set), path=path, report=self.report
         )
-        if not table.id or source is None or policy is None or None in outputs:
+        limits = limits_of(recovery, path=path, report=self.report)
+        if not table.id or source is None or policy is None or limits is None or None in outputs:
             return None
         spec = StreamSpec(
             id=table.id,
@@ -76,9 +77,10 @@ class StreamReader:
             spec=spec,
             policy=policy,
             stall_after_s=recovery.stall_after,
-            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on),
+            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on, limits),
             volume=volume,
             depends_on=depends_on,
+            limits=limits,
         )
 
     def _source(self, table: StreamTable, path: KeyPath) -> sources.ParsedSource | None:
@@ -208,7 +210,8 @@ def _digest(
     stall_after_s: float | None,
     volume: str | None,
     depends_on: tuple[str, ...],
+    limits: Limits,
 ) -> str:
-    values = (spec, policy, stall_after_s, volume, depends_on)
+    values = (spec, policy, stall_after_s, volume, depends_on, limits)
     described = msgspec.json.encode(values, order="sorted")
     return hashlib.sha256(described).hexdigest()[:16]

@@ -18,6 +18,7 @@ from stream_manager.config.forms import (
     Id,
     Latency,
     Listen,
+    Memory,
     Patience,
     Segment,
     StallAfter,
@@ -103,6 +104,25 @@ class BudgetTable(Table):
     )
 
 
+class LimitsTable(Table):
+    """`limits = { … }`."""
+
+    memory: Annotated[
+        Memory,
+        _means(
+            "The most that a worker may take. It is ended there, by the kernel where that can be"
+            " had: [operations.md](operations.md#limits-of-workers)."
+        ),
+    ] = None
+    restart_above: Annotated[
+        Memory,
+        _means(
+            "A worker that takes more is restarted when its recording begins the next file, or"
+            " halfway to `memory`, its files finished: a leak that nobody has mended yet."
+        ),
+    ] = None
+
+
 class RecoveryTable(Table):
     """`[recovery]`, and the same keys in a stream."""
 
@@ -125,6 +145,7 @@ class RecoveryTable(Table):
             " track's own rhythm, within 500ms and 10s."
         ),
     ] = None
+    limits: Annotated[LimitsTable, _means("How much one worker may take.")] = LimitsTable()
     verify_for: Annotated[
         Duration,
         _means("So long must media advance on every track before a run counts as healthy."),
@@ -152,6 +173,7 @@ class RecoveryTable(Table):
                 **{key: own_values[key] for key in own_values.keys() & RecoveryTable.model_fields},
                 "backoff": self.backoff.model_copy(update=own.backoff.own_values()),
                 "budget": self.budget.model_copy(update=own.budget.own_values()),
+                "limits": self.limits.model_copy(update=own.limits.own_values()),
             }
         )
 

@@ -22,7 +22,11 @@ DUMP_SIGNAL = signal.SIGQUIT
 
 # Manager -> fork server, and its answers.
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
-    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
+
+    `data_max_bytes` bounds what it may allocate (RLIMIT_DATA); `cgroup` is the directory of the
+    control group that it joins, empty for none.
+    """
 
     hidden: ClassVar = frozenset({"secrets"})
 
@@ -32,6 +36,8 @@ class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
+    data_max_bytes: int | None = None
+    cgroup: str = ""
 
 
 class Spawned(Struct, frozen=True, kw_only=True, tag=True):

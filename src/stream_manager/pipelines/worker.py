@@ -22,6 +22,7 @@ from setproctitle import setproctitle
 from stream_manager.pipelines import logfile
 from stream_manager.pipelines.blockage import Blockage
 from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.containment import contain
 from stream_manager.pipelines.custom import CustomOutput
 from stream_manager.pipelines.debuglog import DebugLog
 from stream_manager.pipelines.graph import draw
@@ -63,6 +64,7 @@ def run(spawn: Spawn, listener: socket.socket) -> int:
     """Be the worker of `spawn`, in a process of its own; return its exit status."""
     setproctitle(f"stream-manager: {spawn.stream}")
     logfile.head(epoch=spawn.epoch, at=time.time())
+    contain(spawn)
     faulthandler.enable()
     faulthandler.register(DUMP_SIGNAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -22,6 +22,10 @@ _SPACE = "make room on that disk, or give the volume another path"
 _DISK = "look whether the disk is mounted and writable: findmnt --target PATH"
 _FILE = "look whether the file is there and may be read by the user that the manager runs as"
 _PICTURE = "look at the camera itself: its picture, its load, its network"
+_LEAK = (
+    "see whether its memory grows without end (a leak: an element of its pipeline, an unbounded"
+    " queue) or is its need: then raise limits"
+)
 _MEMORY = "look what takes the memory and the processes of this machine: ps aux --sort=-rss"
 
 CODES: Mapping[str, str] = {
@@ -61,6 +65,9 @@ RULES: Mapping[str, str] = {
     "scarcity": _MEMORY,
     "no-worker": "look into the log of the fork server",
     "out-of-memory": _MEMORY,
+    "memory-limit": _LEAK,
+    "memory-grown-once": _LEAK,
+    "memory-grown": _LEAK,
     "crash-once": _LOG,
     "crash": _LOG,
     "hang-once": _LOG,

@@ -190,8 +190,11 @@ RULES: tuple[Rule, ...] = (
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"filesrc"}), codes=_resource(5)),
 
-    # Processes. The first crash after stable health is retried at once; the next ones wait.
+    # Processes, and what they take. The first crash or restart for memory after stable health is retried at once; the next ones wait.
     Rule(name="out-of-memory", cause=Cause.MEMORY, fault_class=_retry, origins=frozenset({"process"}), codes=frozenset({"SIGKILL:oom"})),
+    Rule(name="memory-limit", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"memory-limit", "MemoryError"})),
+    Rule(name="memory-grown-once", cause=Cause.MEMORY, fault_class=_once, codes=frozenset({"restart-above"}), when=When.CALM),
+    Rule(name="memory-grown", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"restart-above"})),
     Rule(name="crash-once", cause=Cause.CRASH, fault_class=_once, origins=frozenset({"process"}), when=When.CALM),
     Rule(name="crash", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"process"})),
     Rule(name="hang-once", cause=Cause.HANG, fault_class=_once, codes=frozenset({"hang", "lost"}), when=When.CALM),

@@ -17,6 +17,8 @@ from stream_manager.recovery.outbreak import Domains
 from stream_manager.recovery.own_rules import with_own
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
+    DUE_BY,
+    Deaf,
     Decision,
     DomainDue,
     Due,
@@ -150,6 +152,12 @@ class RecoveryManager:
                 decisions.append(numbered)
                 queue.extend((tell, numbered.seq) for tell in step.tells)
         return decisions
+
+    def deaf(self, late_s: float) -> Iterator[Deaf]:
+        """Yield an event for each deadline that runs, after nobody was heard for `late_s`."""
+        for id_, record in tuple(self._records.items()):
+            if record.due_s is not None and record.phase in DUE_BY:
+                yield Deaf(id=id_, late_s=late_s)
 
     def _decide(self, event: Event, because: int | None, now_s: float) -> Decision | None:
         """Decide about one component, and take the decision down."""

@@ -73,6 +73,10 @@ class Store:
         self._writer.close(CLOSE_AT_MOST_S)
         self._opening.release()
 
+    async def keep_writing(self) -> None:
+        """Look after the thread that writes, until cancelled; raises when it has died."""
+        await self._writer.keep_writing()
+
     def health(self) -> StoreHealth:
         """Return whether rows reach the disk."""
         return self._writer.health()

@@ -27,12 +27,16 @@ from stream_manager.recovery import (
     Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
+from stream_manager.streams.lag import LoopLag
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
-from stream_manager.streams.report import report, report_incident
+from stream_manager.streams.own_tasks import OwnTasks, is_own
+from stream_manager.streams.report import report, report_incident, report_own
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
 from stream_manager.streams.views import domains_status, stream_status, summary
@@ -40,7 +44,6 @@ from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
-KEEP_AGAIN_AFTER_S = 60.0
 POLL_S = 0.02
 EXPLAINED_BY_ENTRIES = 1000
 
@@ -88,10 +91,10 @@ class StreamManager:
         self._runtime_dir = runtime_dir
         self._evidence = evidence
         self._began_s = clock.monotonic_s()
-        self._oom = OutOfMemoryWatch(clock)
+        self._kernel = KernelMemory(cgroups=Cgroups.of_machine(), oom=OutOfMemoryWatch(clock))
         self._streams: dict[str, Stream] = {}
         self._leaving: dict[str, StreamSettings | None] = {}
-        self.lag_s = 0.0
+        self._lag = LoopLag(clock, every_s=LOOK_EVERY_S)
         self.stopping = asyncio.Event()
         self._supervisor = Supervisor(
             recovery=RecoveryManager(chance=chance, first_seq=store.last_seq() + 1),
@@ -99,14 +102,19 @@ class StreamManager:
             clock=clock,
             watch=self._decided,
             came_round=lambda: systemd.beat(self._summary),
+            late=self._lag.take,
         )
+        self.own_tasks = OwnTasks(self._supervisor, clock)
+        for name, work in (("health", self._look), ("index", self._keep_index)):
+            self.own_tasks.add(name, work)
+        for name, keep in (("store", store.keep_writing), ("index-store", index.keep_writing)):
+            self.own_tasks.add(name, keep)
 
     async def run(self) -> None:
-        """Decide and watch until cancelled."""
+        """Decide until cancelled; everything else is a component that the decisions begin."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._supervisor.run(), name="supervisor")
-            tasks.create_task(self._look(), name="look")
-            tasks.create_task(self._keep_index(), name="index")
+            tasks.create_task(self._come_round(), name="tick")
 
     def configure(self, configuration: Configuration) -> Changes:
         """Run these streams: new ones start, changed ones start anew, missing ones stop."""
@@ -158,7 +166,7 @@ class StreamManager:
             supervisor=self._supervisor,
             store=self._store,
             launcher=self._launcher,
-            oom=self._oom,
+            kernel=self._kernel,
             clock=self._clock,
             socket_dir=self._runtime_dir,
             evidence=self._evidence,
@@ -187,7 +195,8 @@ class StreamManager:
     # --- what the supervisor tells ---------------------------------------------------------------
 
     async def _write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
-        newest = {it.id: it.after for it in decisions if isinstance(it, Decision)}
+        about_streams = (it for it in decisions if isinstance(it, Decision) and not is_own(it.id))
+        newest = {it.id: it.after for it in about_streams}
         for record in newest.values():
             self._counters.save(record)
         entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
@@ -196,6 +205,9 @@ class StreamManager:
     def _decided(self, decision: Step) -> None:
         if isinstance(decision, IncidentStep):
             report_incident(decision, wall=self._local)
+            return
+        if is_own(decision.id):
+            report_own(decision, wall=self._local)
             return
         id_ = decision.after.spec.id.partition("/")[0]
         stream = self._streams[id_]
@@ -219,32 +231,30 @@ class StreamManager:
         return local_time(wall_of(instant_s, self._clock), self._clock.wall())
 
     async def _keep_index(self) -> None:
-        """Keep the index true; a bug there must not cost a stream anything."""
-        leftovers = list(self._leftovers.values())
-        while True:
-            try:
-                await self._keeper.audit.run(leftovers)
-            except Exception:
-                log.exception("the index of recordings is not kept for a while")
-                await self._clock.sleep(KEEP_AGAIN_AFTER_S)
+        """Keep the index true."""
+        await self._keeper.audit.run(list(self._leftovers.values()))
 
     def _summary(self) -> str:
         return "stopping" if self.stopping.is_set() else summary(list(self._streams.values()))
 
+    async def _come_round(self) -> None:
+        """Measure how late we are, and have the supervisor come round: whoever watches it waits."""
+        while True:
+            await self._clock.sleep(self._lag.until_tick_s)
+            self._lag.tick()
+            self._supervisor.come_round()
+
     async def _look(self) -> None:
         """Find silent workers; a look that comes late excuses as much silence."""
-        observed_s = expected_s = self._clock.monotonic_s()
+        observed_s = self._clock.monotonic_s()
         while True:
-            expected_s += LOOK_EVERY_S
-            await self._clock.sleep(max(expected_s - self._clock.monotonic_s(), 0.0))
+            await self._clock.sleep(LOOK_EVERY_S)
             now_s = self._clock.monotonic_s()
-            self.lag_s, expected_s = max(now_s - expected_s, 0.0), max(now_s, expected_s)
             for stream in self._streams.values():
-                stream.look(lag_s=self.lag_s)
-            self._supervisor.come_round()  # whoever watches it waits no longer than this
+                stream.look(lag_s=self._lag.late_s)
             if now_s - observed_s >= OBSERVE_EVERY_S:
                 observed_s = now_s
-                self._oom.look()
+                self._kernel.oom.look()
                 for stream in self._streams.values():
                     stream.history.observe()
 
@@ -262,6 +272,8 @@ class StreamManager:
                 "uptime_s": self._clock.monotonic_s() - self._began_s,
                 "version": version("stream-manager"),
                 "state_dir": str(self._state_dir),
+                "loop": {"lag_s": self._lag.newest_s, "lag_worst_s": self._lag.worst_s},
+                "tasks": self.own_tasks.status(),
                 "store": asdict(self._store.health()),
                 "index": asdict(self._index.health()),
             },

@@ -3,8 +3,11 @@
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -95,9 +98,8 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             stale.unlink(missing_ok=True)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
-        app = create_app(manager, reload=again)
-        api = asyncio.create_task(serve_api(app, sockets), name="api")
-        api.add_done_callback(_tell_the_end_of_the_api)
+        answering = asyncio.Event()
+        manager.own_tasks.add("api", partial(_answer, manager, again, sockets, answering))
         manager.configure(configuration)
         log.info(
             "started",
@@ -105,10 +107,12 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
-        answering = asyncio.create_task(app.state.answering.wait(), name="answering")
+        api = asyncio.create_task(answering.wait(), name="answering")
+        no_api = asyncio.create_task(manager.own_tasks.trouble("api"), name="no API")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
-        await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done() or api.done():
+        tasks = (running, api, no_api, stopping)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if api.done() or no_api.done():
             systemd.ready()  # without an API too: systemd would end streams that go on
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -117,10 +121,8 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
         systemd.stopping()
         if not await manager.stop(STOP_WITHIN_S):
             log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
-        tasks = (running, api, answering, stopping)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await manager.own_tasks.end()
+        await _cancel(tasks)
         log.info("stopped")
     return 0
 
@@ -136,6 +138,27 @@ def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
     )
 
 
+async def _answer(
+    manager: StreamManager, reload: Reload, sockets: list[socket.socket], answering: asyncio.Event
+) -> None:
+    """Run the API on copies of `sockets`, for it closes them: its next run goes on with others.
+
+    Whoever connects between two runs waits for the next.
+    """
+    copies = [it.dup() for it in sockets]
+    try:
+        await serve_api(create_app(manager, reload=reload, answering=answering), copies)
+    finally:
+        for it in copies:
+            it.close()
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
     """Begin to end the workers of an earlier manager; the tasks by stream."""
     tasks = {}
@@ -143,12 +166,6 @@ def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
         log.warning("ending a worker that an earlier manager left", stream=row.stream, pid=row.pid)
         tasks[row.stream] = asyncio.create_task(end_leftover(row, store, clock))
     return tasks
-
-
-def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
-    """Say that commands no longer work; the streams need none."""
-    if not api.cancelled() and (error := api.exception()) is not None:
-        log.error("the API has ended, the streams go on", error=repr(error))
 
 
 def _listen_to_signals(manager: StreamManager, reload: Reload) -> None:

@@ -53,8 +53,8 @@ from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
 from stream_manager.streams.processes import boot_id, start_ticks
 from stream_manager.streams.recording import Commander, Recording
@@ -80,7 +80,7 @@ class Stream:
         supervisor: Supervisor,
         store: Store,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
+        kernel: KernelMemory,
         clock: Clock,
         socket_dir: Path,
         evidence: Keeper,
@@ -105,6 +105,14 @@ class Stream:
         self._accept_missing = False
         self._proved: dict[str, int] = {}
         self._snapshots = Snapshots(settings, store=store, clock=clock)
+        self.limits = LimitWatch(
+            settings.limits,
+            recorded=settings.spec.record is not None,
+            log=evidence.log_dir / f"{self.id}.log",
+            kernel=kernel,
+            clock=clock,
+            fail=lambda fault: self._failed(self.id, self.record_of(self.id).epoch, fault),
+        )
         order = Spawn(
             stream=self.id,
             instance=store.instance_id(),
@@ -114,9 +122,7 @@ class Stream:
             secrets=settings.spec.secrets,
         )
         self.casebook = Casebook(order, keep=evidence.keep, clock=clock)
-        self.worker = Worker(
-            order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
-        )
+        self.worker = Worker(order, self, socket_dir=socket_dir, launcher=launcher, clock=clock)
         self._join()
         counters.take_up(supervisor, self.ids)
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
@@ -218,7 +224,8 @@ class Stream:
             self.history.lasts(fault)
 
     def look(self, *, lag_s: float) -> None:
-        """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""
+        """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
+        self.limits.look(self.worker.pid)
         heard_s = self.worker.heard_s
         if heard_s is None or self.record_of(self.id).phase not in UP:
             return
@@ -237,6 +244,15 @@ class Stream:
         self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
         self._snapshots.note_epoch(self.id, epoch)
         self.casebook.born(pid, epoch)
+        self.limits.born()
+
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        return self.limits.limited(order)
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of a process was."""
+        return self.limits.end_of(order, exit_code)
 
     def died(self) -> None:
         """Note that it is gone."""
@@ -273,6 +289,7 @@ class Stream:
                 self.casebook.drew(message)
             case SegmentOpened():
                 self._recording.opened(message)
+                self.limits.boundary()
             case SegmentClosed():
                 self._recording.closed(message)
                 self._snapshots.finished(message)

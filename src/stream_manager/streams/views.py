@@ -90,7 +90,23 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
                 {"name": it.name, "kind": it.kind, "codec": it.codec} for it in stream.tracks
             ],
         },
+        "usage": _usage(stream),
         "outputs": [_output(stream, id_, clock) for id_ in stream.output_ids],
+    }
+
+
+def _usage(stream: Stream) -> dict[str, Any] | None:
+    """Return what the stream's worker takes of the machine, and how much it may."""
+    usage, limits = stream.limits.usage, stream.settings.limits
+    if usage is None or stream.worker.pid is None:
+        return None
+    return {
+        "memory_bytes": usage.memory_bytes,
+        "memory_limit_bytes": limits.memory_bytes,
+        "restart_above_bytes": limits.restart_above_bytes,
+        "restart_due": stream.limits.renewal_due,
+        "descriptors": usage.descriptors,
+        "threads": usage.threads,
     }
 
 

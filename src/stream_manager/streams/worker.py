@@ -26,9 +26,8 @@ from stream_manager.pipelines.messages import (
     Quit,
     Spawn,
 )
-from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, exit_fault
+from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import Launcher, SpawnRefused
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.process import Process, in_words
 from stream_manager.streams.threads import in_thread
 
@@ -53,6 +52,10 @@ class Owner(Protocol):
         """Note a new process, so that a later manager can find it."""
         ...
 
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        ...
+
     def died(self) -> None:
         """Note that it is gone."""
         ...
@@ -63,6 +66,10 @@ class Owner(Protocol):
 
     def examined(self, epoch: int, examination: Examination) -> None:
         """Note what was seen of a process that hangs."""
+        ...
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of the process was."""
         ...
 
 
@@ -76,14 +83,12 @@ class Worker:
         *,
         socket_dir: Path,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
         clock: Clock,
     ) -> None:
         self._order = order
         self._owner = owner
         self._socket_dir = socket_dir
         self._launcher = launcher
-        self._oom = oom
         self._clock = clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
@@ -111,7 +116,7 @@ class Worker:
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             self._abandon()
             # Made here and not in the task: a Stop in the same breath must find it.
-            process = self._process = self._made(order)
+            process = self._process = self._made(self._owner.limited(order))
             self._hung, self._examination, self.heard_s = False, None, None
             self._life = self._own(self._live(process))
         else:
@@ -197,14 +202,10 @@ class Worker:
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
-            fault = exit_fault(code)
+            fault = self._owner.end_of(process.order, code)
             self._owner.ended(epoch, in_words(code, process.killed_by))
             if self._abandoned.pop(epoch, None) is not None:
                 logger.warning("an abandoned worker of %s has ended", self._order.stream)
-            if fault.code == "SIGKILL" and self._oom.killed_lately():
-                fault = Fault(
-                    origin="process", code="SIGKILL:oom", text="the kernel ended it for memory"
-                )
         if self._process is process:
             self._process = None
             self._owner.died()

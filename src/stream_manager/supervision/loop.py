@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Loop:
     """Decides and acts, round by round; nothing that others do wrong ends it.
 
-    recovery, journal, watch, came_round: see `Supervisor`.
+    recovery, journal, watch, came_round, late: see `Supervisor`.
     """
 
     def __init__(
@@ -38,12 +38,14 @@ class Loop:
         clock: Clock,
         watch: Callable[[Step], None] | None,
         came_round: Callable[[], None] | None,
+        late: Callable[[], float],
     ) -> None:
         self.recovery = recovery
         self._journal = journal
         self._clock = clock
         self._watch = watch
         self._came_round = came_round
+        self._late = late
         self._performers: dict[str, Performer] = {}
         self._inbox = Inbox(clock)
         self._waits = Waits()
@@ -101,6 +103,9 @@ class Loop:
         decisions: list[Step] = []
         while self._inbox.events:
             decisions += self._handle(self._inbox.events.popleft(), now_s)
+        if late_s := self._late():
+            for deaf in self.recovery.deaf(late_s):
+                decisions += self._handle(deaf, now_s)
         for event in self.recovery.due(now_s):
             decisions += self._handle(event, now_s)
         return decisions

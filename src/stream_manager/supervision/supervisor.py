@@ -56,7 +56,8 @@ class Supervisor(Loop):
     recovery: decides. rules: classify faults, before the built-in ones. journal: told each decision
     before it is acted upon; by default the log. snapshots: what components go on from; by default
     in memory. watch: called with each decision after it is journalled. came_round: called after
-    each round, also an idle one.
+    each round, also an idle one. late: returns for how many seconds the event loop was stuck since
+    it was last asked; deadlines end as much later.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Supervisor(Loop):
         snapshots: Snapshots | None = None,
         watch: Callable[[Step], None] | None = None,
         came_round: Callable[[], None] | None = None,
+        late: Callable[[], float] = lambda: 0.0,
     ) -> None:
         if recovery is not None and rules:
             raise UsageError("recovery and rules are both given: expected RecoveryManager(rules=…)")
@@ -79,6 +81,7 @@ class Supervisor(Loop):
             clock=clock,
             watch=watch,
             came_round=came_round,
+            late=late,
         )
         self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
         check_part("recovery", self.recovery, "handle", "due")

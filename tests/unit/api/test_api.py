@@ -40,6 +40,14 @@ STREAM = {
     "outage_s_total": 60.0,
     "mttr_s": None,
     "media": {"frames": 0, "bytes": 0, "last_at": None, "fps": None, "bitrate_bps": None},
+    "usage": {
+        "memory_bytes": 25_000_000,
+        "memory_limit_bytes": None,
+        "restart_above_bytes": 150 * 2**20,
+        "restart_due": False,
+        "descriptors": 18,
+        "threads": 7,
+    },
     "outputs": [
         {
             "id": "record",
@@ -58,6 +66,17 @@ STATUS = {
         "version": "0.1.0",
         "state_dir": None,
         "store": None,
+        "loop": {"lag_s": 0.001, "lag_worst_s": 0.02},
+        "tasks": [
+            {
+                "id": "api",
+                "state": "running",
+                "restarts_total": 1,
+                "attempt": 1,
+                "next_attempt_in_s": None,
+                "last_fault": None,
+            }
+        ],
         "index": None,
     },
     "streams": [STREAM],

@@ -30,6 +30,8 @@ STATUS: dict[str, Any] = {
         "version": "0.1.0",
         "state_dir": None,
         "store": None,
+        "loop": None,
+        "tasks": [],
         "index": None,
     },
     "streams": [
@@ -50,6 +52,7 @@ STATUS: dict[str, Any] = {
             "outage_s_total": 0.0,
             "mttr_s": None,
             "media": {"frames": 9, "bytes": 9, "last_at": None, "fps": 25.0, "bitrate_bps": 2.1e6},
+            "usage": None,
             "outputs": [],
         }
     ],

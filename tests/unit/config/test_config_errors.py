@@ -233,8 +233,8 @@ reserve = "1GiB"
 
 "two\\words" = 1
 => 10: streams.front-door."two\\words": found an unknown key, expected one of backoff, budget,
-   depends_on, enforce, give_up_after, id, latency, outputs, pipeline, probe_every, record, source,
-   stable_for, stall_after, start_deadline, transport, verify_for
+   depends_on, enforce, give_up_after, id, latency, limits, outputs, pipeline, probe_every, record,
+   source, stable_for, stall_after, start_deadline, transport, verify_for
 
 [[streams.outputs]]
 id = "record"

@@ -27,6 +27,7 @@ from stream_manager.recovery import (
 from stream_manager.recovery.engine import TABLE, decide, illegal
 from stream_manager.recovery.states import (
     Admitted,
+    Deaf,
     DomainDue,
     Due,
     Escalated,
@@ -63,6 +64,7 @@ EVENTS: tuple[Event, ...] = (
     Finished(id="cam", epoch=1),
     Gone(id="cam", epoch=1),
     Due(id="cam"),
+    Deaf(id="cam", late_s=2.5),
     Lifted(id="cam", by="worker"),
     Lost(id="cam", by="worker", cause=None),
     Swept(id="cam", by="sibling"),

@@ -32,8 +32,10 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.store import Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.launcher import Forked, Launcher
+from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.views import stream_status
@@ -163,7 +165,9 @@ class Simulation:
             supervisor=self.supervisor,
             store=store,
             launcher=cast("Launcher", NoForks()),
-            oom=OutOfMemoryWatch(clock, Path("/nonexistent")),
+            kernel=KernelMemory(
+                cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock, Path("/nonexistent"))
+            ),
             clock=clock,
             socket_dir=Path("/nonexistent"),
             evidence=cast("Keeper", self.evidence),

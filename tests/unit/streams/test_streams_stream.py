@@ -346,6 +346,7 @@ def test_the_status_keeps_its_contract(tmp_path: Path) -> None:
                     {"name": "audio", "kind": "audio", "codec": "AAC"},
                 ],
             },
+            "usage": None,
             "outputs": [
                 {
                     "id": "record",

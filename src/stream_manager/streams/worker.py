@@ -135,8 +135,13 @@ class Worker:
 
     def condemn(self) -> None:
         """Take the living process for one that hangs, and begin to look at it: it is past words."""
-        if self._process is not None and not self._hung:
+        if not self._hung:
             self._hung = True
+            self.examine()
+
+    def examine(self) -> None:
+        """Begin to look at what the threads of the living process are doing; it goes on."""
+        if self._process is not None:
             self._examination = self._own(self._examine(self._process))
 
     @property

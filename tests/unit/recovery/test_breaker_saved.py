@@ -53,6 +53,16 @@ def test_the_window_goes_on(rules: BreakerRules) -> None:
     assert new.state is OPEN
 
 
+def test_what_went_on_can_be_saved_before_anybody_has_called() -> None:
+    """A process that restarts twice in a row loses nothing of what it knew."""
+    script = BreakerScript()
+    script.calls("SFF")
+    new = another_life(script)
+    again = save(new.breaker, new.now_s)
+    assert (again.consecutive, again.ramped_for_s) == (2, None)
+    assert new.breaker.free_pass == new.breaker.generation
+
+
 def test_a_window_of_another_shape_begins_empty() -> None:
     """After the policy was changed its old counts mean nothing."""
     script = BreakerScript(failure_rate=0.5, window_s=30.0)

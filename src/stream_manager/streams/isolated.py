@@ -107,7 +107,7 @@ class IsolatedOutput:
         self._epoch = 0
         self._connected = False
         self._feed: FeedReady | None = None
-        self._leaves_feed = False  # its process is gone, and its feed is still to go
+        self._gone: Gone | None = None  # its process is, and its feed is still to go
 
     # --- what is decided --------------------------------------------------------------------------
 
@@ -115,7 +115,7 @@ class IsolatedOutput:
         """Begin to start, or to end, the feed and the process."""
         if isinstance(action, Start):
             self._epoch = action.epoch
-            self._connected, self._feed, self._leaves_feed = False, None, False
+            self._connected, self._feed, self._gone = False, None, None
             path = socket_path(self._socket_dir, self.id, action.epoch).with_suffix(".feed")
             self._feed_path = path
             self._host.send(StartFeed(part=self._output.id, epoch=action.epoch, path=str(path)))
@@ -164,10 +164,10 @@ class IsolatedOutput:
         self.worker.send(StartSource(epoch=self._epoch, source=source, hold=True))
 
     def _feed_gone(self, *, abandoned: bool) -> None:
-        if self._leaves_feed:
-            self._leaves_feed = False
+        gone, self._gone = self._gone, None
+        if gone is not None:
             self._feed_path.unlink(missing_ok=True)
-            self._post(Gone(id=self.id, epoch=self._epoch, abandoned=abandoned))
+            self._post(replace(gone, abandoned=gone.abandoned or abandoned))
 
     # --- what its own process says (Owner) --------------------------------------------------------
 
@@ -178,7 +178,7 @@ class IsolatedOutput:
                 self._connected = True
                 self._play()
             case Gone():
-                self._leaves_feed = True
+                self._gone = event
                 stop = StopPart(part=self._output.id, epoch=event.epoch, grace_s=TERM_GRACE_S)
                 if not (self._host.reachable and self._host.send(stop)):
                     self._feed_gone(abandoned=False)

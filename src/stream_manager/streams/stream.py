@@ -450,12 +450,14 @@ class Stream:
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
         isolated = self.isolated.get(id_.rpartition("/")[2])
-        (isolated or self).casebook.decided(decision)
+        is_news = (isolated or self).casebook.decided(decision)
         if id_ == self.id and isinstance(decision.event, Restart | Reset):
             for it in self.isolated.values():  # as it does for children
                 self.post(Reset(id=it.id))
         if id_ == self.id and after.last is not before.last and _hangs_inside(after):
             self.worker.condemn()
+        elif is_news and id_ == self.record_id and _stalled(after):
+            self.worker.examine()
         if id_ not in self.output_ids or id_ == self.record_id:
             self._recording.decided(decision)
         if id_ in self.output_ids:
@@ -495,6 +497,11 @@ class Stream:
 def _hangs_inside(worker: Record) -> bool:
     """Tell whether a worker was ended because a part of it does not let itself be torn down."""
     return worker.last is not None and worker.last.fault.origin == "teardown"
+
+
+def _stalled(output: Record) -> bool:
+    """Tell whether an output takes nothing more, though it does not say why."""
+    return output.last is not None and output.last.fault.code == "stall"
 
 
 def _held_up(stall: Stall, blocked: str) -> str:

@@ -96,7 +96,7 @@ def test_error_isolation_an_isolated_output_that_fails_for_good_fails_alone(
     """Its spent budget does not replace the stream's worker, and a reset revives it."""
     running = service(
         table("cam", "test:"),
-        isolated(bad="h264parse ! identity error-after=40 ! fakesink"),
+        isolated(bad="h264parse ! identity error-after=15 ! fakesink"),
         recovery=OFTEN.replace("restarts = 100", "restarts = 1"),
     ).start()
     running.wait("its end", lambda: output(running, "bad")["state"] == "failed")

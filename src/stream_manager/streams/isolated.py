@@ -196,10 +196,8 @@ class IsolatedOutput:
                 self.worker.send(StartCustom(epoch=self._epoch, output=self._output))
             case PartStarted():
                 self._post(Started(id=self.id, epoch=message.epoch))
-            case PartFailed(part="source"):
-                self._fail_later(_fault(message))
             case PartFailed():
-                self._fail(_fault(message))
+                self._fail_later(_fault(message))
             case Graph():
                 self.casebook.drew(message)
             case _:
@@ -237,7 +235,10 @@ class IsolatedOutput:
         self._post(Failed(id=self.id, epoch=self._epoch, fault=fault))
 
     def _fail_later(self, fault: Fault) -> None:
-        """Tell of a feed that broke, unless one of its ends turns out to have broken it."""
+        """Tell of what a broken feed may have caused when it is known whether an end broke it.
+
+        By then the process has been seen to end, or the source to be down.
+        """
         failed = Failed(id=self.id, epoch=self._epoch, fault=fault)
         asyncio.get_running_loop().call_later(TERM_GRACE_S, self._post, failed)
 

@@ -109,6 +109,8 @@ STEPS: Mapping[str, str] = {
     "configuration-changed": "its configuration changed",
     "restart-commanded": "restart commanded",
     "reset-commanded": "reset commanded, counters cleared",
+    "adopted": "it outlived its manager, and goes on as run {epoch}",
+    "adopted-ending": "it outlived its manager while run {epoch} was being torn down",
     "started": "built",
     "proved": "{proof} advances: proven",
     "stable": "stable for {stable_for_s:g} s: retries forgiven",

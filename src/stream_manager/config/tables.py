@@ -15,6 +15,7 @@ from stream_manager.config.forms import (
     Duration,
     Form,
     GiveUpAfter,
+    Grace,
     Id,
     Latency,
     Listen,
@@ -63,6 +64,13 @@ class ManagerTable(Table):
     listen: Annotated[
         Listen,
         _means("Offers the API on TCP too; the Unix socket in `runtime_dir` is always there."),
+    ] = None
+    orphan_grace: Annotated[
+        Grace,
+        _means(
+            "When streams end that are left without a manager, by its crash or on purpose. Until then"
+            " they are recorded, and the next manager goes on with them."
+        ),
     ] = None
 
 

@@ -13,22 +13,32 @@ from msgspec import Struct
 
 from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
 
-VERSION = 3
+VERSION = 4
 MAX_PACKET_BYTES = 65536
 
 
 # Manager -> fork server, and its answers.
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
-    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`."""
+    """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
+
+    digest: names the settings of the stream that it is for.
+    """
 
     hidden: ClassVar = frozenset({"secrets"})
 
     stream: str
     instance: str
     epoch: int
+    digest: str
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
+
+
+class Serving(Struct, frozen=True, kw_only=True, tag=True):
+    """First packet on every connection: who forks here, by the name that its starter gave it."""
+
+    name: str
 
 
 class Spawned(Struct, frozen=True, kw_only=True, tag=True):
@@ -96,15 +106,52 @@ class Quit(Struct, frozen=True, kw_only=True, tag=True):
     grace_s: float
 
 
+class Attend(Struct, frozen=True, kw_only=True, tag=True):
+    """The manager's first packet on every connection.
+
+    orphan_grace_s: how long the worker goes on when this manager is gone; None: for ever.
+    """
+
+    orphan_grace_s: float | None
+
+
+class Noted(Struct, frozen=True, kw_only=True, tag=True):
+    """So many more facts of this connection are written down, in the order of their coming."""
+
+    facts: int
+
+
 # Worker -> manager.
+class Standing(Struct, frozen=True, kw_only=True):
+    """A part that a worker has now; `ending`: its teardown has begun."""
+
+    part: str
+    epoch: int
+    ending: bool
+
+
 class Hello(Struct, frozen=True, kw_only=True, tag=True):
-    """First packet on every connection: who this is."""
+    """First packet on every connection: who this is, and what it has.
+
+    Every version's can be read: fields are added with a default, and none is taken away. What a
+    worker of another version says after it can't be.
+
+    start_ticks: when the process was started, in clock ticks since boot. ending: it was told to
+    quit. last_media_s: when its source last brought video. forgotten: how many facts about files
+    were given up since nobody came for them.
+    """
 
     version: int
     instance: str
     stream: str
     epoch: int
     pid: int
+    start_ticks: int = 0
+    digest: str = ""
+    parts: tuple[Standing, ...] = ()
+    ending: bool = False
+    last_media_s: float | None = None
+    forgotten: int = 0
 
 
 class Track(Struct, frozen=True, kw_only=True):
@@ -247,9 +294,10 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 ToForkServer = Spawn
-FromForkServer = Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StopPart | Quit
-FromWorker = Hello | PartStarted | PartFailed | PartGone | Progress | SegmentOpened | SegmentClosed
+FromForkServer = Serving | Spawned | SpawnFailed | Exited
+ToWorker = StartSource | StartRecord | StopPart | Quit | Attend | Noted
+Fact = PartStarted | PartFailed | PartGone | SegmentOpened | SegmentClosed
+FromWorker = Hello | Progress | Fact
 
 encode = msgspec.msgpack.Encoder().encode
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

@@ -1,11 +1,10 @@
 """The process of one stream: a GLib main loop that runs the parts its manager asks for.
 
-It decides nothing: orders come in, facts go out. The one exception is the end of its manager,
-see Worker._on_manager_lost.
+It decides nothing: orders come in, facts go out. Without a manager it goes on, what fails waits for
+the next one, and only after the grace that the last one gave it, if any, does it end.
 """
 
 import faulthandler
-import gc
 import os
 import signal
 import socket
@@ -23,28 +22,28 @@ from setproctitle import setproctitle
 from stream_manager.pipelines import logfile
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
+from stream_manager.pipelines.identity import start_ticks
+from stream_manager.pipelines.ledger import Ledger
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
     VERSION,
+    Attend,
     Hello,
     PartFailed,
-    PartGone,
     Progress,
+    Quit,
     Spawn,
     StartRecord,
     StartSource,
     StopPart,
     ToWorker,
 )
-from stream_manager.pipelines.record import Recorder
-from stream_manager.pipelines.source import SourcePart
+from stream_manager.pipelines.parts import Parts
 
 PULSE_S = 0.2
 QUIT_GRACE_S = 4.0
 FIRST_MANAGER_WITHIN_S = 10.0
-SOURCE_SHARE = 0.25  # of a grace, kept for the source after its outputs have finished
 
-_ABANDON_MS = 100  # after a recorder's own deadline: it may not call back
 _TOO_LATE = 1  # exit status of a worker that did not finish within its grace
 
 
@@ -58,35 +57,29 @@ def run(spawn: Spawn, listener: socket.socket) -> int:
 
 
 class Worker:
-    """The source and the outputs of one stream, and the way to the manager."""
+    """The process: its parts, its signals, its pulse, and the way to the manager."""
 
     def __init__(self, spawn: Spawn, listener: socket.socket, *, wall: Callable[[], float]) -> None:
         """Serve `listener`; `wall` gives UTC seconds, for the names of files."""
         self._spawn = spawn
-        self._wall = wall
         self._loop = GLib.MainLoop()
         self._status = 0
-        self._source: SourcePart | None = None
-        self._record: Recorder | None = None
-        self._record_epoch = 0
-        self._after_record: list[Callable[[], None]] = []
-        self._source_stopping = False
+        self._last_media_s: float | None = None
+        self._orphan_grace_s: float | None = None
+        self._orphaned: int | None = None  # the timer that ends it when no manager comes
         self._quitting = False
         self._pulse_due_s = time.monotonic() + PULSE_S
-        hello = Hello(
-            version=VERSION,
-            instance=spawn.instance,
-            stream=spawn.stream,
-            epoch=spawn.epoch,
-            pid=os.getpid(),
-        )
+        self._start_ticks = start_ticks(os.getpid()) or 0
+        self._ledger = Ledger()
         self._link = Link(
             listener,
-            hello=hello,
+            hello=self._hello,
+            ledger=self._ledger,
             secrets=spawn.secrets,
             on_order=self._on_order,
             on_lost=self._on_manager_lost,
         )
+        self._parts = Parts(spawn.stream, tell=self._link.tell, wall=wall)
 
     def run(self) -> int:
         """Work until told to quit; return the exit status."""
@@ -100,111 +93,53 @@ class Worker:
         self._loop.run()  # type: ignore[no-untyped-call]  # the stubs leave it bare
         return self._status
 
+    def _hello(self) -> Hello:
+        """Say who this is and what it has: another manager may ask than the one that ordered it."""
+        self._stay()
+        return Hello(
+            version=VERSION,
+            instance=self._spawn.instance,
+            stream=self._spawn.stream,
+            epoch=self._spawn.epoch,
+            pid=os.getpid(),
+            start_ticks=self._start_ticks,
+            digest=self._spawn.digest,
+            parts=self._parts.standing(),
+            ending=self._quitting,
+            last_media_s=self._last_media_s,
+            forgotten=self._ledger.forgotten,
+        )
+
     def _on_order(self, order: ToWorker) -> None:
         match order:
+            case Attend():
+                self._orphan_grace_s = order.orphan_grace_s
             case StartSource():
-                self._start_source(order)
+                self._parts.start_source(order)
             case StartRecord():
-                self._start_record(order)
+                self._parts.start_record(order)
             case StopPart(part="source"):
-                self._stop_source(order.epoch, order.grace_s)
+                self._parts.stop_source(order.epoch, order.grace_s)
             case StopPart():
-                self._stop_record(order.epoch, order.grace_s)
-            case _:
+                self._parts.stop_record(order.epoch, order.grace_s)
+            case Quit():
                 self._quit(order.grace_s)
 
-    def _start_source(self, order: StartSource) -> None:
-        if self._source is not None:
-            self._refuse("source", order.epoch, "the source before it is not gone")
-            return
-        self._source = SourcePart(order, report=self._link.tell)
-        self._source.start()
-
-    def _start_record(self, order: StartRecord) -> None:
-        source = self._source
-        running = source.running if source else None
-        if source is None or running is None:
-            self._refuse("record", order.epoch, "no source runs")
-            return
-        if self._record is not None:
-            self._refuse("record", order.epoch, "the recorder before it is not gone")
-            return
-        pipeline, tracks = running
-        self._record_epoch = order.epoch
-        self._record = Recorder(
-            stream=self._spawn.stream,
-            spec=order.record,
-            epoch=order.epoch,
-            sequence=order.sequence,
-            source=pipeline,
-            tracks=tracks,
-            report=self._link.tell,
-            wall=self._wall,
-        )
-        self._record.start()
-        source.release()
-
-    def _refuse(self, part: str, epoch: int, why: str) -> None:
-        self._link.tell(PartFailed(part=part, epoch=epoch, origin=part, code="order", text=why))
-
-    def _stop_source(self, epoch: int, grace_s: float) -> None:
-        """Finish the outputs' files first, then stop the source, all within `grace_s`."""
-        source = self._source
-        if source is None or source.epoch != epoch:
-            self._link.tell(PartGone(part="source", epoch=epoch))  # an older epoch's is long gone
-            return
-        if self._source_stopping:
-            return
-        self._source_stopping = True
-        deadline_s = time.monotonic() + grace_s
-
-        def stop() -> None:
-            source.stop(max(0.0, deadline_s - time.monotonic()), self._on_source_end)
-
-        self._end_record(grace_s * (1 - SOURCE_SHARE), stop)
-
-    def _on_source_end(self) -> None:
-        self._source = None
-        self._source_stopping = False
-        _free()
-        if self._quitting:
-            self._end(0)
-
-    def _stop_record(self, epoch: int, grace_s: float) -> None:
-        if self._record is None or self._record_epoch != epoch:
-            self._link.tell(PartGone(part="record", epoch=epoch))
-        else:
-            self._end_record(grace_s)
-
-    def _end_record(self, grace_s: float, then: Callable[[], None] = lambda: None) -> None:
-        """Stop the recorder; `then` follows once, when it is gone or its grace is over."""
-        record = self._record
-        if record is None:
-            then()
-            return
-        self._after_record.append(then)
-        if len(self._after_record) > 1:
-            return  # being stopped already
-
-        def end() -> None:
-            if self._record is record:  # the recorder's own end and our timer both come here
-                GLib.source_remove(timer)
-                self._record = None
-                _free()
-                waiting, self._after_record = self._after_record, []
-                for callback in waiting:
-                    callback()
-
-        def on_timer() -> bool:
-            end()
-            return GLib.SOURCE_CONTINUE  # end() has removed it
-
-        timer = GLib.timeout_add(int(grace_s * 1000) + _ABANDON_MS, on_timer)
-        record.stop(grace_s, end)
-
     def _on_manager_lost(self) -> None:
-        """Decide what a worker does without its manager: it finishes its files and ends."""
+        """Go on: the next manager will come, within the grace if there is one."""
+        if self._orphan_grace_s is not None:
+            self._orphaned = GLib.timeout_add(int(self._orphan_grace_s * 1000), self._on_orphaned)
+
+    def _on_orphaned(self) -> bool:
+        self._orphaned = None
+        print(f"no manager came for {self._orphan_grace_s:g} s: ending", flush=True)  # noqa: T201 - its log
         self._quit(QUIT_GRACE_S)
+        return GLib.SOURCE_REMOVE
+
+    def _stay(self) -> None:
+        if self._orphaned is not None:
+            GLib.source_remove(self._orphaned)
+            self._orphaned = None
 
     def _on_first_deadline(self) -> bool:
         if not self._link.met_a_manager:
@@ -222,10 +157,7 @@ class Worker:
             return
         self._quitting = True
         GLib.timeout_add(int(grace_s * 1000), self._end, _TOO_LATE)
-        if self._source is None:
-            self._end_record(grace_s, partial(self._end, 0))
-        else:
-            self._stop_source(self._source.epoch, grace_s)
+        self._parts.end(grace_s, partial(self._end, 0))
 
     def _end(self, status: int) -> None:
         self._status = status
@@ -236,15 +168,17 @@ class Worker:
         now_s = time.monotonic()
         late_s = max(0.0, now_s - self._pulse_due_s)
         self._pulse_due_s = now_s + PULSE_S
-        source = self._source
+        tracks = self._parts.tracks()
+        pictures = (it.last_s for it in tracks if it.name.startswith("video"))
+        self._last_media_s = max((it for it in pictures if it), default=self._last_media_s)
         self._link.pulse(
             Progress(
                 at_s=now_s,
                 late_s=late_s,
-                epoch=source.epoch if source else 0,
-                tracks=source.progress() if source else (),
-                outputs=(self._record.progress(),) if self._record else (),
-                position_s=source.position_s if source else None,
+                epoch=self._parts.source_epoch,
+                tracks=tracks,
+                outputs=self._parts.outputs(),
+                position_s=self._parts.position_s,
             )
         )
         with suppress(OSError):  # a full disk: the old log is still there to write to
@@ -264,17 +198,8 @@ class Worker:
         GLib.idle_add(self._tell_bug, kind.__name__, last_line)
 
     def _tell_bug(self, name: str, text: str) -> bool:
-        epoch = self._source.epoch if self._source else 0
+        epoch = self._parts.source_epoch
         self._link.tell(
             PartFailed(part="source", epoch=epoch, origin="python", code=name, text=text)
         )
         return GLib.SOURCE_REMOVE
-
-
-def _free() -> None:
-    """Free a part that has ended: pipelines and Python callbacks hold each other.
-
-    Left to the collector's own pace they kept 40 descriptors and grew by 30 kB a rebuild; a
-    collection takes 3 ms, for all that is older than the fork is frozen (measured).
-    """
-    gc.collect()

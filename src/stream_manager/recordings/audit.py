@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -92,10 +92,8 @@ class Audit:
         self._survey_due_s = self._clock.monotonic_s()
         self._wake.set()
 
-    async def run(self, leftovers: Iterable[asyncio.Task[None]]) -> None:
-        """Measure and compare until cancelled; the `leftovers` may still be finishing files."""
-        if tasks := list(leftovers):
-            await asyncio.wait(tasks)
+    async def run(self) -> None:
+        """Measure and compare until cancelled; nobody may still finish files unheard."""
         while not await self.take_over():
             await self._clock.sleep(SETTLE_AFTER_S)
         while True:
@@ -274,7 +272,7 @@ def _adopted(volume: str, found: Found) -> Segment:
 def _known(segment: Segment, measurement: Measurement, *, crashed: bool) -> Segment | None:
     """Return what is known of a file now; None: nothing ever reached it. Asks the disk.
 
-    A worker that lost its manager finishes its file; one that `crashed` did not. A cut between two
+    A worker that no manager came for finishes its file; one that `crashed` did not. A cut between two
     packets of MPEG-TS can't be seen in the file.
     """
     path = Path(measurement.path)

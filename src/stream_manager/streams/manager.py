@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -15,6 +15,7 @@ from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
+from stream_manager.pipelines.messages import Quit
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     Decision,
@@ -34,6 +35,7 @@ from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.report import report, report_incident
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.takeover import Takeover
 from stream_manager.streams.views import domains_status, stream_status, summary
 from stream_manager.supervision import Supervisor
 
@@ -41,6 +43,7 @@ LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
 KEEP_AGAIN_AFTER_S = 60.0
 POLL_S = 0.02
+LAST_GRACE_S = 4.0  # what workers have whose manager ends at once
 EXPLAINED_BY_ENTRIES = 1000
 
 log = structlog.get_logger()
@@ -59,8 +62,8 @@ class Changes:
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    state_dir, runtime_dir and log_dir exist and are ours. leftovers: by stream, the tasks that end
-    the worker of an earlier manager; that stream starts when its task is done.
+    state_dir, runtime_dir and log_dir exist and are ours. What an earlier manager left there is taken
+    over with the first configuration.
     """
 
     def __init__(
@@ -74,9 +77,7 @@ class StreamManager:
         runtime_dir: Path,
         log_dir: Path,
         systemd: Systemd,
-        leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
-        self._leftovers = dict(leftovers)
         self._store = store
         self._index = index
         self._keeper = IndexKeeper(index, clock=clock)
@@ -92,12 +93,22 @@ class StreamManager:
         self._leaving: dict[str, StreamSettings | None] = {}
         self.lag_s = 0.0
         self.stopping = asyncio.Event()
+        self.hands_over = False
         self._supervisor = Supervisor(
             recovery=RecoveryManager(chance=chance, first_seq=store.last_seq() + 1),
             journal=self._write,
             clock=clock,
             watch=self._decided,
             came_round=lambda: systemd.beat(self._summary),
+        )
+        self._takeover = Takeover(
+            runtime_dir=runtime_dir,
+            store=store,
+            keeper=self._keeper,
+            launcher=launcher,
+            clock=clock,
+            streams=self._streams,
+            begin=self._begin,
         )
 
     async def run(self) -> None:
@@ -128,6 +139,7 @@ class StreamManager:
                 kept.append(id_)
         for settings in wanted.values():
             self._add(settings)
+        self._takeover.start()
         return Changes(
             added=tuple(wanted), changed=tuple(anew), removed=tuple(removed), unchanged=tuple(kept)
         )
@@ -141,12 +153,23 @@ class StreamManager:
         self._leaving.clear()
         for stream in self._streams.values():
             stream.want(up=False, by="manager")
+        rest = asyncio.create_task(self._takeover.stop())
         deadline_s = self._clock.monotonic_s() + at_most_s
-        while not all(map(self._stopped, self._streams.values())):
+        while not (rest.done() and all(map(self._stopped, self._streams.values()))):
             if self._clock.monotonic_s() > deadline_s:
+                rest.cancel()
                 return False
             await self._clock.sleep(POLL_S)
         return True
+
+    def leave(self) -> None:
+        """Take nothing over any more: all that runs is left to the next manager."""
+        self._takeover.leave()
+
+    def ask_to_quit(self) -> None:
+        """Tell every worker to finish its files and end, whatever else is under way."""
+        for stream in self._streams.values():
+            stream.worker.send(Quit(grace_s=LAST_GRACE_S))
 
     def _add(self, settings: StreamSettings) -> None:
         id_ = settings.spec.id
@@ -163,15 +186,12 @@ class StreamManager:
             counters=self._counters,
         )
         self._streams[id_] = stream
-        leftover = self._leftovers.pop(id_, None)
-        if leftover is None:
+        if not self._takeover.concerns(id_):
             self._begin(stream)
-        else:
-            leftover.add_done_callback(lambda _: self._begin(stream))
 
     def _begin(self, stream: Stream) -> None:
         """Start a new stream, if it is still wanted when its forerunner's worker has ended."""
-        if self._streams.get(stream.id) is not stream or self.stopping.is_set():
+        if self.stopping.is_set():
             return
         if self._store.desired().get(stream.id, True):
             stream.want(up=True)
@@ -217,10 +237,10 @@ class StreamManager:
 
     async def _keep_index(self) -> None:
         """Keep the index true; a bug there must not cost a stream anything."""
-        leftovers = list(self._leftovers.values())
+        await self._takeover.settled()
         while True:
             try:
-                await self._keeper.audit.run(leftovers)
+                await self._keeper.audit.run()
             except Exception:
                 log.exception("the index of recordings is not kept for a while")
                 await self._clock.sleep(KEEP_AGAIN_AFTER_S)
@@ -285,6 +305,8 @@ class StreamManager:
             raise UsageError("the manager is stopping: it takes no more commands")
         if stream in self._leaving:
             raise UsageError(f"{stream} is just being changed by a new configuration: try again")
+        if self._takeover.concerns(stream):
+            raise UsageError(f"{stream} is just being taken over from an earlier run: try again")
         match verb:
             case "stop":
                 self._store.set_desired(stream, up=False)
@@ -310,4 +332,9 @@ class StreamManager:
 
     def shutdown(self) -> None:
         """Begin to stop the streams and the manager."""
+        self.stopping.set()
+
+    def hand_over(self) -> None:
+        """Begin to stop the manager alone: the workers go on for the next one."""
+        self.hands_over = True
         self.stopping.set()

@@ -1,4 +1,4 @@
-"""Telling a process from a later one with its pid, and ending what an earlier manager left."""
+"""Workers that the store knows of an earlier manager: which of them live, and how they are ended."""
 
 import os
 import signal
@@ -6,9 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from stream_manager.clock import Clock
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.store import Store, WorkerRow
 
-LEAVE_WITHIN_S = 4.5  # a worker that lost its manager finishes its files in at most four seconds
+LEAVE_WITHIN_S = 0.5  # only what does not answer is ended here; it will finish nothing
 POLL_S = 0.05
 
 
@@ -18,16 +19,6 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when `pid` was started, in clock ticks since boot; None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if fields[0] == "Z" else int(fields[19])
 
 
 def leftovers(store: Store) -> list[WorkerRow]:
@@ -48,9 +39,9 @@ def _lives(row: WorkerRow) -> bool:
 
 
 async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
-    """End a worker that an earlier manager left: SIGTERM, so that it ends its files, or SIGKILL.
+    """End a worker of an earlier manager that does not answer: SIGTERM, then SIGKILL.
 
-    Takes ten seconds at the most; one that can't be ended is left to the kernel, and remembered.
+    Takes a second at the most; one that can't be ended is left to the kernel, and remembered.
     """
     try:
         pidfd = os.pidfd_open(row.pid)

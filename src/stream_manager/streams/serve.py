@@ -5,6 +5,8 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
+from importlib.metadata import version
 
 import structlog
 
@@ -12,11 +14,11 @@ from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration
+from stream_manager.pipelines.messages import VERSION, Attend
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
-from stream_manager.streams.processes import end_leftover, leftovers
 from stream_manager.streams.reload import Reload, make_volumes
 from stream_manager.streams.systemd import Systemd
 
@@ -26,10 +28,16 @@ STOP_WITHIN_S = 3.5
 log = structlog.get_logger()
 
 
-async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
-    """Run the configured streams until SIGTERM, SIGINT, SIGUSR2 or a shutdown command; return 0.
+async def serve(
+    configuration: Configuration,
+    *,
+    reload: Callable[[], Configuration],
+    keep_workers: bool = False,
+) -> int:
+    """Run the configured streams until a signal or a shutdown command; return 0.
 
-    A second signal ends everything at once. SIGHUP, or a reload command, reads the configuration
+    SIGTERM and SIGINT stop everything, unless it is to `keep_workers`; SIGUSR2 leaves the workers to
+    the next manager in any case. A second signal ends everything at once. SIGHUP, or a reload command, reads the configuration
     again: one with errors is refused and changes nothing. Raises AlreadyRunning where another
     manager runs, CannotListen where the address of `listen` can't be had, and OutsideError where
     the API's own socket can't be made.
@@ -71,9 +79,11 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             socket_path=settings.runtime_dir / "forkserver.sock",
             registry_path=settings.state_dir / "gstreamer-registry.bin",
             log_path=log_dir / f"{FORK_SERVER}.log",
+            name=f"{VERSION} {version('stream-manager')} {store.instance_id()}",
+            attend=Attend(orphan_grace_s=settings.orphan_grace_s),
             clock=clock,
         )
-        stack.push_async_callback(launcher.close)
+        await launcher.find()
         manager = StreamManager(
             store=store,
             index=index,
@@ -83,14 +93,19 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             runtime_dir=settings.runtime_dir,
             log_dir=log_dir,
             systemd=systemd,
-            leftovers=_end_leftovers(store, clock),
         )
+
+        async def part() -> None:
+            if manager.hands_over:
+                launcher.leave()
+            else:
+                await launcher.close()
+
+        stack.push_async_callback(part)
         again = await stack.enter_async_context(
             aclosing(Reload(manager, settings, reload, systemd))
         )
-        _listen_to_signals(manager, again)
-        for stale in settings.runtime_dir.glob("w-*.sock"):
-            stale.unlink(missing_ok=True)
+        _listen_to_signals(manager, again, keep_workers=keep_workers)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
         app = create_app(manager, reload=again)
@@ -113,7 +128,10 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
         systemd.stopping()
-        if not await manager.stop(STOP_WITHIN_S):
+        if manager.hands_over:
+            manager.leave()
+            log.info("the workers go on, for the next manager")
+        elif not await manager.stop(STOP_WITHIN_S):
             log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
         tasks = (running, api, answering, stopping)
         for task in tasks:
@@ -123,33 +141,29 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
     return 0
 
 
-def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
-    """Begin to end the workers of an earlier manager; the tasks by stream."""
-    tasks = {}
-    for row in leftovers(store):
-        log.warning("ending a worker that an earlier manager left", stream=row.stream, pid=row.pid)
-        tasks[row.stream] = asyncio.create_task(end_leftover(row, store, clock))
-    return tasks
-
-
 def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
     """Say that commands no longer work; the streams need none."""
     if not api.cancelled() and (error := api.exception()) is not None:
         log.error("the API has ended, the streams go on", error=repr(error))
 
 
-def _listen_to_signals(manager: StreamManager, reload: Reload) -> None:
+def _listen_to_signals(manager: StreamManager, reload: Reload, *, keep_workers: bool) -> None:
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def end(*, stay: bool) -> None:
+        """Stop at the first signal; at the second, whatever the first one was, end everything."""
         if manager.stopping.is_set():
             log.warning("stopping at once")
-            os._exit(1)  # the workers see their manager gone and finish their files
-        manager.shutdown()
+            manager.ask_to_quit()
+            os._exit(1)
+        if stay:
+            manager.hand_over()
+        else:
+            manager.shutdown()
 
-    # SIGUSR2 is how a service manager asks us to leave: the workers will then go on for the next
-    # manager. Until a manager can adopt them they end too, in the same order.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        loop.add_signal_handler(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, partial(end, stay=keep_workers))
+    # How a service manager asks us to leave: the workers go on for the next manager.
+    loop.add_signal_handler(signal.SIGUSR2, partial(end, stay=True))
     loop.add_signal_handler(signal.SIGHUP, reload.by_signal)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})  # blocked since the command began

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
-from stream_manager.health import BORNE_FOR_S, Outage, Pulse, Stall
+from stream_manager.health import Outage
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
+    Hello,
     FromWorker,
     OutputProgress,
     PartFailed,
@@ -24,10 +26,10 @@ from stream_manager.pipelines.messages import (
     StartSource,
     Track,
 )
-from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
+    Adopted,
     Decision,
     Event,
     Failed,
@@ -35,7 +37,6 @@ from stream_manager.recovery import (
     Gone,
     Incident,
     Phase,
-    Proved,
     Record,
     Spec,
     Start,
@@ -48,20 +49,18 @@ from stream_manager.streams.domains import record_domains, source_domains
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
+from stream_manager.streams.meeting import Met
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
-from stream_manager.streams.processes import boot_id, start_ticks
+from stream_manager.streams.processes import boot_id
 from stream_manager.streams.recording import Commander, Recording
 from stream_manager.streams.snapshots import Snapshots
+from stream_manager.streams.watch import Watch
 from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
 
 # A worker that says nothing for this long hangs; it reports five times a second.
 HANG_AFTER_S = 2.0
-# This share of a start's deadline is left to the first keyframe.
-KEYFRAME_SHARE = 0.8
-# An output that takes nothing for this long, while the source brings media, is stalled.
-OUTPUT_SILENT_S = 5.0
 
 
 class Stream:
@@ -93,16 +92,15 @@ class Stream:
         self._store = store
         self._clock = clock
         self._counters = counters
-        self._tracks: tuple[Track, ...] = ()
-        self._pulse: Pulse | None = None
-        self._pulse_epoch = 0
-        self._accept_missing = False
-        self._proved: dict[str, int] = {}
         self._snapshots = Snapshots(settings, store=store, clock=clock)
+        self._watch = Watch(
+            settings, snapshots=self._snapshots, record_of=self.record_of, post=self.post
+        )
         order = Spawn(
             stream=self.id,
             instance=store.instance_id(),
             epoch=0,
+            digest=settings.digest,
             socket_path="",
             log_path=str(log_dir / f"{self.id}.log"),
             secrets=settings.spec.secrets,
@@ -171,12 +169,12 @@ class Stream:
     @property
     def missing(self) -> frozenset[str]:
         """The promised tracks that do not flow."""
-        return self._pulse.missing if self._pulse is not None else frozenset()
+        return self._watch.missing
 
     @property
     def tracks(self) -> tuple[Track, ...]:
         """The tracks of the newest run."""
-        return self._tracks
+        return self._watch.tracks
 
     def want(self, *, up: bool, by: Commander = "operator") -> None:
         """Start the stream, or stop it: the worker first, which takes its parts along."""
@@ -185,6 +183,46 @@ class Stream:
         self._tell_what_lasts(resumed)
         for id_ in self.ids:
             self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
+
+    def suits(self, hello: Hello) -> bool:
+        """Tell whether a worker is the newest of this stream, made for its present settings."""
+        epochs = {self.id: hello.epoch, **{f"{self.id}/{it.part}": it.epoch for it in hello.parts}}
+        return (
+            hello.digest == self.settings.digest
+            and epochs.keys() <= set(self.ids)
+            and all(epoch >= self.record_of(id_).epoch for id_, epoch in epochs.items())
+        )
+
+    def adopt(self, met: Met) -> None:
+        """Go on with a worker that suits and has outlived its manager, and with what runs in it.
+
+        What holds of its parts, and what happened meanwhile, it tells next, in the usual way.
+        """
+        hello, digest = met.hello, self.settings.digest
+        self._recording.adopted()
+        self.history.wanted(up=True)
+        self.history.last_media_s = hello.last_media_s
+        endings = {
+            id_: self._counters.was_ending(id_, epoch)
+            for id_, epoch in [(self.id, hello.epoch)]
+            + [(f"{self.id}/{it.part}", it.epoch) for it in hello.parts]
+        }
+        resumed = self._counters.resume(self._supervisor, self.ids)
+        self.worker.adopt(met)
+        ending = endings[self.id]
+        self.post(Adopted(id=self.id, epoch=hello.epoch, digest=digest, ending=ending))
+        alive = {self.id}
+        if not ending:
+            self.post(Started(id=self.id, epoch=hello.epoch))
+            for it in hello.parts:
+                id_ = f"{self.id}/{it.part}"
+                alive.add(id_)
+                ending = it.ending or endings[id_]
+                self._snapshots.note_epoch(id_, it.epoch)
+                self.post(Adopted(id=id_, epoch=it.epoch, digest=digest, ending=ending))
+        self._tell_what_lasts([it for it in resumed if it.spec.id not in alive])
+        for id_ in self.ids:
+            self.post(Wanted(id=id_, up=True, digest=digest))
 
     def _tell_what_lasts(self, resumed: list[Record]) -> None:
         """Tell of faults that no decision will: by them components are down since before."""
@@ -211,6 +249,10 @@ class Stream:
     def post(self, event: Event) -> None:
         """Pass a fact on."""
         self._supervisor.post(event)
+
+    async def written(self) -> bool:
+        """Return whether what was heard of files is on disk, once that is known."""
+        return await self._recording.written()
 
     def born(self, pid: int, epoch: int) -> None:
         """Note a new process, so that a later manager can find it."""
@@ -249,15 +291,7 @@ class Stream:
     def _part_started(self, message: PartStarted) -> None:
         id_ = f"{self.id}/{message.part}"
         if id_ == self.source_id and message.epoch == self.record_of(id_).epoch:
-            self._tracks = message.tracks
-            self._pulse_epoch = message.epoch
-            self._pulse = Pulse(
-                tracks=message.tracks,
-                expected=self._snapshots.expected,
-                verify_for_s=self.settings.policy.verify_for_s,
-                stall_after_s=self.settings.stall_after_s,
-                rhythms=self._snapshots.rhythms,
-            )
+            self._watch.begin(message.epoch, message.tracks)
         self.post(Started(id=id_, epoch=message.epoch))
 
     def _part_gone(self, message: PartGone) -> None:
@@ -267,79 +301,12 @@ class Stream:
         self.post(Gone(id=id_, epoch=message.epoch))
 
     def _progress(self, report: Progress) -> None:
-        pulse = self._pulse
         self.output = next(iter(report.outputs), None)
-        if pulse is None or report.epoch != self._pulse_epoch:
+        if not self._watch.follows(report):
             return
         self.media.count(report)
-        output_last_s = self.output.last_s if self.output is not None else None
-        stall = pulse.hear(
-            report.tracks,
-            at_s=report.at_s,
-            late_s=report.late_s,
-            output_last_s=output_last_s,
-        )
-        self.history.last_media_s = pulse.last_media_s or self.history.last_media_s
-        if stall is not None:
-            self._failed(self.source_id, report.epoch, self._fault_of(stall))
-            return
-        if pulse.proven:
-            self._prove(self.source_id, report.epoch)
-        keyless_s = pulse.undecodable_for_s(report.at_s)
-        if keyless_s > KEYFRAME_SHARE * self.settings.policy.start_deadline_s:
-            text = f"pictures come, but no keyframe for {keyless_s:.0f} s"
-            fault = Fault(origin="health", code="no-keyframe", text=text)
-            self._failed(self.source_id, report.epoch, fault)
-            return
-        if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
-            self._miss(pulse, report.epoch)
-        if self.output is not None:
-            self._judge_output(self.output, report.at_s)
-        self._snapshots.keep(pulse, report.epoch, self._tracks, report.position_s)
-
-    def _fault_of(self, stall: Stall) -> Fault:
-        """Tell a camera that is silent from one that sends what no picture can be made of."""
-        text = (
-            f"no {stall.track} for {stall.silent_s * 1000:.0f} ms"
-            f" (allowed {stall.allowed_s * 1000:.0f} ms)"
-        )
-        source = self.settings.spec.source
-        lossless = isinstance(source, RtspSource) and source.transport == "tcp"
-        if not (stall.packets and lossless):
-            return Fault(origin="health", code="stall", text=text)
-        text += f", though {stall.packets} packets of it arrived"
-        return Fault(origin="health", code="undecodable", text=text)
-
-    def _miss(self, pulse: Pulse, epoch: int) -> None:
-        """Rebuild once for a track that is missing; without stability since, do without it."""
-        if self._accept_missing:
-            pulse.accept_missing()
-            return
-        self._accept_missing = True
-        names = ", ".join(sorted(pulse.missing))
-        fault = Fault(
-            origin="health",
-            code="track-missing",
-            text=f"{names} missing for {BORNE_FOR_S:g} s while other tracks flow",
-        )
-        self._failed(self.source_id, epoch, fault)
-
-    def _judge_output(self, output: OutputProgress, at_s: float) -> None:
-        if output.first_s is None or output.last_s is None:
-            return
-        if output.last_s - output.first_s >= self.settings.policy.verify_for_s:
-            self._prove(self.record_id, output.epoch)
-        silent_s = at_s - output.last_s
-        flowing = self.record_of(self.source_id).phase is Phase.RUNNING
-        if flowing and silent_s > OUTPUT_SILENT_S:
-            text = f"nothing written for {silent_s:.1f} s while the source brings media"
-            fault = Fault(origin="health", code="stall", text=text)
-            self._failed(self.record_id, output.epoch, fault)
-
-    def _prove(self, id_: str, epoch: int) -> None:
-        if self._proved.get(id_) != epoch and self.record_of(id_).phase is Phase.VERIFYING:
-            self._proved[id_] = epoch
-            self.post(Proved(id=id_, epoch=epoch))
+        self._watch.hear(report, self.output)
+        self.history.last_media_s = self._watch.last_media_s or self.history.last_media_s
 
     def _failed(self, id_: str, epoch: int, fault: Fault) -> None:
         self.post(Failed(id=id_, epoch=epoch, fault=fault))
@@ -357,17 +324,13 @@ class Stream:
         if id_ != self.source_id:
             return None
         if decision.rule == "stable":
-            self._accept_missing = False
+            self._watch.stable()
         if before.phase is not after.phase is Phase.RUNNING:
             return self._verified()
         return None
 
     def _verified(self) -> Outage | None:
-        pulse = self._pulse
-        if pulse is None:
-            return None
-        self._snapshots.save(pulse, self._pulse_epoch, self._tracks)
-        outage = self.history.proven(pulse.first_picture_s)
+        outage = self.history.proven(self._watch.verified())
         self._recording.repaired(outage)
         return outage
 

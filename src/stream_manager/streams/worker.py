@@ -1,10 +1,8 @@
-"""A stream's worker process as a component: started by a fork, ended for sure."""
+"""A stream's worker process as a component: started by a fork or adopted, ended for sure."""
 
 import asyncio
-import hashlib
 import logging
-import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Protocol
 
@@ -12,13 +10,12 @@ import msgspec
 from msgspec import Struct
 
 from stream_manager.clock import Clock
-from stream_manager.pipelines.messages import VERSION, FromWorker, Hello, Quit, Spawn
+from stream_manager.pipelines.messages import VERSION, FromWorker, Hello, Progress, Spawn
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, exit_fault
 from stream_manager.streams.launcher import Launcher, SpawnRefused
+from stream_manager.streams.meeting import Met, socket_path
 from stream_manager.streams.oom import OutOfMemoryWatch
-from stream_manager.streams.process import Process
-
-TERM_GRACE_S = 0.5
+from stream_manager.streams.process import TERM_GRACE_S, Process
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +29,10 @@ class Owner(Protocol):
 
     def hear(self, message: FromWorker) -> None:
         """Take what the worker says, but for its Hello."""
+        ...
+
+    async def written(self) -> bool:
+        """Return whether what was heard is on disk, once that is known."""
         ...
 
     def born(self, pid: int, epoch: int) -> None:
@@ -67,6 +68,7 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hung = False
         self.heard_s: float | None = None
+        self.caught_up = asyncio.Event()  # it has told all that an adopted one had kept
 
     @property
     def pid(self) -> int | None:
@@ -76,8 +78,7 @@ class Worker:
     def begin(self, action: Action) -> None:
         """Begin to fork, or to end, a process."""
         if isinstance(action, Start):
-            name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
-            path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
+            path = socket_path(self._socket_dir, self._order.stream, action.epoch)
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             # Made here and not in the task: a Stop in the same breath must find it.
             process = self._process = self._made(order)
@@ -85,6 +86,16 @@ class Worker:
             self._life = self._own(self._live(process))
         else:
             self._own(self._finish(action.epoch, self._process, self._life, action.grace_s))
+
+    def adopt(self, met: Met) -> None:
+        """Go on with a process that has outlived its manager, as if we had begun it."""
+        epoch = met.hello.epoch
+        order = msgspec.structs.replace(self._order, epoch=epoch, socket_path=met.path)
+        process = self._process = self._made(order)
+        self._hung, self.heard_s = False, self._clock.monotonic_s()
+        process.take(met)
+        self._owner.born(met.hello.pid, epoch)
+        self._life = self._own(self._see_off(process, process.go_on()))
 
     def send(self, message: Struct) -> bool:
         """Tell the worker something; False if it can't be told."""
@@ -127,19 +138,32 @@ class Worker:
                 self._met(order.epoch, message)
             else:
                 self._owner.hear(message)
+            if isinstance(message, Progress):
+                self.caught_up.set()
 
         def lost(why: str) -> None:
             # A process that ends closes its connection too, and its exit tells more: wait for it.
             loop = asyncio.get_running_loop()
             loop.call_later(TERM_GRACE_S, self._silent, process, why)
 
-        process = Process(order, launcher=self._launcher, hear=hear, lost=lost)
+        process = Process(
+            order,
+            launcher=self._launcher,
+            hear=hear,
+            written=self._owner.written,
+            lost=lost,
+        )
         return process
 
-    async def _live(self, process: Process) -> None:
+    def _live(self, process: Process) -> Coroutine[None, None, None]:
+        epoch = process.order.epoch
+        return self._see_off(process, process.live(lambda pid: self._owner.born(pid, epoch)))
+
+    async def _see_off(self, process: Process, life: Awaitable[int | None]) -> None:
+        """Tell of the end of a process, whatever it is."""
         epoch = process.order.epoch
         try:
-            code = await process.live(lambda pid: self._owner.born(pid, epoch))
+            code = await life
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
@@ -178,12 +202,5 @@ class Worker:
     ) -> None:
         """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is."""
         if process is not None and life is not None:
-            if not self._hung and process.send(Quit(grace_s=grace_s)):
-                await asyncio.wait({life}, timeout=grace_s)
-            if not life.done():
-                process.kill(signal.SIGTERM)
-                await asyncio.wait({life}, timeout=TERM_GRACE_S)
-            if not life.done():
-                process.kill(signal.SIGKILL)
-                await asyncio.wait({life})
+            await process.end(life, grace_s if not self._hung else TERM_GRACE_S, ask=not self._hung)
         self._owner.post(Gone(id=self._order.stream, epoch=epoch))

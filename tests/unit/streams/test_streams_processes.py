@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from stream_manager.clock import SystemClock
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.store import Store
-from stream_manager.streams.processes import boot_id, end_leftover, leftovers, start_ticks
+from stream_manager.streams.processes import boot_id, end_leftover, leftovers
 
 
 @pytest.fixture

@@ -68,8 +68,8 @@ class ManagerTable(Table):
     orphan_grace: Annotated[
         Grace,
         _means(
-            "When streams end that are left without a manager, by its crash or on purpose. Until then"
-            " they are recorded, and the next manager goes on with them."
+            "How long streams run on without a manager, after its crash or where it left them on"
+            " purpose. They are recorded meanwhile, and the next manager goes on with them."
         ),
     ] = None
 

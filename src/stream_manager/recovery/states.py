@@ -76,7 +76,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Adopted:
-    """It has outlived an earlier manager, as `epoch` of `digest`; `ending`: its teardown goes on."""
+    """It has outlived an earlier manager as `epoch` of `digest`; `ending`: it is to go down."""
 
     id: str
     epoch: int

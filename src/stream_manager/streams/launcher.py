@@ -89,6 +89,7 @@ class Launcher:
         self._pending: dict[tuple[str, int], asyncio.Future[Forked]] = {}
         self._statuses: dict[int, asyncio.Future[int | None]] = {}
         self._named: asyncio.Future[str] | None = None
+        self._left = False
 
     async def find(self) -> None:
         """Take over the fork server of an earlier manager, if one serves that is as ours would be.
@@ -148,14 +149,18 @@ class Launcher:
             self._statuses.pop(pid, None)
 
     async def close(self) -> None:
-        """Let the fork server go; it ends when its last worker has."""
-        self.leave()
+        """Let the fork server go, unless it was left; it ends when its last worker has."""
+        if self._left:
+            return
+        if self._channel is not None:
+            self._channel.close()
         if self._server is not None and not await self._server.ended(LEAVE_WITHIN_S):
             self._server.kill()  # it hangs, or its last worker does: both are of no more use
         self._socket_path.unlink(missing_ok=True)
 
     def leave(self) -> None:
         """Leave fork server and workers to the next manager."""
+        self._left = True
         if self._channel is not None:
             self._channel.close()
 

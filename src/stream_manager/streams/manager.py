@@ -62,8 +62,8 @@ class Changes:
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    state_dir, runtime_dir and log_dir exist and are ours. What an earlier manager left there is taken
-    over with the first configuration.
+    state_dir, runtime_dir and log_dir exist and are ours. With the first configuration it takes
+    over what an earlier manager left.
     """
 
     def __init__(
@@ -163,8 +163,9 @@ class StreamManager:
         return True
 
     def leave(self) -> None:
-        """Take nothing over any more: all that runs is left to the next manager."""
+        """Take nothing over any more, and leave all that runs to the next manager."""
         self._takeover.leave()
+        self._launcher.leave()
 
     def ask_to_quit(self) -> None:
         """Tell every worker to finish its files and end, whatever else is under way."""

@@ -86,6 +86,8 @@ class Process:
         assert self._pidfd is not None
         try:
             await readable(self._pidfd)
+            with suppress(OSError):
+                os.unlink(self.order.socket_path)  # noqa: PTH108 - a string, as it travels
             return await self._launcher.exit_code(self.pid)
         finally:
             self._close()
@@ -153,5 +155,3 @@ class Process:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
-        with suppress(FileNotFoundError):
-            os.unlink(self.order.socket_path)  # noqa: PTH108 - a string, as it travels

@@ -1,4 +1,4 @@
-"""Workers that the store knows of an earlier manager: which of them live, and how they are ended."""
+"""Workers of an earlier manager that the store knows: which of them live, and their end."""
 
 import os
 import signal

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import structlog
 
 from stream_manager.api import create_app, tcp_socket, unix_socket
 from stream_manager.api import serve as serve_api
 from stream_manager.clock import Clock, SystemClock
-from stream_manager.config import Configuration
+from stream_manager.config import Configuration, ManagerSettings
 from stream_manager.pipelines.messages import VERSION, Attend
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
@@ -36,11 +37,11 @@ async def serve(
 ) -> int:
     """Run the configured streams until a signal or a shutdown command; return 0.
 
-    SIGTERM and SIGINT stop everything, unless it is to `keep_workers`; SIGUSR2 leaves the workers to
-    the next manager in any case. A second signal ends everything at once. SIGHUP, or a reload command, reads the configuration
-    again: one with errors is refused and changes nothing. Raises AlreadyRunning where another
-    manager runs, CannotListen where the address of `listen` can't be had, and OutsideError where
-    the API's own socket can't be made.
+    SIGTERM and SIGINT stop everything, unless it is to `keep_workers`; SIGUSR2 leaves the workers
+    to the next manager in any case. A second signal ends everything at once. SIGHUP, or a reload
+    command, reads the configuration again: one with errors is refused and changes nothing. Raises
+    AlreadyRunning where another manager runs, CannotListen where the address of `listen` can't be
+    had, and OutsideError where the API's own socket can't be made.
     """
     clock = SystemClock()
     loop = asyncio.get_running_loop()
@@ -75,14 +76,8 @@ async def serve(
             stack.callback(it.close)  # an API that never began has not closed them
         log_dir = log_directory(settings)
         forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
-        launcher = Launcher(
-            socket_path=settings.runtime_dir / "forkserver.sock",
-            registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=log_dir / f"{FORK_SERVER}.log",
-            name=f"{VERSION} {version('stream-manager')} {store.instance_id()}",
-            attend=Attend(orphan_grace_s=settings.orphan_grace_s),
-            clock=clock,
-        )
+        launcher = _launcher(settings, store, log_dir, clock)
+        stack.push_async_callback(launcher.close)
         await launcher.find()
         manager = StreamManager(
             store=store,
@@ -94,14 +89,6 @@ async def serve(
             log_dir=log_dir,
             systemd=systemd,
         )
-
-        async def part() -> None:
-            if manager.hands_over:
-                launcher.leave()
-            else:
-                await launcher.close()
-
-        stack.push_async_callback(part)
         again = await stack.enter_async_context(
             aclosing(Reload(manager, settings, reload, systemd))
         )
@@ -128,17 +115,32 @@ async def serve(
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
         systemd.stopping()
-        if manager.hands_over:
-            manager.leave()
-            log.info("the workers go on, for the next manager")
-        elif not await manager.stop(STOP_WITHIN_S):
-            log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
+        await _let_go(manager)
         tasks = (running, api, answering, stopping)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopped")
     return 0
+
+
+def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clock) -> Launcher:
+    return Launcher(
+        socket_path=settings.runtime_dir / "forkserver.sock",
+        registry_path=settings.state_dir / "gstreamer-registry.bin",
+        log_path=log_dir / f"{FORK_SERVER}.log",
+        name=f"{VERSION} {version('stream-manager')} {store.instance_id()}",
+        attend=Attend(orphan_grace_s=settings.orphan_grace_s),
+        clock=clock,
+    )
+
+
+async def _let_go(manager: StreamManager) -> None:
+    if manager.hands_over:
+        manager.leave()
+        log.info("the workers go on, for the next manager")
+    elif not await manager.stop(STOP_WITHIN_S):
+        log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
 
 
 def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:

@@ -12,8 +12,8 @@ from stream_manager.config import StreamSettings
 from stream_manager.health import Outage
 from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
-    Hello,
     FromWorker,
+    Hello,
     OutputProgress,
     PartFailed,
     PartGone,

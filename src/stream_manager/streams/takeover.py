@@ -144,7 +144,7 @@ class Takeover:
             met = await meet(path)
         except NotMet as error:
             if error.dead:
-                path.unlink(missing_ok=True)
+                _remove(path)
             else:
                 log.warning("left alone: no worker of ours", socket=str(path), why=str(error))
             return None
@@ -245,3 +245,8 @@ class Takeover:
 
     def _stream(self, key: str) -> Stream | None:
         return next((it for it in self._streams.values() if key_of(it.id) == key), None)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # a file system that only reads keeps what is of no more use
+        path.unlink()

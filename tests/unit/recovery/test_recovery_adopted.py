@@ -93,7 +93,7 @@ def test_a_run_that_brings_no_proof_is_found_by_its_deadline() -> None:
 
 
 def test_a_teardown_that_was_decided_is_carried_out_and_then_waits_as_long_as_it_would() -> None:
-    """A kill between the decision and the order, or in the middle of the teardown, changes nothing."""
+    """A kill between the decision and the order, or amid the teardown, changes nothing."""
     before = before_the_kill()
     for _ in range(2):
         before.breaks("cam/source", GARBAGE)

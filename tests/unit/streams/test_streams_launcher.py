@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stream_manager.pipelines.messages import Exited, Spawned
+from stream_manager.pipelines.messages import Attend, Exited, Spawned
 from stream_manager.streams.launcher import Forked, Launcher, SpawnRefused
 from stream_manager.testing import FakeClock
 
@@ -29,7 +29,12 @@ def with_launcher(script: Callable[[Launcher], Coroutine[None, None, None]]) -> 
         nowhere = Path("/nonexistent")
         await script(
             Launcher(
-                socket_path=nowhere, registry_path=nowhere, log_path=nowhere, clock=FakeClock()
+                socket_path=nowhere,
+                registry_path=nowhere,
+                log_path=nowhere,
+                name="test",
+                attend=Attend(orphan_grace_s=None),
+                clock=FakeClock(),
             )
         )
 

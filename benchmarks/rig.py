@@ -147,7 +147,7 @@ class Rig:
         try:
             self._manager.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
-            self._manager.kill()  # its workers see that, and end themselves
+            self._manager.kill()  # its workers end themselves soon
             self._manager.wait()
 
     def _configuration(self) -> str:
@@ -155,6 +155,7 @@ class Rig:
             "[manager]",
             'state_dir = "./state"',
             'runtime_dir = "./run"',
+            'orphan_grace = "5s"',
             "[recovery]",
             self._recovery,
             "[[volumes]]",

@@ -59,6 +59,7 @@ class Service:
         self.config = folder / "config.toml"
         self._recovery = recovery
         self._process: subprocess.Popen[bytes] | None = None
+        self._outlived = False  # a manager ended, and its workers need not have
         self._log = folder / "manager.log"
         transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
         self._http = httpx.Client(
@@ -119,8 +120,15 @@ class Service:
 
     def crash(self) -> None:
         """End the manager by SIGKILL."""
+        self._outlived = True
         self.process.kill()
         self.process.wait()
+
+    def leave(self, within_s: float = GONE_WITHIN_S) -> int:
+        """End the manager alone by SIGUSR2, and return its exit code."""
+        self._outlived = True
+        self.signal(signal.SIGUSR2)
+        return self.process.wait(within_s)
 
     def close(self) -> None:
         """End everything that was started, and fail if something of it would have stayed."""
@@ -132,10 +140,9 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.crash()
         self._http.close()
-        for pid in self.workers():  # those that outlived a manager whose end was tested
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
         try:
+            if self._outlived:
+                self.wait("what outlived it to end", self._end_workers, GONE_WITHIN_S)
             self.wait("every process to end", lambda: not self.pids(), GONE_WITHIN_S)
         finally:
             for pid in self.pids():
@@ -260,6 +267,12 @@ class Service:
     def recorded_bytes(self, id_: str) -> int:
         """Return the size of all that is on disk of a stream."""
         return sum(path.stat().st_size for path in self.files(id_))
+
+    def _end_workers(self) -> bool:
+        for pid in self.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return not self.pids()
 
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"the manager has ended\n{self.log()}"

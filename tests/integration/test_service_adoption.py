@@ -87,8 +87,7 @@ def test_a_manager_that_leaves_hands_its_streams_over(service: MakeService) -> N
     running = service(kept, *(table(id_, "test:") for id_ in keys)).start()
     running.wait_healthy("kept", *keys)
     pids = {name: pid for pid, name in running.workers().items()}
-    running.signal(signal.SIGUSR2)
-    assert running.process.wait(5.0) == 0
+    assert running.leave(within_s=5.0) == 0
     assert running.logged(event="the workers go on, for the next manager")
     assert {name: pid for pid, name in running.workers().items()} == pids
 

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, table
+from tests.integration.service import Service, frame_times_s, table
 
 from stream_manager.pipelines.logfile import LIMIT_BYTES
 
@@ -283,29 +283,6 @@ def test_recovery_past_a_fork_server_that_hangs(service: MakeService) -> None:
     running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
     assert running.stream("other")["epoch"] == 1
     assert server not in running.fork_servers()
-
-
-def test_recovery_from_a_crash_of_the_manager(service: MakeService) -> None:
-    """Its workers end, by themselves or by the next manager, and none records beside another."""
-    running = service(table("cam", "test:"), table("other", "test:")).start()
-    running.wait_healthy("cam", "other")
-    old = set(running.workers())
-    running.crash()
-    running.start().wait_healthy("cam", "other")
-    assert not old & running.pids()
-    assert sorted(running.workers().values()) == ["cam", "other"]
-    assert running.stream("cam")["epoch"] == 2
-    running.wait("one fork server", lambda: len(running.fork_servers()) == 1)
-
-
-def test_workers_do_not_outlive_a_manager_that_never_comes_back(service: MakeService) -> None:
-    """They finish their files and end, and the fork server with the last of them."""
-    running = service(table("cam", "test:")).start()
-    running.wait_healthy("cam")
-    running.wait_recorded("cam")
-    running.crash()
-    running.wait("every process to end", lambda: not running.pids(), GONE_WITHIN_S)
-    assert frame_times_s(running.files("cam")[0])
 
 
 def test_a_corrupt_snapshot_is_set_aside(service: MakeService, film: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -9,10 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+
+from stream_manager.lab.picture import Picture
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -22,6 +26,12 @@ POLL_S = 0.05
 # The whole process tree is gone this soon after the end of its manager: a worker that is told to
 # end takes four seconds at most for its files.
 GONE_WITHIN_S = 10.0
+
+# A source that has to be rebuilt again and again.
+ENDS_SOON = (
+    "videotestsrc is-live=true num-buffers=40 ! video/x-raw,width=160,height=120,framerate=25/1"
+    " ! x264enc tune=zerolatency key-int-max=25"
+)
 
 PROGRAM = Path(sys.executable).parent / "stream-manager"
 
@@ -83,6 +93,10 @@ class Service:
         self._process = self.launch(*wrapper, umask=umask, **environment)
         self.wait("the manager to answer", self._answers)
         return self
+
+    def run(self) -> None:
+        """Start a manager, and return at once."""
+        self._process = self.launch()
 
     def launch(self, *wrapper: str, umask: int = -1, **environment: str) -> subprocess.Popen[bytes]:
         """Start a manager and return at once; what it logs is in log().
@@ -299,6 +313,43 @@ def frame_times_s(path: Path, track: str = "v:0") -> list[float]:
     )
     times = [line.split(",")[0] for line in shown.stdout.split()]
     return sorted(float(at_s) for at_s in times if at_s != "N/A")
+
+
+def pictures_lost(service: Service, id_: str) -> list[tuple[int, int]]:
+    """Return the numbers between which pictures of a simulated camera lack in all recordings.
+
+    They are burnt into its pictures, so it does not matter when the camera got to send them.
+    """
+    picture = Picture()
+    row = 9 * picture.square
+    above = bytes(row * picture.width)
+    crop = f"format=gray,crop={picture.width}:1:0:{row}"
+    numbers = []
+    for path in service.files(id_):
+        command = ("ffmpeg", "-v", "error", "-i", path, "-vf", crop, "-fps_mode", "passthrough")
+        form = ("-pix_fmt", "gray", "-f", "rawvideo", "-")
+        shown = subprocess.run([*command, *form], check=True, capture_output=True, timeout=60)
+        rows = (shown.stdout[at : at + picture.width] for at in count(0, picture.width))
+        numbers += [picture.number(above + it) for it in takewhile(len, rows)]
+    assert len(numbers) > 25
+    last = max(numbers)  # then its film begins anew
+    return [
+        (one, next_)
+        for one, next_ in pairwise(numbers)
+        if next_ not in (one + 1, 0 if one == last else None)
+    ]
+
+
+def kill_at_a_moment(service: Service, draw: random.Random) -> None:
+    """Start a manager if none runs and kill it at some moment, perhaps just after a worker."""
+    if service.process.poll() is not None:
+        service.run()
+    time.sleep(draw.uniform(0.0, 3.0))  # any moment will do: that is what is tried
+    flapping = [pid for pid, name in service.workers().items() if name == "flaps"]
+    if flapping and draw.random() < 0.3:
+        os.kill(flapping[0], signal.SIGKILL)
+        time.sleep(draw.uniform(0.0, 0.3))
+    service.crash()
 
 
 def _title(pid: int) -> str:

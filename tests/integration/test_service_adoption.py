@@ -2,16 +2,24 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack, closing
-from itertools import pairwise
 
 import pytest
 from tests.integration.played_worker import played
-from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, table
+from tests.integration.service import (
+    ENDS_SOON,
+    GONE_WITHIN_S,
+    Service,
+    frame_times_s,
+    kill_at_a_moment,
+    pictures_lost,
+    table,
+)
 
 from stream_manager.lab.camera import Camera
 from stream_manager.pipelines.messages import MAX_PACKET_BYTES, VERSION
@@ -22,17 +30,6 @@ from stream_manager.streams.meeting import socket_path
 pytestmark = pytest.mark.media
 
 MakeService = Callable[..., Service]
-FRAME_S = 0.04
-
-
-def steps_amiss(service: Service, stream: str) -> list[tuple[float, float]]:
-    """Return where a picture is missing or too much in all that was recorded of one run.
-
-    In MPEG-TS the times go on from file to file.
-    """
-    times_s = [it for path in service.files(stream) for it in frame_times_s(path)]
-    assert len(times_s) > 25
-    return [(a, b) for a, b in pairwise(times_s) if not 0.5 * FRAME_S < b - a < 1.5 * FRAME_S]
 
 
 def gaps_of(service: Service, stream: str) -> list[tuple[str, str]]:
@@ -77,7 +74,7 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     running.wait_for("other", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
     assert running.stream("other")["last_fault"]["code"] == "SIGSEGV"
     assert running.stop() == 0
-    assert not steps_amiss(running, "cam")
+    assert not pictures_lost(running, "cam")
     assert [cause for cause, _ in gaps_of(running, "cam")] == ["stopped"]  # at its very end
 
 
@@ -171,3 +168,21 @@ def test_workers_end_when_no_manager_comes_within_their_grace(service: MakeServi
     running.crash()
     running.wait("every process to end", lambda: not running.pids(), GONE_WITHIN_S)
     assert frame_times_s(running.files("cam")[0])
+
+
+def test_kills_at_any_moment_cost_no_frame(service: MakeService, camera: Camera) -> None:
+    """Also while it starts, adopts, and rebuilds another stream or its worker."""
+    running = service(table("cam", camera.url("cam")), table("flaps", ENDS_SOON))
+    running.start().wait_healthy("cam")
+    pid = running.stream("cam")["pid"]
+    draw = random.Random(5)
+    for _ in range(5):
+        kill_at_a_moment(running, draw)
+    running.start().wait_healthy("cam")
+    now = running.stream("cam")
+    assert (now["pid"], now["epoch"], now["outage_s_total"]) == (pid, 1, 0.0)
+    running.wait_for("flaps", lambda it: it["state"] == "running")
+    assert running.stop() == 0
+    assert not pictures_lost(running, "cam")
+    assert gaps_of(running, "cam") == [("stopped", "manager")]
+    assert "unknown" not in {cause for cause, _ in gaps_of(running, "flaps")}

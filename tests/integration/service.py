@@ -17,6 +17,8 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from stream_manager.lab.picture import Picture
+from stream_manager.recordings import find_gaps
+from stream_manager.store import read_index, read_marks, read_segments
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
@@ -338,6 +340,14 @@ def pictures_lost(service: Service, id_: str) -> list[tuple[int, int]]:
         for one, next_ in pairwise(numbers)
         if next_ not in (one + 1, 0 if one == last else None)
     ]
+
+
+def gaps_of(service: Service, stream: str) -> list[tuple[str, str]]:
+    """Return the causes and codes of what the index misses, but for what a start itself takes."""
+    segments = read_index(service.state_dir, lambda it: read_segments(it, stream=stream))
+    marks = read_index(service.state_dir, lambda it: read_marks(it, stream))
+    gaps = find_gaps(stream, segments, marks)
+    return [(it.cause, it.code) for it in gaps if it.cause != "starting"]
 
 
 def kill_at_a_moment(service: Service, draw: random.Random) -> None:

@@ -16,6 +16,7 @@ from tests.integration.service import (
     GONE_WITHIN_S,
     Service,
     frame_times_s,
+    gaps_of,
     kill_at_a_moment,
     pictures_lost,
     table,
@@ -23,21 +24,11 @@ from tests.integration.service import (
 
 from stream_manager.lab.camera import Camera
 from stream_manager.pipelines.messages import MAX_PACKET_BYTES, VERSION
-from stream_manager.recordings import find_gaps
-from stream_manager.store import read_index, read_marks, read_segments
 from stream_manager.streams.meeting import socket_path
 
 pytestmark = pytest.mark.media
 
 MakeService = Callable[..., Service]
-
-
-def gaps_of(service: Service, stream: str) -> list[tuple[str, str]]:
-    """Return the causes and codes of what the index misses, but for what a start itself takes."""
-    segments = read_index(service.state_dir, lambda it: read_segments(it, stream=stream))
-    marks = read_index(service.state_dir, lambda it: read_marks(it, stream))
-    gaps = find_gaps(stream, segments, marks)
-    return [(it.cause, it.code) for it in gaps if it.cause != "starting"]
 
 
 def instance_of(service: Service) -> str:

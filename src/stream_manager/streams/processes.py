@@ -9,7 +9,6 @@ from stream_manager.clock import Clock
 from stream_manager.pipelines.identity import start_ticks
 from stream_manager.store import Store, WorkerRow
 
-LEAVE_WITHIN_S = 0.5  # only what does not answer is ended here; it will finish nothing
 POLL_S = 0.05
 
 
@@ -38,10 +37,10 @@ def _lives(row: WorkerRow) -> bool:
     return start_ticks(row.pid) == row.start_ticks
 
 
-async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
-    """End a worker of an earlier manager that does not answer: SIGTERM, then SIGKILL.
+async def end_leftover(row: WorkerRow, store: Store, clock: Clock, *, within_s: float) -> None:
+    """End a worker of an earlier manager without talking to it: SIGTERM, then SIGKILL.
 
-    Takes a second at the most; one that can't be ended is left to the kernel, and remembered.
+    Each has `within_s`; one that can't be ended is left to the kernel, and remembered.
     """
     try:
         pidfd = os.pidfd_open(row.pid)
@@ -53,7 +52,7 @@ async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
                 return
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, number)
-            deadline_s = clock.monotonic_s() + LEAVE_WITHIN_S
+            deadline_s = clock.monotonic_s() + within_s
             while _lives(row) and clock.monotonic_s() < deadline_s:
                 await clock.sleep(POLL_S)
     finally:

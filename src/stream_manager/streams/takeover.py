@@ -28,7 +28,7 @@ from stream_manager.recovery import Phase
 from stream_manager.store import Store, WorkerRow
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.meeting import Met, NotMet, key_of, meet, socket_files
-from stream_manager.streams.process import Process
+from stream_manager.streams.process import TERM_GRACE_S, Process
 from stream_manager.streams.processes import end_leftover, leftovers
 from stream_manager.streams.recording import Commander
 from stream_manager.streams.stream import Stream
@@ -135,7 +135,9 @@ class Takeover:
         row = trace.row
         if row is not None and (newest is None or newest.hello.pid != row.pid):
             log.warning("ending a worker that does not answer", stream=row.stream, pid=row.pid)
-            await end_leftover(row, self._store, self._clock)
+            # One whose socket is nowhere may be well; one that says nothing there hangs.
+            within_s = TERM_GRACE_S if trace.paths else RETIRE_WITHIN_S
+            await end_leftover(row, self._store, self._clock, within_s=within_s)
         return newest
 
     async def _met(self, path: Path) -> Met | None:

@@ -73,11 +73,20 @@ class Service:
         self._process: subprocess.Popen[bytes] | None = None
         self._outlived = False  # a manager ended, and its workers need not have
         self._log = folder / "manager.log"
-        transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
-        self._http = httpx.Client(
-            transport=transport, base_url="http://manager/api/v1", timeout=10.0
-        )
+        self._http = self._client()
         self.configure(*streams)
+
+    def place_runtime(self, directory: Path) -> None:
+        """Have the manager's sockets in another directory than the usual one."""
+        text = self.config.read_text()
+        self.config.write_text(text.replace('"./run"', f'"{directory}"'))
+        self.runtime_dir = directory
+        self._http.close()
+        self._http = self._client()
+
+    def _client(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
+        return httpx.Client(transport=transport, base_url="http://manager/api/v1", timeout=10.0)
 
     def configure(self, *streams: str) -> None:
         """Write the configuration; a running manager reads it on SIGHUP."""

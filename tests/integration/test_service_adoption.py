@@ -6,9 +6,11 @@ import random
 import signal
 import socket
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 import pytest
 from tests.integration.played_worker import played
@@ -206,3 +208,27 @@ def test_what_fails_without_a_manager_is_told_to_the_next_one(
     os.kill(pid, signal.SIGKILL)
     running.wait_for("cam", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
     assert len(running.fork_servers()) == 1
+
+
+def test_a_runtime_directory_that_can_not_be_written_costs_no_stream_anything(
+    service: MakeService, small_disk: Path
+) -> None:
+    """Where only reading is possible the next one says so and ends; where all is full it adopts."""
+    running = service(table("cam", "test:"))
+    running.place_runtime(small_disk)
+    running.start().wait_healthy("cam")
+    workers = running.workers()
+    running.crash()
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    refused = running.launch()
+    assert refused.wait(20) == 2
+    assert "manager.runtime_dir: found" in running.log()
+    subprocess.run(["mount", "-o", "remount,rw", small_disk], check=True)
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
+    running.start().wait_healthy("cam")
+    assert running.workers() == workers
+    os.kill(next(iter(workers)), signal.SIGKILL)
+    running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
+    assert running.stop() == 0

@@ -5,7 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -36,18 +36,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=60,
     )
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of two megabytes and few files; skip where none can be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9,mode=700", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system takes root and its permission")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def refusals(service: Service) -> tuple[int, str]:

@@ -1,8 +1,7 @@
-"""One stream, the manager's side: its three components, what they say, what they cost.
+"""One stream, the manager's side: its three components, begun or adopted, and what they cost.
 
-worker messages -> events for the supervisor      (facts about parts, by their epoch)
-progress        -> pulse -> Proved, or a stall    (media alone proves anything)
-decisions       -> history, snapshots             (what it cost, what to go on from)
+worker's words  -> Hearing, Watch      -> events for the supervisor
+decisions       -> history, snapshots     (what it cost, what to go on from)
 """
 
 from pathlib import Path
@@ -15,12 +14,6 @@ from stream_manager.pipelines.messages import (
     FromWorker,
     Hello,
     OutputProgress,
-    PartFailed,
-    PartGone,
-    PartStarted,
-    Progress,
-    SegmentClosed,
-    SegmentOpened,
     Spawn,
     StartRecord,
     StartSource,
@@ -32,9 +25,6 @@ from stream_manager.recovery import (
     Adopted,
     Decision,
     Event,
-    Failed,
-    Fault,
-    Gone,
     Incident,
     Phase,
     Record,
@@ -46,6 +36,7 @@ from stream_manager.recovery import (
 from stream_manager.store import Store
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.domains import record_domains, source_domains
+from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.media import Media
@@ -86,8 +77,6 @@ class Stream:
         self.record_id = f"{self.id}/record"
         self.history = History(self.id, store=store, clock=clock)
         self._recording = Recording(settings, keeper=keeper, clock=clock)
-        self.media = Media()
-        self.output: OutputProgress | None = None
         self._supervisor = supervisor
         self._store = store
         self._clock = clock
@@ -95,6 +84,15 @@ class Stream:
         self._snapshots = Snapshots(settings, store=store, clock=clock)
         self._watch = Watch(
             settings, snapshots=self._snapshots, record_of=self.record_of, post=self.post
+        )
+        self._hearing = Hearing(
+            settings,
+            watch=self._watch,
+            recording=self._recording,
+            snapshots=self._snapshots,
+            history=self.history,
+            record_of=self.record_of,
+            post=self.post,
         )
         order = Spawn(
             stream=self.id,
@@ -167,6 +165,16 @@ class Stream:
         return self._supervisor.recovery.incident_of(id_)
 
     @property
+    def media(self) -> Media:
+        """What it has brought."""
+        return self._hearing.media
+
+    @property
+    def output(self) -> OutputProgress | None:
+        """The newest report of what was written."""
+        return self._hearing.output
+
+    @property
     def missing(self) -> frozenset[str]:
         """The promised tracks that do not flow."""
         return self._watch.missing
@@ -185,12 +193,11 @@ class Stream:
             self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
 
     def suits(self, hello: Hello) -> bool:
-        """Tell whether a worker is the newest of this stream, made for its present settings."""
-        epochs = {self.id: hello.epoch, **{f"{self.id}/{it.part}": it.epoch for it in hello.parts}}
-        return (
-            hello.digest == self.settings.digest
-            and epochs.keys() <= set(self.ids)
-            and all(epoch >= self.record_of(id_).epoch for id_, epoch in epochs.items())
+        """Tell whether a worker, and what runs in it, is the newest of this stream."""
+        parts = {f"{self.id}/{it.part}": it.epoch for it in hello.parts}
+        return parts.keys() <= set(self.ids) and all(
+            epoch >= self.record_of(id_).epoch
+            for id_, epoch in {self.id: hello.epoch, **parts}.items()
         )
 
     def adopt(self, met: Met) -> None:
@@ -198,31 +205,35 @@ class Stream:
 
         What holds of its parts, and what happened meanwhile, it tells next, in the usual way.
         """
-        hello, digest = met.hello, self.settings.digest
+        hello = met.hello
         self._recording.adopted()
         self.history.wanted(up=True)
         self.history.last_media_s = hello.last_media_s
-        endings = {
-            id_: self._counters.was_ending(id_, epoch)
-            for id_, epoch in [(self.id, hello.epoch)]
-            + [(f"{self.id}/{it.part}", it.epoch) for it in hello.parts]
-        }
+        worker = self._adopted(self.id, hello.epoch, ending=False)
+        parts = [
+            self._adopted(f"{self.id}/{it.part}", it.epoch, ending=it.ending) for it in hello.parts
+        ]
+        if worker.ending:
+            parts.clear()  # they go down with it
+        alive = {it.id for it in (worker, *parts)}
         resumed = self._counters.resume(self._supervisor, self.ids)
         self.worker.adopt(met)
-        ending = endings[self.id]
-        self.post(Adopted(id=self.id, epoch=hello.epoch, digest=digest, ending=ending))
-        alive = {self.id}
-        if not ending:
-            self.post(Started(id=self.id, epoch=hello.epoch))
-            for it in hello.parts:
-                id_ = f"{self.id}/{it.part}"
-                alive.add(id_)
-                ending = it.ending or endings[id_]
-                self._snapshots.note_epoch(id_, it.epoch)
-                self.post(Adopted(id=id_, epoch=it.epoch, digest=digest, ending=ending))
+        self.post(worker)
+        self.post(Started(id=self.id, epoch=hello.epoch))
+        for part in parts:
+            self.post(part)
         self._tell_what_lasts([it for it in resumed if it.spec.id not in alive])
         for id_ in self.ids:
-            self.post(Wanted(id=id_, up=True, digest=digest))
+            self.post(Wanted(id=id_, up=True, digest=self.settings.digest))
+
+    def _adopted(self, id_: str, epoch: int, *, ending: bool) -> Adopted:
+        self._snapshots.note_epoch(id_, epoch)
+        return Adopted(
+            id=id_,
+            epoch=epoch,
+            digest=self.settings.digest,
+            ending=ending or self._counters.was_ending(id_, epoch),
+        )
 
     def _tell_what_lasts(self, resumed: list[Record]) -> None:
         """Tell of faults that no decision will: by them components are down since before."""
@@ -262,54 +273,11 @@ class Stream:
     def died(self) -> None:
         """Note that it is gone."""
         self._store.forget_worker(self.id)
-        self._recording.ended()
-        self.output = None
+        self._hearing.died()
 
     def hear(self, message: FromWorker) -> None:
-        """Turn what the worker says into events."""
-        match message:
-            case Progress():
-                self._progress(message)
-            case PartStarted():
-                self._part_started(message)
-            case PartFailed():
-                fault = Fault(
-                    origin=message.origin,
-                    code=message.code,
-                    status=message.status,
-                    text=message.text,
-                )
-                self._failed(f"{self.id}/{message.part}", message.epoch, fault)
-            case PartGone():
-                self._part_gone(message)
-            case SegmentOpened():
-                self._recording.opened(message)
-            case SegmentClosed():
-                self._recording.closed(message)
-                self._snapshots.finished(message)
-
-    def _part_started(self, message: PartStarted) -> None:
-        id_ = f"{self.id}/{message.part}"
-        if id_ == self.source_id and message.epoch == self.record_of(id_).epoch:
-            self._watch.begin(message.epoch, message.tracks)
-        self.post(Started(id=id_, epoch=message.epoch))
-
-    def _part_gone(self, message: PartGone) -> None:
-        id_ = f"{self.id}/{message.part}"
-        if id_ == self.record_id:
-            self._recording.ended()
-        self.post(Gone(id=id_, epoch=message.epoch))
-
-    def _progress(self, report: Progress) -> None:
-        self.output = next(iter(report.outputs), None)
-        if not self._watch.follows(report):
-            return
-        self.media.count(report)
-        self._watch.hear(report, self.output)
-        self.history.last_media_s = self._watch.last_media_s or self.history.last_media_s
-
-    def _failed(self, id_: str, epoch: int, fault: Fault) -> None:
-        self.post(Failed(id=id_, epoch=epoch, fault=fault))
+        """Take in what it says."""
+        self._hearing.hear(message)
 
     # --- what was decided -----------------------------------------------------------------------
 

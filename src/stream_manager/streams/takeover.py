@@ -101,6 +101,7 @@ class Takeover:
     async def stop(self) -> None:
         """End what is not taken over yet."""
         self._stopping = True
+        self.start()
         await self.settled()
 
     def leave(self) -> None:
@@ -179,8 +180,10 @@ class Takeover:
             await self._replace(key, met)
         elif hello.ending:
             await self._retire(met, "it was told to end", "manager")
-        elif not stream.suits(hello):
+        elif hello.digest != stream.settings.digest:
             await self._retire(met, "its configuration changed", "configuration")
+        elif not stream.suits(hello):
+            await self._retire(met, "a later one was started", "manager")
         else:
             stream.adopt(met)
             log.info("adopted", stream=stream.id, pid=hello.pid, epoch=hello.epoch)

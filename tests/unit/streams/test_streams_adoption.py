@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from tests.unit.streams.simulated import Lives, Simulation, settings_of
+from tests.unit.streams.simulated import Lives, Simulation
 
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
@@ -193,7 +193,7 @@ def test_a_worker_that_was_to_be_replaced_is_replaced(
 
 
 def test_what_does_not_suit_is_told_apart(lives: Lives, process: subprocess.Popen[bytes]) -> None:
-    """Another configuration, an epoch that was left behind, and a part that is not configured."""
+    """An epoch that was left behind, and a part that is not configured."""
 
     async def script() -> None:
         await run_and_kill(lives)
@@ -208,10 +208,5 @@ def test_what_does_not_suit_is_told_apart(lives: Lives, process: subprocess.Pope
                 assert it.stream.suits(worker.met.hello) is suits
                 worker.met.close()
                 worker.close()
-        async with lives.life(settings_of(digest="d2")) as it:
-            worker = Worker(process, SOURCE, RECORD)
-            assert not it.stream.suits(worker.met.hello)
-            worker.met.close()
-            worker.close()
 
     asyncio.run(script())

@@ -6,7 +6,7 @@ from benchmarks.rig import Rig, wall_s
 
 STREAMS = 40
 ADOPTED_WITHIN_MS = 1000
-WITHIN_S = 30.0
+WITHIN_S = 20.0
 
 
 def measure(tell: Tell, *, quick: bool) -> Subject:

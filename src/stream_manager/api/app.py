@@ -33,7 +33,6 @@ def create_app(service: Service, *, reload: Callable[[], Awaitable[dict[str, Any
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
-    app.state.answering = asyncio.Event()
     app.state.closing = asyncio.Event()
     app.add_middleware(Guard)
 

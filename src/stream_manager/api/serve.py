@@ -27,8 +27,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
-    """Answer on the given bound sockets until cancelled; then end polls, finish, and close them."""
+async def serve(app: FastAPI, sockets: Sequence[socket.socket], answering: asyncio.Event) -> None:
+    """Answer on the given bound sockets until cancelled; then end polls, finish, and close them.
+
+    answering: set when the first request can be answered.
+    """
     server = _Server(
         uvicorn.Config(
             app,
@@ -40,7 +43,7 @@ async def serve(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
         ),
-        app.state.answering,
+        answering,
     )
     serving = asyncio.create_task(server.serve(list(sockets)), name="api")
     try:

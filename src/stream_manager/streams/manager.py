@@ -162,6 +162,10 @@ class StreamManager:
             await self._clock.sleep(POLL_S)
         return True
 
+    async def taken_over(self) -> None:
+        """Return when all that an earlier manager left is adopted or has ended."""
+        await self._takeover.settled()
+
     def leave(self) -> None:
         """Take nothing over any more, and leave all that runs to the next manager."""
         self._takeover.leave()

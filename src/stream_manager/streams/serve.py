@@ -3,16 +3,17 @@
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import structlog
 
-from stream_manager.api import create_app, tcp_socket, unix_socket
-from stream_manager.api import serve as serve_api
+from stream_manager.api import tcp_socket, unix_socket
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ManagerSettings
 from stream_manager.pipelines.messages import VERSION, Attend
@@ -25,6 +26,8 @@ from stream_manager.streams.systemd import Systemd
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
+# After that whoever asks is answered, though a worker of an earlier manager may still hang.
+TAKEN_OVER_WITHIN_S = 1.0
 
 log = structlog.get_logger()
 
@@ -95,17 +98,17 @@ async def serve(
         _listen_to_signals(manager, again, keep_workers=keep_workers)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
-        app = create_app(manager, reload=again)
-        api = asyncio.create_task(serve_api(app, sockets), name="api")
-        api.add_done_callback(_tell_the_end_of_the_api)
         manager.configure(configuration)
+        answers = asyncio.Event()
+        api = asyncio.create_task(_answer(manager, again, sockets, answers), name="api")
+        api.add_done_callback(_tell_the_end_of_the_api)
         log.info(
             "started",
             streams=len(configuration.streams),
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
-        answering = asyncio.create_task(app.state.answering.wait(), name="answering")
+        answering = asyncio.create_task(answers.wait(), name="answering")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
         await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done() or api.done():
@@ -133,6 +136,20 @@ def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clo
         attend=Attend(orphan_grace_s=settings.orphan_grace_s),
         clock=clock,
     )
+
+
+async def _answer(
+    manager: StreamManager, reload: Reload, sockets: list[socket.socket], answers: asyncio.Event
+) -> None:
+    """Run the API, for which its library is loaded once all that runs is taken over."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TAKEN_OVER_WITHIN_S):
+            await manager.taken_over()
+    await asyncio.to_thread(import_module, "stream_manager.api.app")
+    from stream_manager.api.app import create_app  # noqa: PLC0415 - now it is loaded
+    from stream_manager.api.serve import serve as serve_api  # noqa: PLC0415
+
+    await serve_api(create_app(manager, reload=reload), sockets, answers)
 
 
 async def _let_go(manager: StreamManager) -> None:

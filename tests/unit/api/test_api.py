@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from stream_manager.api import Verb, create_app, serve, tcp_socket, unix_socket
+from stream_manager.api import Verb, tcp_socket, unix_socket
+from stream_manager.api.app import create_app
 from stream_manager.api.guard import is_loopback
+from stream_manager.api.serve import serve
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.store import Entry, lock_directory
 
@@ -164,7 +166,9 @@ class Manager:
 @asynccontextmanager
 async def served(manager: Manager, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
     """Serve `manager` on a real TCP socket and yield a client of it."""
-    serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
+    serving = asyncio.create_task(
+        serve(create_app(manager, reload=manager.reload), [listener], asyncio.Event())
+    )
     host, port = listener.getsockname()
     async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
         yield client
@@ -293,7 +297,9 @@ def test_a_long_poll_ends_when_serving_ends() -> None:
         manager = Manager()
         listener = tcp_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
-        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
+        serving = asyncio.create_task(
+            serve(create_app(manager, reload=manager.reload), [listener], asyncio.Event())
+        )
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             await client.get("/api/v1/status")
             poll = asyncio.create_task(client.get("/api/v1/journal?after=5&wait_s=25"))
@@ -361,7 +367,7 @@ def test_the_unix_socket_is_private_and_may_lie_deep(tmp_path: Path) -> None:
             address = f"/proc/self/fd/{descriptor}/api.sock"
             transport = httpx.AsyncHTTPTransport(uds=address)
             serving = asyncio.create_task(
-                serve(create_app(Manager(), reload=Manager().reload), [listener])
+                serve(create_app(Manager(), reload=Manager().reload), [listener], asyncio.Event())
             )
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
                 answer = await client.get("/api/v1/status", headers={"host": "manager"})

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from stream_manager.api import Verb, create_app, serve, tcp_socket, unix_socket
+from stream_manager.api import Verb, tcp_socket, unix_socket
+from stream_manager.api.app import create_app
+from stream_manager.api.serve import serve
 from stream_manager.clock import SystemClock
 from stream_manager.errors import UsageError
 from stream_manager.store import Entry, Store, lock_directory
@@ -166,7 +168,9 @@ def running(config: str) -> Iterator[Running]:
     sockets = [unix_socket(runtime), tcp]
 
     async def live() -> None:
-        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), sockets))
+        serving = asyncio.create_task(
+            serve(create_app(manager, reload=manager.reload), sockets, asyncio.Event())
+        )
         await asyncio.to_thread(manager.ended.wait)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)

@@ -82,22 +82,20 @@ def _ours(open_s: float) -> Made:
 
 
 def _pybreaker(open_s: float) -> Made:
-    it = import_module("pybreaker")
-    breaker = it.CircuitBreaker(fail_max=FAILURES, reset_timeout=open_s)
-    return Made(
-        guard=breaker,
-        closed=lambda: bool(breaker.current_state == "closed"),
-        rejection=it.CircuitBreakerError,
+    return _named_alike(
+        "pybreaker",
+        lambda it: bool(it.current_state == "closed"),
+        fail_max=FAILURES,
+        reset_timeout=open_s,
     )
 
 
 def _circuitbreaker(open_s: float) -> Made:
-    it = import_module("circuitbreaker")
-    breaker = it.CircuitBreaker(failure_threshold=FAILURES, recovery_timeout=open_s)
-    return Made(
-        guard=breaker,
-        closed=lambda: bool(breaker.state == "closed"),
-        rejection=it.CircuitBreakerError,
+    return _named_alike(
+        "circuitbreaker",
+        lambda it: bool(it.state == "closed"),
+        failure_threshold=FAILURES,
+        recovery_timeout=open_s,
     )
 
 
@@ -124,13 +122,19 @@ def _purgatory_async(open_s: float) -> Made:
 
 
 def _aiobreaker(open_s: float) -> Made:
-    it = import_module("aiobreaker")
-    breaker = it.CircuitBreaker(fail_max=FAILURES, timeout_duration=timedelta(seconds=open_s))
-    return Made(
-        guard=breaker,
-        closed=lambda: bool(breaker.current_state.name == "CLOSED"),
-        rejection=it.CircuitBreakerError,
+    return _named_alike(
+        "aiobreaker",
+        lambda it: bool(it.current_state.name == "CLOSED"),
+        fail_max=FAILURES,
+        timeout_duration=timedelta(seconds=open_s),
     )
+
+
+def _named_alike(peer: str, closed: Callable[[Any], bool], **options: object) -> Made:
+    """Make a breaker of a peer whose class is itself the decorator."""
+    module = import_module(peer)
+    breaker = module.CircuitBreaker(**options)
+    return Made(guard=breaker, closed=lambda: closed(breaker), rejection=module.CircuitBreakerError)
 
 
 def _hyx(open_s: float) -> Made:

@@ -15,6 +15,7 @@ from unittest.mock import patch
 
 from benchmarks.figures import Figure, Subject, Table, Tell
 from benchmarks.report import number
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Backoff
 from stream_manager.supervision import Bulkhead, RetryBudget, retry
 
@@ -293,6 +294,6 @@ def _generators(contender: Contender) -> str:
 
     try:
         contender.made(3, None)(generator if contender.sync else async_generator)
-    except TypeError:
+    except (TypeError, UsageError):
         return "refused"
     return "taken"

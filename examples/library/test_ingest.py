@@ -5,7 +5,7 @@ import asyncio
 from stream_manager import Backoff, Phase, RecoveryPolicy, Supervisor
 from stream_manager.testing import Act, FakeClock, FakeComponent, FaultScript
 
-POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, cap_s=60.0, jitter="none"))
+POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, cap_s=60.0, jitter="none"), stable_for_s=120.0)
 REFUSED = ConnectionRefusedError(111, "nobody listens")
 
 

@@ -5,7 +5,7 @@ the package costs nothing. `stream_manager.testing` has what users' own tests ne
 
 Read the code in this order: clock and errors, recovery (decides; pure), supervision (acts, in
 asyncio); then, for video, config, pipelines (the worker's side), streams (the manager's), health,
-recordings, store, api, cli. `lab` breaks things on purpose.
+recordings, evidence, store, api, cli. `lab` breaks things on purpose.
 """
 
 TYPE_CHECKING = False  # type checkers know the name; typing itself would cost more than all of this
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
         Phase,
         RecoveryPolicy,
         RestartType,
+        Rule,
         Step,
         Strategy,
+        When,
     )
     from stream_manager.supervision import (
         AsyncFunction,
@@ -80,6 +82,7 @@ __all__ = [
     "RecoveryPolicy",
     "RestartType",
     "RetryBudget",
+    "Rule",
     "Run",
     "Snapshot",
     "Snapshots",
@@ -91,6 +94,7 @@ __all__ = [
     "Supervisor",
     "ThreadFunction",
     "UsageError",
+    "When",
     "deadline",
     "remaining_s",
     "retry",
@@ -103,7 +107,7 @@ _HOMES = {
     ),
     "recovery": (
         *("Backoff", "Budget", "Cause", "Decision", "Fault", "FaultClass", "IncidentStep"),
-        *("Phase", "RecoveryPolicy", "RestartType", "Step", "Strategy"),
+        *("Phase", "RecoveryPolicy", "RestartType", "Rule", "Step", "Strategy", "When"),
     ),
     "supervision": (
         *("AsyncFunction", "Subprocess", "ThreadFunction", "Component", "Run", "Supervisor"),

@@ -220,6 +220,27 @@ def test_sound_that_is_missing_for_a_while_ends_nothing(tmp_path: Path, containe
     assert (silent_s - times_s[0], heard_again_s - times_s[0]) == pytest.approx((10, 20), abs=0.1)
 
 
+@pytest.mark.parametrize("container", CONTAINERS)
+def test_sound_that_outlasts_its_picture_ends_nothing(tmp_path: Path, container: str) -> None:
+    """It reaches into the next file, and every picture of both is where it belongs."""
+    made = Library(tmp_path)
+    clip = tmp_path / f"clip.{container}"
+    picture = ("-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2")
+    tone = ("-f", "lavfi", "-i", "sine=sample_rate=48000:duration=2.05")
+    form = ("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-c:a", "aac")
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *tone, *form, clip], check=True)
+    data = clip.read_bytes()
+    for at_s in (0, 2):
+        fields = {"container": container, "tracks": (*TRACKS, SOUND), "stream": "clips"}
+        made.hold(segment(at_s, bytes=len(data), duration_s=2.0, **fields), data=data)
+    file = tmp_path / f"out.{container}"
+    segments(*EXPORT, file, config=made.config)
+    times_s = frame_times_s(file)
+    steps_s = [after - before for before, after in pairwise(times_s)]
+    assert len(times_s) == 100
+    assert steps_s == pytest.approx([0.04] * 99, abs=0.002)
+
+
 def test_a_disk_that_fills_up_midway(clips: Library, tmp_path: Path) -> None:
     """What was written is removed, and the error says how much is needed and free."""
     disk = tmp_path / "disk"

@@ -15,6 +15,8 @@ from typing import TypeVar
 import msgspec
 import pytest
 
+from stream_manager.clock import SystemClock
+from stream_manager.config import Limits
 from stream_manager.lab.camera import Camera
 from stream_manager.pipelines import sockets
 from stream_manager.pipelines.messages import (
@@ -50,11 +52,23 @@ from stream_manager.pipelines.spec import (
     Source,
     TestSource,
 )
+from stream_manager.streams.cgroups import Cgroups
+from stream_manager.streams.limits import KernelMemory, LimitWatch
+from stream_manager.streams.oom import OutOfMemoryWatch
 
 pytestmark = pytest.mark.media
 
 DEADLINE_S = 20.0
 SECRET = "p@ss word"
+RUNAWAY_BYTES = 256 * 2**20
+# A queue without bounds, filled as fast as memory can be had, before a sink that waits an hour.
+RUNAWAY = (
+    "videotestsrc is-live=true ! x264enc ! h264parse"
+    "  videotestsrc pattern=black"
+    " ! video/x-raw,format=GRAY8,width=4096,height=4096,framerate=1000/1"
+    " ! queue max-size-bytes=0 max-size-buffers=0 max-size-time=0"
+    " ! fakesink sync=true ts-offset=3600000000000"
+)
 Fact = TypeVar("Fact")
 
 
@@ -135,7 +149,7 @@ class Server:
                     assert msgspec.msgpack.decode(packet, type=Serving) == Serving(name="test")
                 return connection
 
-    def order(self, stream: str, directory: Path) -> None:
+    def order(self, stream: str, directory: Path, data_max_bytes: int | None = None) -> None:
         """Ask for a worker with its files in `directory`."""
         spawn = Spawn(
             stream=stream,
@@ -145,6 +159,7 @@ class Server:
             socket_path=str(directory / f"{stream}.sock"),
             log_path=str(directory / f"{stream}.log"),
             secrets=(SECRET,),
+            data_max_bytes=data_max_bytes,
         )
         self.connection.send(encode(spawn))
 
@@ -153,9 +168,9 @@ class Server:
         packet, fds, _, _ = socket.recv_fds(self.connection, MAX_PACKET_BYTES, 4)
         return msgspec.msgpack.decode(packet, type=FromForkServer), fds
 
-    def spawn(self, stream: str) -> Worker:
+    def spawn(self, stream: str, data_max_bytes: int | None = None) -> Worker:
         """Fork a worker and connect to it."""
-        self.order(stream, self.directory)
+        self.order(stream, self.directory, data_max_bytes)
         answer, fds = self.answer()
         assert isinstance(answer, Spawned), answer
         worker = Worker(answer, fds[0], self.directory / f"{stream}.sock")
@@ -236,6 +251,32 @@ def test_worker_reports_a_crash_with_its_signal(server: Server, worker: Worker) 
     assert server.exit_of(worker) == -signal.SIGSEGV
     assert "Segmentation fault" in (server.directory / "cam.log").read_text()
     assert server.spawn("next").wait_for(Hello).stream == "next"
+
+
+def test_worker_that_runs_away_is_contained_by_the_kernel(server: Server) -> None:
+    """No manager looks on while it takes all it can get: it is refused more, and that is told."""
+    worker, log = server.spawn("cam", data_max_bytes=RUNAWAY_BYTES), server.directory / "cam.log"
+    worker.wait_for(Hello)
+    worker.start(PipelineSource(description=RUNAWAY))
+    exit_code = server.exit_of(worker)
+    assert exit_code == -signal.SIGTRAP
+    assert "failed to allocate" in log.read_text()
+    clock = SystemClock()
+    watch = LimitWatch(
+        Limits(memory_bytes=RUNAWAY_BYTES),
+        recorded=True,
+        log=log,
+        kernel=KernelMemory(cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock)),
+        clock=clock,
+        fail=lambda fault: pytest.fail(str(fault)),
+    )
+    order = Spawn(
+        stream="cam", instance="test", epoch=7, digest="d1", socket_path="", log_path=str(log)
+    )
+    fault = watch.end_of(order, exit_code)
+    assert fault.code == "memory-limit"
+    assert "SIGTRAP, refused more memory by its limit of 256.0 MiB" in fault.text
+    assert "failed to allocate 16777" in fault.text
 
 
 def test_forkserver_keeps_statuses_for_the_next_manager(server: Server, worker: Worker) -> None:

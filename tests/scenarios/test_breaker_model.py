@@ -116,9 +116,10 @@ class Model:
             self.closed_s = None if before is CLOSED else now_s
 
     def lose(self, now_s: float) -> None:
-        """Reopen if a probe has been out too long."""
-        if any(it.deadline_s is not None and it.deadline_s <= now_s for it in self.out):
-            self.enter(OPEN, now_s)
+        """Reopen if a probe has been out too long, from when it was."""
+        over_s = [it.deadline_s for it in self.out if it.deadline_s is not None]
+        if over_s and min(over_s) <= now_s:
+            self.enter(OPEN, min(over_s))
 
     def admit(self, now_s: float) -> Ticket | None:
         """Return a ticket, or None."""

@@ -22,15 +22,11 @@ from stream_manager.recovery import (
 )
 from stream_manager.recovery.states import ALIVE
 
-STRATEGIES = st.tuples(st.sampled_from(Strategy), st.sampled_from(Strategy))
-RESTARTS = st.sampled_from(RestartType)
-
 
 def tree(
-    policy: RecoveryPolicy, strategies: tuple[Strategy, Strategy], restart: RestartType
+    policy: RecoveryPolicy, outer: Strategy, inner: Strategy, restart: RestartType
 ) -> list[Spec]:
     """Give a group of a worker, a group of two, and another worker."""
-    outer, inner = strategies
     member = Spec(id="", policy=policy, parent="all", needs=("all",))
     return [
         Spec(id="all", policy=policy, strategy=outer),
@@ -40,6 +36,15 @@ def tree(
         replace(member, id="right", parent="pair", needs=("pair",), restart=restart),
         replace(member, id="last"),
     ]
+
+
+TREES = st.builds(
+    tree,
+    st.sampled_from(POLICIES),
+    st.sampled_from(Strategy),
+    st.sampled_from(Strategy),
+    st.sampled_from(RestartType),
+)
 
 
 class GroupWorld(World):
@@ -90,32 +95,30 @@ class GroupWorld(World):
         return self.manager.records[spec.parent].spec.strategy
 
 
-@settings(max_examples=300, deadline=None)
-@given(steps=STEPS, policy=st.sampled_from(POLICIES), strategies=STRATEGIES, restart=RESTARTS)
-def test_recovery_keeps_the_order_of_groups_in_any_world(
-    steps: list[Step],
-    policy: RecoveryPolicy,
-    strategies: tuple[Strategy, Strategy],
-    restart: RestartType,
-) -> None:
-    """Nothing is stopped under what stands on it, nor started before what it comes after."""
-    world = GroupWorld(tree(policy, strategies, restart), lambda: 0.5)
+def lived(specs: list[Spec], steps: list[Step]) -> GroupWorld:
+    """Give a world after its steps, each of which it has checked."""
+    world = GroupWorld(specs, lambda: 0.5)
     for step in steps:
         world.play(step)
+    return world
+
+
+@settings(max_examples=300, deadline=None)
+@given(specs=TREES, steps=STEPS)
+def test_recovery_keeps_the_order_of_groups_in_any_world(
+    specs: list[Spec], steps: list[Step]
+) -> None:
+    """Nothing is stopped under what stands on it, nor started before what it comes after."""
+    lived(specs, steps)
 
 
 @settings(max_examples=200, deadline=None)
-@given(steps=STEPS, policy=st.sampled_from(POLICIES), strategies=STRATEGIES, restart=RESTARTS)
+@given(specs=TREES, steps=STEPS)
 def test_recovery_of_groups_succeeds_once_the_world_is_good_again(
-    steps: list[Step],
-    policy: RecoveryPolicy,
-    strategies: tuple[Strategy, Strategy],
-    restart: RestartType,
+    specs: list[Spec], steps: list[Step]
 ) -> None:
     """After any past all that is wanted runs, but for what only a person can cure, or waits for."""
-    world = GroupWorld(tree(policy, strategies, restart), lambda: 0.5)
-    for step in steps:
-        world.play(step)
+    world = lived(specs, steps)
     world.turns_good()
     records = world.manager.records
     for record in records.values():

@@ -281,8 +281,9 @@ class World:
             assert after.attempts <= before.attempts
             assert len(after.charged) <= len(before.charged)
             assert after.same_faults <= before.same_faults
-        window = [at_s for at_s in after.charged if at_s >= self.now_s - policy.budget.within_s]
-        if policy.enforce and len(window) > policy.budget.restarts:
+        # A slow probe that succeeds re-arms it, although its window may still be full.
+        spent = self.now_s in after.charged and len(after.charged) > policy.budget.restarts
+        if policy.enforce and spent:
             assert after.ended_by is not None or not after.wanted
 
     def _around(self, record: Record) -> list[Incident]:

@@ -9,12 +9,14 @@ from stream_manager import (
     AsyncFunction,
     Backoff,
     Budget,
+    Cause,
     Component,
     Fault,
     FaultClass,
     Phase,
     RecoveryPolicy,
     RestartType,
+    Rule,
     Run,
     Snapshot,
     Snapshots,
@@ -23,6 +25,7 @@ from stream_manager import (
     Subprocess,
     Supervisor,
     ThreadFunction,
+    When,
 )
 from stream_manager.store import Store
 from stream_manager.testing import FakeClock, FakeComponent, FaultScript
@@ -103,6 +106,17 @@ async def use() -> None:
         assert_type(await supervisor.wait_until("ingest", Phase.RUNNING), Phase)
         assert_type(supervisor.status("ingest"), Status)
         assert_type(supervisor.explain("ingest"), list[str])
+    down = Rule(
+        name="api-down",
+        cause=Cause.NETWORK,
+        fault_class=FaultClass.RECOVERABLE,
+        codes={"client.DownError"},
+        when=When.CALM,
+        charged=False,
+    )
+    assert_type(Supervisor(rules=[down]), Supervisor)
+    Supervisor(rules=down)  # type: ignore[arg-type]
+    Rule(name="it", cause="network", fault_class=FaultClass.FATAL)  # type: ignore[arg-type]
     RecoveryPolicy(backoff=1.0)  # type: ignore[arg-type]
     Backoff(base_s=0.1, jitter="some")  # type: ignore[arg-type]
 

@@ -23,9 +23,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("testing",),
     ("pipelines.spec", "pipelines.sockets"),
     ("pipelines.messages", "pipelines.containers"),
-    ("pipelines.findings",),
+    ("pipelines.findings", "pipelines.logfile", "pipelines.scrubbing"),
     ("pipelines", "config", "store", "health"),
-    ("recordings",),
+    ("recordings", "evidence"),
     ("api",),
     ("streams", "probe", "doctor"),
     ("cli",),
@@ -48,6 +48,7 @@ WITHOUT_GI = (
     *("pipelines.spec", "pipelines.sockets", "pipelines.messages"),
     *("pipelines.names", "pipelines.measurement", "pipelines.identity", "pipelines.ledger"),
     *("pipelines.containers", "pipelines.findings"),
+    *("pipelines.logfile", "pipelines.scrubbing"),
 )
 VAGUE_NAMES = frozenset({"utils", "util", "common", "helpers", "helper", "misc"})
 

@@ -20,11 +20,16 @@ LARGEST_PAGE = 1000
 Stream = Annotated[str, Path(description="A configured stream's id")]
 
 
-def create_app(service: Service, *, reload: Callable[[], Awaitable[dict[str, Any]]]) -> FastAPI:
+def create_app(
+    service: Service,
+    *,
+    reload: Callable[[], Awaitable[dict[str, Any]]],
+    answering: asyncio.Event | None = None,
+) -> FastAPI:
     """Return the ASGI application over `service`; serve() runs it.
 
     reload: reads the configuration again and returns what models.Reloaded describes; raises
-    UsageError where it is refused and nothing was changed.
+    UsageError where it is refused and nothing was changed. answering: set once requests are taken.
     """
     app = FastAPI(
         title="stream-manager",
@@ -33,6 +38,7 @@ def create_app(service: Service, *, reload: Callable[[], Awaitable[dict[str, Any
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
     )
+    app.state.answering = answering or asyncio.Event()
     app.state.closing = asyncio.Event()
     app.add_middleware(Guard)
 

@@ -19,6 +19,34 @@ class StoreStatus(BaseModel):
     since: datetime | None
 
 
+class LoopStatus(BaseModel):
+    """How late the loop of decisions was: at its newest look, and at worst in the last minutes."""
+
+    lag_s: float
+    lag_worst_s: float
+
+
+class LastFault(BaseModel):
+    """The newest fault of a stream or a task; `fault_class` stands under the key "class"."""
+
+    at: str
+    cause: str
+    fault_class: str = Field(alias="class")
+    code: str
+    message: str
+
+
+class TaskStatus(BaseModel):
+    """A task of the manager's own, healed as streams are."""
+
+    id: str
+    state: str
+    restarts_total: int
+    attempt: int
+    next_attempt_in_s: float | None
+    last_fault: LastFault | None
+
+
 class ManagerStatus(BaseModel):
     """The control process."""
 
@@ -26,18 +54,10 @@ class ManagerStatus(BaseModel):
     uptime_s: float
     version: str
     state_dir: str | None = None
+    loop: LoopStatus | None = None
+    tasks: list[TaskStatus] = []
     store: StoreStatus | None = None
     index: StoreStatus | None = None
-
-
-class LastFault(BaseModel):
-    """The newest fault of a stream; `fault_class` stands under the key "class"."""
-
-    at: str
-    cause: str
-    fault_class: str = Field(alias="class")
-    code: str
-    message: str
 
 
 class MediaStatus(BaseModel):
@@ -68,8 +88,25 @@ class OutputStatus(BaseModel):
     waits_for: str | None
 
 
+class UsageStatus(BaseModel):
+    """What a worker takes, sampled once a second, and what it may; a limit of null is none.
+
+    `memory_bytes` is what it has allocated and written to. `restart_due`: it is above
+    `restart_above_bytes`, and restarted when its recording begins the next file.
+    """
+
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    restart_above_bytes: int | None
+    restart_due: bool
+    descriptors: int
+    threads: int
+
+
 class StreamStatus(BaseModel):
     """One stream. `health` is null when nobody wants it to run, `pid` when no worker lives.
+
+    `abandoned`: pids of earlier workers that were killed and that the kernel does not let go.
 
     `availability` is a share from 0 to 1 of the observed time, null before there is any; `mttr_s`
     is the mean time to repair, null before the first outage ended. `waits_for` is the domain in
@@ -80,6 +117,7 @@ class StreamStatus(BaseModel):
     state: str
     health: str | None
     pid: int | None
+    abandoned: list[int]
     epoch: int
     restarts_total: int
     attempt: int
@@ -91,6 +129,7 @@ class StreamStatus(BaseModel):
     outage_s_total: float
     mttr_s: float | None
     media: MediaStatus
+    usage: UsageStatus | None = None
     outputs: list[OutputStatus]
 
 

@@ -17,21 +17,28 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, answering: asyncio.Event) -> None:
         super().__init__(config)
         self._answering = answering
+        self._sockets: list[socket.socket] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._sockets = sockets
         await super().startup(sockets)
         self._answering.set()
+
+    async def main_loop(self) -> None:
+        try:
+            await super().main_loop()
+        except Exception:
+            # Else its listeners and connections would go on beside those of the next server.
+            await self.shutdown(self._sockets)
+            raise
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
 
-async def serve(app: FastAPI, sockets: Sequence[socket.socket], answering: asyncio.Event) -> None:
-    """Answer on the given bound sockets until cancelled; then end polls, finish, and close them.
-
-    answering: set when the first request can be answered.
-    """
+async def serve(app: FastAPI, sockets: Sequence[socket.socket]) -> None:
+    """Answer on the given bound sockets until cancelled; then end polls, finish, and close them."""
     server = _Server(
         uvicorn.Config(
             app,
@@ -43,7 +50,7 @@ async def serve(app: FastAPI, sockets: Sequence[socket.socket], answering: async
             access_log=False,
             timeout_graceful_shutdown=GRACE_S,
         ),
-        answering,
+        app.state.answering,
     )
     serving = asyncio.create_task(server.serve(list(sockets)), name="api")
     try:

@@ -11,6 +11,7 @@ from stream_manager.cli.check import check
 from stream_manager.cli.demo import demo
 from stream_manager.cli.doctor import doctor
 from stream_manager.cli.explain import explain
+from stream_manager.cli.incident import incident
 from stream_manager.cli.install import install
 from stream_manager.cli.journal import journal
 from stream_manager.cli.lab import lab
@@ -42,6 +43,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(lab, name="lab")
+app.add_typer(incident, name="incident", help="Shows what was kept of an outage or a failure.")
 app.add_typer(segments, name="segments", help="Shows, verifies and exports what was recorded.")
 
 

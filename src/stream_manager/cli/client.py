@@ -2,8 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -166,3 +166,25 @@ def runtime_dir(config: Path | None) -> Path:
     from stream_manager.config import default_runtime_dir
 
     return default_runtime_dir(os.environ) if config is None else settings(config).runtime_dir
+
+
+def state_dir_of(manager: Mapping[str, Any]) -> Path:
+    """Return the state_dir that a manager's status names, if it can be read from here."""
+    found = manager["state_dir"]
+    if found is None:
+        raise OutsideError("the manager does not tell its state_dir: name it with --config")
+    with suppress(OSError):
+        if Path(found).is_dir():
+            return Path(found)
+    raise UsageError(
+        f"the manager's state_dir {found} can't be read from here: ask on its own machine, as its"
+        " user"
+    )
+
+
+def state_dir(config: Path | None, url: str | None) -> Path:
+    """Return the state_dir that a configuration names, else that of the running manager."""
+    if config is not None and url is None:
+        return settings(config).state_dir
+    with connect(config, url) as client:
+        return state_dir_of(client.get("status")["manager"])

@@ -43,7 +43,7 @@ def journal(
         entries = _newest(stream, limit, config, url)
         _print_all(entries, as_json=as_json)
         return
-    show: Callable[[Entry], str] = json.dumps if as_json else _line
+    show: Callable[[Entry], str] = json.dumps if as_json else entry_line
     with suppress(KeyboardInterrupt), connect(config, url) as client:
         _follow(client, stream, limit, show)
 
@@ -85,10 +85,10 @@ def _print_all(entries: list[Entry], *, as_json: bool) -> None:
         typer.echo(json.dumps(entries, indent=2))
     else:
         for entry in entries:
-            typer.echo(_line(entry))
+            typer.echo(entry_line(entry))
 
 
-def _line(entry: Entry) -> str:
+def entry_line(entry: Entry) -> str:
     """Return an entry as a person reads it: when, what was decided about whom, by which rule."""
     when = datetime.fromisoformat(entry["at"]).astimezone()
     late = " (written late)" if entry["late"] else ""

@@ -1,8 +1,10 @@
 """`stream-manager reload`: has the manager read its configuration again, and tells the result."""
 
+import json
+
 import typer
 
-from stream_manager.cli.client import ConfigOption, UrlOption, connect
+from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect
 from stream_manager.cli.words import plain
 
 DONE = {
@@ -16,7 +18,9 @@ NOTHING = (
 )
 
 
-def reload(config: ConfigOption = None, url: UrlOption = None) -> None:
+def reload(
+    *, as_json: JsonOption = False, config: ConfigOption = None, url: UrlOption = None
+) -> None:
     """Have the manager read its configuration again.
 
     Streams that did not change go on; one that failed is tried at once if its settings changed. A
@@ -24,6 +28,9 @@ def reload(config: ConfigOption = None, url: UrlOption = None) -> None:
     """
     with connect(config, url) as client:
         answer = client.post("reload")
+    if as_json:
+        typer.echo(json.dumps(answer, indent=2))
+        return
     for warning in answer["warnings"]:
         typer.echo(f"{plain(warning)} (warning)", err=True)
     for key, words in DONE.items():

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from stream_manager.cli.client import ConfigOption, JsonOption, UrlOption, connect, settings
-from stream_manager.errors import OutsideError, StreamManagerError, UsageError
+from stream_manager.cli.client import (
+    ConfigOption,
+    JsonOption,
+    UrlOption,
+    connect,
+    settings,
+    state_dir_of,
+)
+from stream_manager.errors import StreamManagerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -218,22 +225,10 @@ def _state_dir(config: Path | None, url: str | None) -> Path:
     else:
         with connect(config, url) as client:
             manager = client.get("status")["manager"]
-        state_dir = _readable(manager["state_dir"])
+        state_dir = state_dir_of(manager)
         _tell_if_not_saved(manager)
     _tell_of_doubts(state_dir)
     return state_dir
-
-
-def _readable(found: str | None) -> Path:
-    if found is None:
-        raise OutsideError("the manager does not tell its state_dir: name it with --config")
-    with suppress(OSError):
-        if Path(found).is_dir():
-            return Path(found)
-    raise UsageError(
-        f"the manager's state_dir {found} can't be read from here: ask on its own machine, as its"
-        " user"
-    )
 
 
 def _tell_if_not_saved(manager: "Mapping[str, Any]") -> None:

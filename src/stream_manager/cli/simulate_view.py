@@ -23,7 +23,7 @@ def draw_storm(
     yield Text()
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("POLICY", no_wrap=True)
-    for title in ("ATTEMPTS", "PEAK", "P50", "P99", "NOT BACK", "FALSE GIVE-UPS"):
+    for title in ("ATTEMPTS", "PEAK", "P50", "P99", "MEDIA P99", "NOT BACK", "FALSE GIVE-UPS"):
         table.add_column(title, no_wrap=True, justify="right")
     for it in figures:
         table.add_row(
@@ -32,6 +32,7 @@ def draw_storm(
             f"{it.peak:,}",
             _seconds(it.recovery_s(0.5)),
             _seconds(it.recovery_s(0.99)),
+            _seconds(it.media_s(0.99)),
             f"{it.unrecovered:,}",
             f"{it.false_give_ups:,}",
         )
@@ -39,6 +40,7 @@ def draw_storm(
     yield Text()
     yield Text(
         "PEAK: the most attempts within 100 ms. P50, P99: from the trouble's end to proved.\n"
+        "MEDIA P99: to the first media of the run that was then proved, where an outage is over.\n"
         f"NOT BACK: still down after {LASTS_S / 3600:g} h, though the trouble had passed.\n"
         "FALSE GIVE-UPS: were FAILED, and could have recovered.",
         style="dim",
@@ -74,6 +76,8 @@ def _row(player: Contender, it: Figures) -> dict[str, Any]:
         "peak_per_100ms": it.peak,
         "recovery_p50_s": _finite(it.recovery_s(0.5)),
         "recovery_p99_s": _finite(it.recovery_s(0.99)),
+        "media_p99_s": _finite(it.media_s(0.99)),
+        "verify_for_s": it.verify_for_s,
         "not_recovered": it.unrecovered,
         "false_give_ups": it.false_give_ups,
         "decisions": it.decisions,

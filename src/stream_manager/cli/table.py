@@ -32,6 +32,9 @@ _HEALTH_STYLES = {
 # Causes that no further attempt with the same settings can heal.
 _OF_SETTINGS = frozenset({"auth", "config"})
 
+# States of a task of the manager's own in which it does not work.
+_BROKEN = frozenset({"tearing_down", "backing_off", "failed"})
+
 Json = dict[str, Any]
 
 
@@ -79,6 +82,16 @@ def _header(manager: Json, now: datetime) -> Iterator[Text]:
         if not health or health["state"] == "ok":
             continue
         yield Text(not_saved(what, health, now), style="bold red")
+    yield from (_task(it, now) for it in manager.get("tasks", ()) if it["state"] in _BROKEN)
+
+
+def _task(task: Json, now: datetime) -> Text:
+    """Say which of the manager's own tasks has broken, of what, and when it is tried again."""
+    fault, delay_s = task["last_fault"], task["next_attempt_in_s"]
+    said = f": {plain(fault['code'])}: {plain(fault['message'])}" if fault else ""
+    awaited = "" if delay_s is None else f"; attempt {task['attempt']} {in_time(delay_s, now)}"
+    state = task["state"].replace("_", " ")
+    return Text(f"the manager's own {task['id']} is {state}{said}{awaited}", style="bold red")
 
 
 def _incident(domain: Json, now: datetime) -> Text:
@@ -155,7 +168,7 @@ def _details(
         unwell = stream["health"] and any(it["health"] != "healthy" for it in stream["outputs"])
         if unwell and not wide:
             texts.append(Text.assemble("outputs: ", _outputs(stream)))
-        texts += [_waits(stream), _next(stream, now, command)]
+        texts += [_abandoned(stream), _waits(stream), _next(stream, now, command)]
         if lines := [text for text in texts if text]:
             grid.add_row(stream["id"], Text("\n").join(lines))
     if grid.row_count:
@@ -174,6 +187,13 @@ def _fault(stream: Json, now: datetime, *, over: bool) -> Text:
         f"{fault['cause']} fault {ago(when, now)} ({at(when, now)}): {said}",
         style="dim" if over else "",
     )
+
+
+def _abandoned(stream: Json) -> Text:
+    """Say which process of it is still there, though it was killed and another one runs."""
+    pids = ", ".join(map(str, stream["abandoned"]))
+    text = f"killed, but the kernel does not let go of process {pids}" if pids else ""
+    return Text(text, style="bold red")
 
 
 def _waits(stream: Json) -> Text:

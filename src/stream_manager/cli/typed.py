@@ -10,7 +10,7 @@ from pathlib import Path
 NAME = "stream-manager"
 # A sentence of the manager's that ends with a command; it can't know how it was reached.
 _ENDS_WITH_COMMAND = re.compile(
-    rf"(?<=: ){NAME} (?P<words>(?:start|reset|reload|shutdown)(?: \S+)?)$"
+    rf"(?<=: ){NAME} (?P<words>(?:start|reset|reload|shutdown|incident show)(?: \S+)?)$"
 )
 
 

@@ -18,6 +18,7 @@ from stream_manager.config.places import default_runtime_dir
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
 from stream_manager.config.settings import (
     Configuration,
+    Limits,
     ManagerSettings,
     StreamSettings,
     Volume,
@@ -27,6 +28,7 @@ __all__ = [
     "Configuration",
     "ConfigurationError",
     "ConfigurationErrors",
+    "Limits",
     "ManagerSettings",
     "StreamSettings",
     "Verdict",

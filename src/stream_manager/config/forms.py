@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 
 from stream_manager.config.durations import EXPECTED as EXPECTED_DURATION
 from stream_manager.config.durations import duration_s
+from stream_manager.config.sizes import EXPECTED as EXPECTED_SIZE
+from stream_manager.config.sizes import size_bytes
 
 # The error type whose message is, as it stands, what was expected.
 EXPECTED = "expected"
@@ -58,6 +60,21 @@ def _duration(
 _or_auto = _duration('"auto" or ')
 _or_attempts = _duration('"never", a number of attempts above 0, or ')
 _or_never = _duration('"never" or ', least="0s", most="30d")
+
+
+LEAST_MEMORY, MOST_MEMORY = "64MiB", "1TiB"  # a worker of one small stream takes 25 MiB
+
+
+def _memory(value: object) -> int:
+    try:
+        size = size_bytes(value) if isinstance(value, str) else None
+    except ValueError:
+        size = None
+    if size is None:
+        raise _refusal(EXPECTED_SIZE)
+    if not size_bytes(LEAST_MEMORY) <= size <= size_bytes(MOST_MEMORY):
+        raise _refusal(f"a size from {LEAST_MEMORY} to {MOST_MEMORY}")
+    return size
 
 
 def is_id(value: object) -> TypeGuard[str]:
@@ -127,6 +144,11 @@ Duration = Annotated[float, PlainValidator(_duration()), Form("duration, 1ms to 
 Segment = Annotated[float, PlainValidator(_duration(least="1s")), Form("duration, 1s to 365d")]
 Latency = Annotated[
     float, PlainValidator(_duration(least="0s", most="60s")), Form("duration, 0s to 60s")
+]
+Memory = Annotated[
+    int | None,
+    PlainValidator(_memory),
+    Form(f"size, {LEAST_MEMORY} to {MOST_MEMORY}", default="none"),
 ]
 StallAfter = Annotated[
     float | None,

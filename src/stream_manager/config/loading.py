@@ -3,16 +3,15 @@
 import os
 import pwd
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from stream_manager.config import lines, places
-from stream_manager.config.forms import is_id
 from stream_manager.config.placeholders import Vault, variables
-from stream_manager.config.policies import policy_of
+from stream_manager.config.policies import limits_of, policy_of
 from stream_manager.config.problems import ConfigurationError, ConfigurationErrors
-from stream_manager.config.report import Report, TableT
+from stream_manager.config.report import Report
 from stream_manager.config.settings import Configuration, ManagerSettings, Volume
 from stream_manager.config.streams import StreamReader
 from stream_manager.config.tables import (
@@ -39,6 +38,7 @@ def load(path: Path, environ: Mapping[str, str], *, by_manager: bool = False) ->
     volumes = _volumes(document, directory, report)
     general = report.read(RecoveryTable, document.recovery, ("recovery",))
     policy_of(general, own=frozenset(general.model_fields_set), path=("recovery",), report=report)
+    limits_of(general, path=("recovery",), report=report)
     reader = StreamReader(
         vault=Vault(environ=environ, directory=directory),
         volumes=volumes,
@@ -49,7 +49,7 @@ def load(path: Path, environ: Mapping[str, str], *, by_manager: bool = False) ->
         report.warn(("streams",), "nothing", "at least one [[streams]] table")
     streams = [
         reader.read(table, at)
-        for at, table in _items(StreamTable, "streams", document.streams, report)
+        for at, table in report.read_each(StreamTable, document.streams, ("streams",))
     ]
     _raise_errors(report)
     return Configuration(
@@ -91,10 +91,17 @@ def load_variables(path: Path) -> tuple[str, ...]:
 
     Raises ConfigurationErrors where the file can't be read at all.
     """
-    streams = _open(path)[0].get("streams", ())
-    tables = [it for it in streams if isinstance(it, dict)] if isinstance(streams, list) else []
-    texts = [str(it.get(key, "")) for it in tables for key in ("source", "pipeline")]
+    streams = list(_tables(_open(path)[0], "streams"))
+    outputs = [output for stream in streams for output in _tables(stream, "outputs")]
+    texts = [str(it.get(key, "")) for it in streams + outputs for key in ("source", "pipeline")]
     return tuple(dict.fromkeys(name for text in texts for name in variables(text)))
+
+
+def _tables(values: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    """Yield the tables of an array of them, as far as it is one."""
+    items = values.get(key)
+    if isinstance(items, list):
+        yield from (it for it in items if isinstance(it, dict))
 
 
 def place_of(path: Path, *key: str) -> str:
@@ -219,7 +226,7 @@ def _judge_directory(at: lines.KeyPath, directory: Path, report: Report) -> None
 
 def _volumes(document: Document, directory: Path, report: Report) -> dict[str, Volume | None]:
     volumes: dict[str, Volume | None] = {}
-    for at, table in _items(VolumeTable, "volumes", document.volumes, report):
+    for at, table in report.read_each(VolumeTable, document.volumes, ("volumes",)):
         report.require((*at, "path"), "a path")
         path = _resolved(directory, table.path)
         if table.path:
@@ -227,26 +234,6 @@ def _volumes(document: Document, directory: Path, report: Report) -> dict[str, V
         if table.id:
             volumes[table.id] = Volume(id=table.id, path=path) if table.path else None
     return volumes
-
-
-def _items(
-    model: type[TableT], key: str, items: Sequence[Mapping[str, object]], report: Report
-) -> list[tuple[lines.KeyPath, TableT]]:
-    """Judge an array's tables one by one, and their ids together."""
-    tables: list[tuple[lines.KeyPath, TableT]] = []
-    first_of: dict[str, lines.KeyPath] = {}
-    for index, values in enumerate(items):
-        at: lines.KeyPath = (key, index)
-        report.require((*at, "id"), "an id")
-        name = values.get("id")
-        if is_id(name):
-            report.name(at, name)
-            first = first_of.setdefault(name, at)
-            if first != at:
-                line = report.line((*first, "id"))
-                report.error((*at, "id"), f'"{name}", as in line {line}', "an id of its own")
-        tables.append((at, report.read(model, values, at)))
-    return tables
 
 
 def _resolved(directory: Path, path: str) -> Path:

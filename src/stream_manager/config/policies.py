@@ -1,13 +1,12 @@
 """What the recovery keys mean together: one policy, or the reasons why there can be none."""
 
-from sys import float_info
-
 from stream_manager.config.lines import KeyPath
 from stream_manager.config.report import Report
+from stream_manager.config.settings import Limits
 from stream_manager.config.tables import RecoveryTable
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
-from stream_manager.recovery.policy import RecoveryPolicy
+from stream_manager.recovery.policy import RecoveryPolicy, soonest_spent_s
 
 _BASE = ("backoff", "base")
 _CAP = ("backoff", "cap")
@@ -60,7 +59,7 @@ def policy_of(
     paced = Backoff(
         base_s=backoff.base, factor=backoff.factor, cap_s=backoff.cap, jitter=backoff.jitter
     )
-    soonest_s = _soonest_spent_s(paced, budget.restarts)
+    soonest_s = soonest_spent_s(paced, budget.restarts)
     limit_fits = soonest_s <= budget.within
     if not limit_fits and concerns(*_SCHEDULE):
         report.error(
@@ -84,10 +83,22 @@ def policy_of(
     )
 
 
-def _soonest_spent_s(backoff: Backoff, restarts: int) -> float:
-    """Ask the policy itself, with a window that any schedule fits into."""
-    endless = Budget(restarts=restarts, within_s=float_info.max)
-    return RecoveryPolicy(backoff=backoff, budget=endless).soonest_spent_s()
+def limits_of(table: RecoveryTable, *, path: KeyPath, report: Report) -> Limits | None:
+    """Return the limits of a stream at `path`, or None where they contradict each other."""
+    memory, above = table.limits.memory, table.limits.restart_above
+    if memory is not None and above is not None and above >= memory:
+        keys = ("limits", "restart_above"), ("limits", "memory")
+        at = _nearest(report, path, *keys)
+        if at == path:
+            at = _nearest(report, ("recovery",), *keys)
+        if not report.is_wrong(at):
+            report.error(
+                at,
+                f"restart_above of {above / 2**20:g}MiB, memory of {memory / 2**20:g}MiB",
+                "a restart_above below memory, for past that nothing is left to restart",
+            )
+        return None
+    return Limits(memory_bytes=memory, restart_above_bytes=above)
 
 
 def _nearest(report: Report, path: KeyPath, *keys: KeyPath) -> KeyPath:

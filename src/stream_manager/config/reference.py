@@ -12,7 +12,9 @@ from stream_manager.config.forms import Form
 from stream_manager.config.tables import (
     BackoffTable,
     BudgetTable,
+    LimitsTable,
     ManagerTable,
+    OutputTable,
     RecordTable,
     RecoveryTable,
     StreamTable,
@@ -29,6 +31,7 @@ This page is made by `python -m stream_manager.config.reference >docs/configurat
 
 - **Paths** are relative to the file.
 - **Durations** carry their unit: `500ms`, `30s`, `5min`, `2h`, `7d`.
+- **Sizes** too: `512KiB`, `200MiB`, `1.5GiB`.
 - **Secrets**: `${NAME}` stands for an environment variable, `${file:PATH}` for a file's content, in
   `source` and `pipeline`. They may hold any characters and are percent-encoded where they stand in
   a URL. They appear in no log, status, journal or process title.
@@ -46,9 +49,15 @@ _PARTS: tuple[tuple[str, type[Table], str], ...] = (
     ),
     ("backoff = { … }", BackoffTable, "In `[recovery]` or a stream."),
     ("budget = { … }", BudgetTable, "In `[recovery]` or a stream."),
+    ("limits = { … }", LimitsTable, "In `[recovery]` or a stream."),
     ("[[volumes]]", VolumeTable, "Where recordings go; one table for each place."),
     ("[[streams]]", StreamTable, "One table for each stream, with the keys of `[recovery]` too."),
     ("record = { … }", RecordTable, "In a stream."),
+    (
+        "[[streams.outputs]]",
+        OutputTable,
+        "Below a stream; one table for each output of its own: [outputs.md](outputs.md).",
+    ),
 )
 _UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"), (1.0, "s"), (0.001, "ms"))
 

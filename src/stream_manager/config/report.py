@@ -3,14 +3,14 @@
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from stream_manager.config.forms import EXPECTED
+from stream_manager.config.forms import EXPECTED, is_id
 from stream_manager.config.lines import KeyPath, Lines
 from stream_manager.config.problems import ConfigurationError
 from stream_manager.config.redaction import redacted
@@ -26,7 +26,6 @@ _LATER_KEYS = frozenset(
         "keep",
         "limits",
         "max_bytes",
-        "outputs",
         "priority",
         "reserve",
         "restream",
@@ -103,6 +102,25 @@ class Report:
             self._add(model, problem, path)
             _cut(right, problem["loc"])
         return model.model_validate(right)
+
+    def read_each(
+        self, model: type[TableT], items: Sequence[Mapping[str, object]], path: KeyPath
+    ) -> list[tuple[KeyPath, TableT]]:
+        """Judge an array's tables one by one, and their ids together."""
+        tables: list[tuple[KeyPath, TableT]] = []
+        first_of: dict[str, KeyPath] = {}
+        for index, values in enumerate(items):
+            at = (*path, index)
+            self.require((*at, "id"), "an id")
+            name = values.get("id")
+            if is_id(name):
+                self.name(at, name)
+                first = first_of.setdefault(name, at)
+                if first != at:
+                    line = self.line((*first, "id"))
+                    self.error((*at, "id"), f'"{name}", as in line {line}', "an id of its own")
+            tables.append((at, self.read(model, values, at)))
+        return tables
 
     def _add(self, model: type[Table], problem: ErrorDetails, path: KeyPath) -> None:
         at = (*path, *problem["loc"])

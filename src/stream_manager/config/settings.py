@@ -31,6 +31,29 @@ class Volume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much memory a stream's worker may take; None is as much as it likes.
+
+    memory_bytes: where it is ended. restart_above_bytes: from where on it is restarted, on its own
+    terms. Raises ValueError, naming the field and its value, where one makes the other vain.
+    """
+
+    memory_bytes: int | None = None
+    restart_above_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        memory_bytes, above_bytes = self.memory_bytes, self.restart_above_bytes
+        for name, value in (("memory_bytes", memory_bytes), ("restart_above_bytes", above_bytes)):
+            if value is not None and value <= 0:
+                raise ValueError(f"{name} is {value}: expected a size above 0")
+        if memory_bytes is not None and above_bytes is not None and above_bytes >= memory_bytes:
+            raise ValueError(
+                f"restart_above_bytes is {above_bytes}: expected less than memory_bytes"
+                f" ({memory_bytes})"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings:
     """One stream: what to run, and how to heal it.
 
@@ -45,6 +68,7 @@ class StreamSettings:
     digest: str
     volume: str | None = None
     depends_on: tuple[str, ...] = ()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,14 @@ class ParsedSource:
     secrets: tuple[str, ...] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """A bin description, and the texts in it that must be scrubbed from all that is said."""
+
+    text: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+
 def parse_source(
     text: Expanded,
     *,
@@ -78,6 +86,12 @@ def parse_source(
 
 
 def parse_pipeline(text: Expanded) -> ParsedSource:
+    """Read a bin description as a source. Raises SourceError if empty."""
+    read = parse_description(text)
+    return ParsedSource(source=PipelineSource(description=read.text), secrets=read.secrets)
+
+
+def parse_description(text: Expanded) -> Description:
     """Read a bin description; its syntax is GStreamer's to judge. Raises SourceError if empty."""
     if not text.marked.strip():
         raise SourceError("a GStreamer bin description")
@@ -92,9 +106,8 @@ def parse_pipeline(text: Expanded) -> ParsedSource:
         for token in SECRET.finditer(resource):
             kind = passwords if is_password(token["before"]) else tokens
             kind.extend((token["secret"], unquote(token["secret"])))
-    return ParsedSource(
-        source=PipelineSource(description=description),
-        secrets=to_scrub((*text.values, *tokens), passwords=passwords),
+    return Description(
+        text=description, secrets=to_scrub((*text.values, *tokens), passwords=passwords)
     )
 
 

@@ -1,27 +1,34 @@
 """What a stream's table means: its source with the secrets in place, its recording, its policy."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 import msgspec
 
 from stream_manager.config import sources
 from stream_manager.config.lines import KeyPath
-from stream_manager.config.placeholders import Vault
-from stream_manager.config.policies import policy_of
+from stream_manager.config.placeholders import Expanded, Vault
+from stream_manager.config.policies import limits_of, policy_of
 from stream_manager.config.report import Report, shown
-from stream_manager.config.settings import StreamSettings, Volume
-from stream_manager.config.tables import RecordTable, RecoveryTable, StreamTable
-from stream_manager.pipelines.messages import MAX_PACKET_BYTES, Spawn, StartSource, encode
-from stream_manager.pipelines.spec import RecordSpec, RtspSource, StreamSpec
+from stream_manager.config.settings import Limits, StreamSettings, Volume
+from stream_manager.config.tables import OutputTable, RecordTable, RecoveryTable, StreamTable
+from stream_manager.pipelines.messages import (
+    MAX_PACKET_BYTES,
+    Spawn,
+    StartCustom,
+    StartSource,
+    encode,
+)
+from stream_manager.pipelines.spec import CustomSpec, RecordSpec, RtspSource, StreamSpec
 from stream_manager.recovery.policy import RecoveryPolicy
 
 # What messages hold beside the stream's own values, as long as it can become.
 _LONGEST_PATH = "/" * 4096
 _LONGEST_INSTANCE = _LONGEST_DIGEST = "f" * 16
 _LAST_EPOCH = 2**63 - 1
+PARTS = frozenset({"source", "record"})  # of a worker, by their names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +48,21 @@ class StreamReader:
         """Return the stream's settings, or None after errors."""
         source = self._source(table, path)
         record = self._record(table.record, (*path, "record")) if table.record else None
+        outputs = self._outputs(table.outputs, (*path, "outputs"))
         recovery = self.general.with_own(table)
         policy = policy_of(
             recovery, own=frozenset(table.model_fields_set), path=path, report=self.report
         )
-        if not table.id or source is None or policy is None:
+        limits = limits_of(recovery, path=path, report=self.report)
+        if not table.id or source is None or policy is None or limits is None or None in outputs:
             return None
-        spec = StreamSpec(id=table.id, source=source.source, record=record, secrets=source.secrets)
+        spec = StreamSpec(
+            id=table.id,
+            source=source.source,
+            record=record,
+            outputs=tuple(it.output for it in outputs if it),
+            secrets=_joined(source.secrets, *(it.secrets for it in outputs if it)),
+        )
         if (size_bytes := _largest_packet_bytes(spec)) > MAX_PACKET_BYTES:
             key = "pipeline" if table.source is None else "source"
             self.report.error(
@@ -62,9 +77,10 @@ class StreamReader:
             spec=spec,
             policy=policy,
             stall_after_s=recovery.stall_after,
-            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on),
+            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on, limits),
             volume=volume,
             depends_on=depends_on,
+            limits=limits,
         )
 
     def _source(self, table: StreamTable, path: KeyPath) -> sources.ParsedSource | None:
@@ -83,12 +99,40 @@ class StreamReader:
             self._refuse_rtsp_keys(path)
         return parsed
 
-    def _parsed(self, table: StreamTable, text: str, at: KeyPath) -> sources.ParsedSource | None:
-        expanded = self.vault.expand(text, tell=partial(self.report.error, at))
+    def _outputs(
+        self, items: Sequence[Mapping[str, object]], path: KeyPath
+    ) -> list["_ParsedOutput | None"]:
+        return [self._output(it, at) for at, it in self.report.read_each(OutputTable, items, path)]
+
+    def _output(self, table: OutputTable, path: KeyPath) -> "_ParsedOutput | None":
+        """Return what an output is, or None after errors."""
+        if table.id in PARTS:
+            taken = " nor ".join(map(shown, sorted(PARTS)))
+            self.report.error(
+                (*path, "id"), shown(table.id), f"a name that no other part has: not {taken}"
+            )
+        at = (*path, "pipeline")
+        self.report.require(at, "a GStreamer bin description")
+        expanded = self._expanded(table.pipeline, at) if self.report.has(at) else None
+        if not table.id or expanded is None:
+            return None
+        try:
+            read = sources.parse_description(expanded)
+        except sources.SourceError as error:
+            self.report.error(at, shown(table.pipeline), str(error))
+            return None
+        output = CustomSpec(id=table.id, description=read.text)
+        return _ParsedOutput(output=output, secrets=read.secrets)
+
+    def _expanded(self, text: str, at: KeyPath) -> Expanded | None:
         for placeholder in self.vault.exposed(text):
             self.report.warn(
                 at, f"{placeholder}, which every user can read", "a file that others can't read"
             )
+        return self.vault.expand(text, tell=partial(self.report.error, at))
+
+    def _parsed(self, table: StreamTable, text: str, at: KeyPath) -> sources.ParsedSource | None:
+        expanded = self._expanded(text, at)
         if expanded is None:
             return None
         try:
@@ -134,8 +178,19 @@ class StreamReader:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ParsedOutput:
+    output: CustomSpec
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+def _joined(*secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """Return them all, longest first, as they are scrubbed."""
+    return tuple(sorted({it for some in secrets for it in some}, key=lambda it: (-len(it), it)))
+
+
 def _largest_packet_bytes(spec: StreamSpec) -> int:
-    """Return the length of the longest message that holds the stream's source or its secrets."""
+    """Return the length of the longest message that holds what a stream's texts say."""
     start = StartSource(epoch=_LAST_EPOCH, source=spec.source)
     spawn = Spawn(
         stream=spec.id,
@@ -146,7 +201,8 @@ def _largest_packet_bytes(spec: StreamSpec) -> int:
         log_path=_LONGEST_PATH,
         secrets=spec.secrets,
     )
-    return max(len(encode(start)), len(encode(spawn)))
+    outputs = [StartCustom(epoch=_LAST_EPOCH, output=output) for output in spec.outputs]
+    return max(len(encode(message)) for message in (start, spawn, *outputs))
 
 
 def _digest(
@@ -155,7 +211,8 @@ def _digest(
     stall_after_s: float | None,
     volume: str | None,
     depends_on: tuple[str, ...],
+    limits: Limits,
 ) -> str:
-    values = (spec, policy, stall_after_s, volume, depends_on)
+    values = (spec, policy, stall_after_s, volume, depends_on, limits)
     described = msgspec.json.encode(values, order="sorted")
     return hashlib.sha256(described).hexdigest()[:16]

@@ -19,6 +19,7 @@ from stream_manager.config.forms import (
     Id,
     Latency,
     Listen,
+    Memory,
     Patience,
     Segment,
     StallAfter,
@@ -111,6 +112,25 @@ class BudgetTable(Table):
     )
 
 
+class LimitsTable(Table):
+    """`limits = { … }`."""
+
+    memory: Annotated[
+        Memory,
+        _means(
+            "The most that a worker may take. It is ended there, by the kernel where that can be"
+            " had: [operations.md](operations.md#limits-of-workers)."
+        ),
+    ] = None
+    restart_above: Annotated[
+        Memory,
+        _means(
+            "A worker that takes more is restarted when its recording begins the next file, or"
+            " halfway to `memory`, its files finished: a leak that nobody has mended yet."
+        ),
+    ] = None
+
+
 class RecoveryTable(Table):
     """`[recovery]`, and the same keys in a stream."""
 
@@ -133,6 +153,7 @@ class RecoveryTable(Table):
             " track's own rhythm, within 500ms and 10s."
         ),
     ] = None
+    limits: Annotated[LimitsTable, _means("How much one worker may take.")] = LimitsTable()
     verify_for: Annotated[
         Duration,
         _means("So long must media advance on every track before a run counts as healthy."),
@@ -160,6 +181,7 @@ class RecoveryTable(Table):
                 **{key: own_values[key] for key in own_values.keys() & RecoveryTable.model_fields},
                 "backoff": self.backoff.model_copy(update=own.backoff.own_values()),
                 "budget": self.budget.model_copy(update=own.budget.own_values()),
+                "limits": self.limits.model_copy(update=own.limits.own_values()),
             }
         )
 
@@ -182,6 +204,21 @@ class RecordTable(Table):
             " is never re-encoded."
         ),
     ] = "auto"
+
+
+class OutputTable(Table):
+    """`[[streams.outputs]]`."""
+
+    id: Annotated[Id, _means("The output's name; neither `source` nor `record`.")] = ""
+    pipeline: Annotated[
+        str,
+        Form("GStreamer bin description", default="required"),
+        _means(
+            "What is done with the media: each sink pad that is linked to nothing takes a track"
+            " that it accepts, encoded as the camera sends it, in the order of the text. Secrets"
+            " as in `source`."
+        ),
+    ] = ""
 
 
 class StreamTable(RecoveryTable):
@@ -215,6 +252,11 @@ class StreamTable(RecoveryTable):
         Form("table", default="not recorded"),
         _means("Where to and how it is recorded."),
     ] = None
+    outputs: Annotated[
+        list[dict[str, object]],
+        Form("array of tables", default="none"),
+        _means("What else is done with its media, beside the recording: see below."),
+    ] = []
     depends_on: Annotated[
         list[DomainName],
         Form('array of "KIND:NAME"', default="none"),

@@ -77,7 +77,7 @@ def cgroups(
         yield unknown("cgroups", f"/proc/self/cgroup: {error.strerror}", "mount /proc")
         return
     if len(own) != 1 or not own[0].startswith("0::"):
-        found = "version 1, or both: a single stream's memory and pressure can't be bounded"
+        found = "version 1, or both: a worker's memory is bounded by RLIMIT_DATA alone"
         option = "systemd.unified_cgroup_hierarchy=1"
         yield warning("cgroups", found, _boot_with(option, root))
         return
@@ -87,7 +87,8 @@ def cgroups(
         yield unknown("cgroups", found, "mount the cgroup2 file system on /sys/fs/cgroup")
     elif not writable(group):
         found = f"version 2, but {group} is not delegated to this user"
-        yield warning("cgroups", found, "Delegate=yes in the systemd unit")
+        mend = "Delegate=memory and DelegateSubgroup=manager in the systemd unit"
+        yield warning("cgroups", found, mend)
     else:
         yield ok("cgroups", "version 2, delegated")
 

@@ -10,7 +10,8 @@ from stream_manager.pipelines.messages import Track, TrackProgress
 # and how long a missing one is borne before the source is rebuilt for it.
 MISSING_AFTER_S = 3.0
 BORNE_FOR_S = 10.0
-USUAL_SHARE = 0.5  # of the packets that came before: as many tell of a sender that is as before
+USUAL_SHARE = 0.5  # of the usual packets: as many tell of a sender that is as before
+USUAL_WEIGHT = 0.02  # of the newest report in what is usual: at five a second the last ten seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,7 @@ class Pulse:
         self._silent: set[str] = set()
         self._packets = dict.fromkeys(self._frames, 0)
         self._packets_with_frame = dict.fromkeys(self._frames, 0)
+        self._packets_a_frame = dict.fromkeys(self._frames, 0.0)
         self._missing_since_s: float | None = None
         self.rhythms = {name: rhythms.get(name, Rhythm()) for name in self._frames}
         self.first_media_s: float | None = None
@@ -133,13 +135,20 @@ class Pulse:
         new = reading.frames - self._frames[reading.name]
         self._frames[reading.name] = reading.frames
         if new:
-            self._packets_with_frame[reading.name] = reading.packets
+            self._learn_packets(reading, new)
         self.rhythms[reading.name] = self.rhythms[reading.name].heard(
             new,
             mean_s=reading.gap_mean_s,
             deviation_s=reading.gap_deviation_s,
             longest_s=reading.gap_max_s,
         )
+
+    def _learn_packets(self, reading: TrackProgress, frames: int) -> None:
+        name = reading.name
+        newest = (reading.packets - self._packets_with_frame[name]) / frames
+        weight = USUAL_WEIGHT if self._packets_with_frame[name] else 1.0
+        self._packets_a_frame[name] += weight * (newest - self._packets_a_frame[name])
+        self._packets_with_frame[name] = reading.packets
 
     def _silence(self, reading: TrackProgress, at_s: float, late_s: float) -> Stall | None:
         if reading.last_s is None:
@@ -156,13 +165,13 @@ class Pulse:
         )
 
     def _undecoded(self, reading: TrackProgress, silent_s: float) -> int:
-        used = self._packets_with_frame[reading.name]
-        assert reading.first_s is not None
-        assert reading.last_s is not None
+        name = reading.name
+        used = self._packets_with_frame[name]
+        mean_s = self.rhythms[name].mean_s
         # A slow network brings packets too, but fewer.
-        usual = used * silent_s / max(reading.last_s - reading.first_s, silent_s)
+        usual = self._packets_a_frame[name] * silent_s / mean_s if mean_s else 0.0
         came = reading.packets - used
-        still_come = reading.packets > self._packets[reading.name] > used
+        still_come = reading.packets > self._packets[name] > used
         return came if still_come and came >= USUAL_SHARE * usual else 0
 
     def _miss(

@@ -1,10 +1,12 @@
 """Every fault that a simulated camera can have, as it is ordered: the table behind the grammar."""
 
 import re
+from collections.abc import Mapping
 
 from stream_manager.config.durations import duration_s
 from stream_manager.errors import UsageError
-from stream_manager.lab.faults import FaultKind, Lasts, Option, one_of, yes_or_no
+from stream_manager.lab.camera_plan import Plan
+from stream_manager.lab.faults import FaultKind, Lasts, Option, Order, one_of, yes_or_no
 from stream_manager.lab.picture import Picture
 
 KICKED = "Running sessions are ended, so that everybody meets it."
@@ -156,3 +158,16 @@ WIRE = (
 
 CAMERA_FAULTS = (*PROCESS, *WIRE)
 ENCODED = ("resolution", "codec")  # those that need a clip which is encoded first
+
+
+def refuse_impossible(order: Order, plan: Plan, tracks: Mapping[str, str]) -> None:
+    """Raise UsageError for a fault that a camera can't have.
+
+    tracks: the codec of each track that it sends, by its kind; empty while that is not known.
+    """
+    if order.name == "lose-audio" and tracks and "audio" not in tracks:
+        raise UsageError("lose-audio: this camera sends no sound")
+    if order.name == "no-keyframe" and tracks.get("video") == "mjpeg":
+        raise UsageError("no-keyframe: every picture of MJPEG is a keyframe")
+    if order.name == "no-keyframe" and plan.clip is None and plan.picture.gop == 1:
+        raise UsageError("no-keyframe: with gop=1 every picture is a keyframe, take a longer one")

@@ -14,7 +14,12 @@ from stream_manager.errors import OutsideError, UsageError
 from stream_manager.lab.agenda import Agenda, Begin, End
 from stream_manager.lab.audience import Audience
 from stream_manager.lab.board import Board
-from stream_manager.lab.camera_faults import CAMERA_FAULTS, ENCODED, PROCESS
+from stream_manager.lab.camera_faults import (
+    CAMERA_FAULTS,
+    ENCODED,
+    PROCESS,
+    refuse_impossible,
+)
 from stream_manager.lab.camera_plan import Plan
 from stream_manager.lab.camera_process import CameraProcess
 from stream_manager.lab.errands import Errands, stopped
@@ -47,7 +52,7 @@ class Keeper:
         self._plan = plan
         self._tracks: Mapping[str, str] = {}
         for order in orders:
-            self._check_possible(order)
+            refuse_impossible(order, self._plan, self._tracks)
         self._write_down = write_down
         self._agenda = Agenda()
         self._board = Board.create(len(plan.mounts))
@@ -147,7 +152,7 @@ class Keeper:
         self._check_alive()
         ordered = parse(line, CAMERA_FAULTS)
         if isinstance(ordered, Order):
-            self._check_possible(ordered)
+            refuse_impossible(ordered, self._plan, self._tracks)
         self._agenda.take(ordered, time.monotonic())
         if isinstance(ordered, Order) and ordered.name in ENCODED and ordered.after_s:
             self._process.tell(f"prepare {ordered.line}")
@@ -164,16 +169,6 @@ class Keeper:
     def _check_alive(self) -> None:
         if self._failed is not None:
             raise OutsideError(f"the camera has ended: {self._failed}") from self._failed
-
-    def _check_possible(self, order: Order) -> None:
-        if order.name == "lose-audio" and self._tracks and "audio" not in self._tracks:
-            raise UsageError("lose-audio: this camera sends no sound")
-        if order.name == "no-keyframe" and self._tracks.get("video") == "mjpeg":
-            raise UsageError("no-keyframe: every picture of MJPEG is a keyframe")
-        if order.name == "no-keyframe" and self._plan.clip is None and self._plan.picture.gop == 1:
-            raise UsageError(
-                "no-keyframe: with gop=1 every picture is a keyframe, take a longer one"
-            )
 
     def _when_ready(self) -> Future[None]:
         self._check_failed()

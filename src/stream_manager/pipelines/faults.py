@@ -3,13 +3,10 @@
 import errno
 import os
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import quote
 
 from stream_manager.pipelines.gst import GLib, Gst
 
-_USER_INFO = re.compile(r"//[^/@\s]+@")
 _RTSP_STATUS = re.compile(r"Error \((\d{3})\)")
 _SYSTEM_ERROR = re.compile(r"(?:system error|file descriptor(?: \d+)?): (.+)")
 _ERRNO_BY_TEXT = {os.strerror(number): name for number, name in errno.errorcode.items()}
@@ -68,14 +65,6 @@ def code_of(error: GLib.Error, debug: str | None = None) -> str:
         return name
     domain = str(error.domain)  # PyGObject gives the quark's text
     return f"{domain.removesuffix('-quark').replace('_', '-')}:{error.code}"
-
-
-def scrub(text: str, secrets: Iterable[str]) -> str:
-    """Return `text` without `secrets`, plain or percent-encoded, and without URLs' user parts."""
-    for secret in secrets:
-        for form in {secret, quote(secret, safe="")} - {""}:
-            text = text.replace(form, "***")
-    return _USER_INFO.sub("//***@", text)
 
 
 def _is_read_error(error: GLib.Error) -> bool:

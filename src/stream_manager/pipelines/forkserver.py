@@ -20,7 +20,7 @@ from typing import NoReturn
 
 import msgspec
 
-from stream_manager.pipelines import faults, logfile, sockets, worker
+from stream_manager.pipelines import logfile, sockets, worker
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
@@ -33,6 +33,7 @@ from stream_manager.pipelines.messages import (
     SpawnFailed,
     encode,
 )
+from stream_manager.pipelines.scrubbing import scrub
 
 # What recording cameras takes. (Not timeoverlay: its fonts are looked up by a thread.)
 USUAL_ELEMENTS = (
@@ -130,7 +131,7 @@ class ForkServer:
                     stream=order.stream,
                     epoch=order.epoch,
                     code=errno.errorcode.get(error.errno or 0, "EIO"),
-                    text=faults.scrub(text, order.secrets),
+                    text=scrub(text, order.secrets),
                 )
             )
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import msgspec
 
-from stream_manager.pipelines import faults, sockets
+from stream_manager.pipelines import sockets
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.ledger import KEPT_FACTS, Ledger
@@ -16,6 +16,7 @@ from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
     UNREADABLE,
     Fact,
+    Graph,
     Hello,
     Noted,
     PartFailed,
@@ -23,6 +24,7 @@ from stream_manager.pipelines.messages import (
     ToWorker,
     encode,
 )
+from stream_manager.pipelines.scrubbing import scrub
 
 _READABLE = GLib.IOCondition.IN | GLib.IOCondition.HUP | GLib.IOCondition.ERR
 
@@ -67,7 +69,7 @@ class Link:
     def tell(self, fact: Fact) -> None:
         """Send `fact` now, or as soon as a manager takes it."""
         if isinstance(fact, PartFailed):
-            text = faults.scrub(fact.text, self._secrets)
+            text = scrub(fact.text, self._secrets)
             fact = msgspec.structs.replace(fact, text=text)
         self._ledger.take(fact)
         if self._manager is None:
@@ -77,11 +79,11 @@ class Link:
         if len(self._outgoing) > KEPT_FACTS:  # it has read nothing for days
             self._lose()
 
-    def pulse(self, progress: Progress) -> None:
-        """Send `progress` if that is possible now and nothing older waits."""
+    def pulse(self, reading: Progress | Graph) -> None:
+        """Send `reading` if that is possible now and nothing older waits."""
         if self._manager is not None and not self._outgoing:
             with suppress(OSError):  # full: dropped; closed: seen by the watch
-                self._manager.send(encode(progress))
+                self._manager.send(encode(reading))
 
     @lasting
     def _on_connection(self) -> bool:

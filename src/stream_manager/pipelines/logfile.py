@@ -1,11 +1,15 @@
 """Standard output and error of a worker or the fork server: one file of bounded size."""
 
 import os
+import re
 from contextlib import suppress
+from datetime import UTC, datetime
 
 LIMIT_BYTES = 1 << 20
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+_HEAD = "=== epoch {epoch}, pid {pid}, {at}"
+_HEADS = re.compile(r"^=== epoch (\d+), pid \d+, .+$", re.MULTILINE)
 
 
 def open_log(path: str) -> int:
@@ -24,6 +28,30 @@ def become_output(log_fd: int) -> None:
     os.dup2(log_fd, 1)
     os.dup2(log_fd, 2)
     os.close(log_fd)
+
+
+def head(*, epoch: int, at: float) -> None:
+    """Say in the log where the worker of `epoch` begins, at `at` in UTC seconds."""
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    line = _HEAD.format(epoch=epoch, pid=os.getpid(), at=when)
+    with suppress(OSError):  # a full disk
+        os.write(2, f"{line}\n".encode())
+
+
+def of_epoch(text: str, epoch: int) -> str:
+    """Return what the worker of `epoch` wrote into the log `text`, its head included.
+
+    Where its head was rotated away, that is what stands before the head of the next one.
+    """
+    heads = list(_HEADS.finditer(text))
+    if not heads:
+        return text
+    ends = [*(it.start() for it in heads[1:]), len(text)]
+    for head, end in reversed(list(zip(heads, ends, strict=True))):
+        if int(head[1]) == epoch:
+            return text[head.start() : end]
+    is_older = int(heads[0][1]) < epoch  # then this one's log could not be opened
+    return "" if is_older else text[: heads[0].start()]
 
 
 def keep_short(path: str) -> None:

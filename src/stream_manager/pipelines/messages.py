@@ -6,22 +6,27 @@ A *part* is what a worker runs by itself: "source" or an output's name ("record"
 its own epochs; a fact about an older epoch changes nothing.
 """
 
+import signal
 from typing import ClassVar
 
 import msgspec
 from msgspec import Struct
 
-from stream_manager.pipelines.spec import Discreet, RecordSpec, Source
+from stream_manager.pipelines.spec import CustomSpec, Discreet, RecordSpec, Source
 
-VERSION = 4
+VERSION = 5
 MAX_PACKET_BYTES = 65536
+# A worker that gets it writes the stacks of its Python threads into its log, and goes on.
+DUMP_SIGNAL = signal.SIGQUIT
 
 
 # Manager -> fork server, and its answers.
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
 
-    digest: names the settings of the stream that it is for.
+    `digest` names the settings of the stream that it is for. `data_max_bytes` bounds what it may
+    allocate (RLIMIT_DATA); `cgroup` is the directory of the control group that it joins, empty for
+    none.
     """
 
     hidden: ClassVar = frozenset({"secrets"})
@@ -33,6 +38,8 @@ class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
+    data_max_bytes: int | None = None
+    cgroup: str = ""
 
 
 class Serving(Struct, frozen=True, kw_only=True, tag=True):
@@ -87,6 +94,13 @@ class StartRecord(Struct, frozen=True, kw_only=True, tag=True):
     epoch: int
     record: RecordSpec
     sequence: int
+
+
+class StartCustom(Struct, frozen=True, kw_only=True, tag=True):
+    """Attach an output of any kind to the running source."""
+
+    epoch: int
+    output: CustomSpec
 
 
 class StopPart(Struct, frozen=True, kw_only=True, tag=True):
@@ -188,10 +202,15 @@ class PartFailed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 class PartGone(Struct, frozen=True, kw_only=True, tag=True):
-    """The part's teardown is confirmed: its elements are in NULL and its files closed."""
+    """The part's teardown is confirmed: its elements are in NULL and its files closed.
+
+    With `abandoned` it hangs instead, cut off from the source, and its successor can be started
+    beside it.
+    """
 
     part: str
     epoch: int
+    abandoned: bool = False
 
 
 class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
@@ -214,9 +233,11 @@ class TrackProgress(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
-    """What an output has handed to the operating system (write(2) has returned) in this epoch.
+    """What an output has taken in this epoch.
 
-    Instants are those of the reports that first and last saw it grow.
+    A recorder has handed it to the operating system (write(2) has returned), and names the file; a
+    custom output has let it into its first elements. Instants are those of the reports that first
+    and last saw it grow.
     """
 
     part: str
@@ -224,12 +245,15 @@ class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
     bytes: int
     first_s: float | None
     last_s: float | None
-    segment: str
-    sequence: int
+    segment: str = ""
+    sequence: int = 0
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag=True):
-    """The pulse, five times a second. `late_s`: how late the worker's own main loop was."""
+    """The pulse, five times a second. `late_s`: how late the worker's own main loop was.
+
+    `blocked`: the element of the source that does not let go of a buffer, where media has ceased.
+    """
 
     at_s: float
     late_s: float
@@ -237,6 +261,18 @@ class Progress(Struct, frozen=True, kw_only=True, tag=True):
     tracks: tuple[TrackProgress, ...]
     outputs: tuple[OutputProgress, ...]
     position_s: float | None = None
+    blocked: str | None = None
+
+
+class Graph(Struct, frozen=True, kw_only=True, tag=True):
+    """What a part's pipeline looks like, when it has started or failed.
+
+    `dot` is in Graphviz's language, compressed by zlib, and shows no property of an element.
+    """
+
+    part: str
+    epoch: int
+    dot: bytes
 
 
 class RecordedTrack(Struct, frozen=True, kw_only=True):
@@ -295,9 +331,9 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 ToForkServer = Spawn
 FromForkServer = Serving | Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StopPart | Quit | Attend | Noted
+ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit | Attend | Noted
 Fact = PartStarted | PartFailed | PartGone | SegmentOpened | SegmentClosed
-FromWorker = Hello | Progress | Fact
+FromWorker = Hello | Progress | Graph | Fact
 
 encode = msgspec.msgpack.Encoder().encode
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

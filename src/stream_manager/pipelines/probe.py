@@ -15,7 +15,6 @@ from types import TracebackType
 
 import msgspec
 
-from stream_manager.pipelines import faults
 from stream_manager.pipelines.findings import (
     LONGER_FOR_KEYFRAME_S,
     START_WITHIN_S,
@@ -28,6 +27,7 @@ from stream_manager.pipelines.findings import (
 )
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import FromWorker, PartFailed, PartStarted, StartSource
+from stream_manager.pipelines.scrubbing import scrub
 from stream_manager.pipelines.source import SourcePart
 from stream_manager.pipelines.tracks import SourceTrack
 
@@ -122,7 +122,7 @@ class Probe:
             return
         self._answered = True
         if isinstance(answer, PartFailed):
-            text = faults.scrub(answer.text, self._look.secrets)
+            text = scrub(answer.text, self._look.secrets)
             answer = msgspec.structs.replace(answer, text=text)
         sys.stdout.buffer.write(encode(answer) + b"\n")
         sys.stdout.flush()

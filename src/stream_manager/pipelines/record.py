@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gi.repository import GLib, Gst
 
-from stream_manager.pipelines import containers, faults
+from stream_manager.pipelines import containers, faults, teardown
 from stream_manager.pipelines.disk_thread import DiskThread
 from stream_manager.pipelines.messages import (
     Fact,
@@ -42,8 +42,6 @@ LATE_AT_MOST_S = 5.0  # pictures are held back for a second, and wait in a queue
 ODD_S = 0.1  # a picture can't have arrived so long before the first one did
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
-
-abandoned: "set[Recorder]" = set()  # hung in the kernel: kept whole, for a freed one would crash
 
 
 class Recorder:
@@ -75,11 +73,11 @@ class Recorder:
         self._report = report
         self._wall = wall
         self._container: Muxed = "ts"
-        self._pipeline = Gst.Pipeline.new(PART)
+        self.pipeline = Gst.Pipeline.new(PART)
         self._taps: list[Tap] = []
         self._disk = DiskThread(f"{stream}-{PART}")
         self._writer = SegmentWriter(
-            pipeline=self._pipeline,
+            pipeline=self.pipeline,
             segment_s=spec.segment_s,
             sequence=sequence,
             create=self._create,
@@ -121,13 +119,13 @@ class Recorder:
         except GLib.Error as error:
             self._fail("record", faults.code_of(error), error.message)
             return
-        bus = self._pipeline.get_bus()
+        bus = self.pipeline.get_bus()
         bus.add_watch(GLib.PRIORITY_DEFAULT, self._on_message)
         # The source's clock and base time: a buffer means the same instant in both pipelines.
-        self._pipeline.use_clock(self._source.get_clock())
-        self._pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
-        self._pipeline.set_base_time(self._source.get_base_time())
-        self._pipeline.set_state(Gst.State.PLAYING)
+        self.pipeline.use_clock(self._source.get_clock())
+        self.pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+        self.pipeline.set_base_time(self._source.get_base_time())
+        self.pipeline.set_state(Gst.State.PLAYING)
         for tap in self._taps:
             tap.open()
         self._timers["watch"] = GLib.timeout_add(_WATCH_MS, self._on_watch)
@@ -137,8 +135,8 @@ class Recorder:
     def stop(self, grace_s: float, on_gone: Callable[[], None] | None = None) -> None:
         """Finish the files and tear down, within `grace_s`; reports PartGone, then `on_gone`.
 
-        Past the grace it reports PartFailed "deadline" instead and leaves the hung pipeline
-        alone: the source has long been free of it.
+        Past the grace it is abandoned, hung in the kernel: the source has long been free of it.
+        Where too many hang already, that is the fault "teardown".
         """
         self._stopping = True
         self._on_gone = on_gone
@@ -177,8 +175,8 @@ class Recorder:
         fits = wanted is not None and track.caps.is_subset(wanted)
         launch = containers.AS_IT_IS if fits else containers.form(track.codec, self._container)
         form = Gst.parse_bin_from_description(launch, ghost_unlinked_pads=True)
-        self._pipeline.add(tap.proxysrc)
-        self._pipeline.add(form)
+        self.pipeline.add(tap.proxysrc)
+        self.pipeline.add(form)
         tap.proxysrc.link(form)
         pad = form.get_static_pad("src")
         assert pad is not None
@@ -305,38 +303,37 @@ class Recorder:
         return GLib.SOURCE_CONTINUE  # the timers end together, in _end
 
     def _free(self) -> None:
-        self._pipeline.set_state(Gst.State.NULL)
+        self.pipeline.set_state(Gst.State.NULL)
         self._writer.disconnect()
         for segment in self._writer.open_segments:
             self._close(segment)
         GLib.idle_add(self._on_free)
 
     def _on_free(self) -> None:
-        if self in abandoned:
-            abandoned.discard(self)
-            self._disk.end()
+        if self in teardown.abandoned:
+            teardown.abandoned.discard(self)
         else:
             self._end(PartGone(part=PART, epoch=self._epoch))
-            self._disk.end()
+        self._disk.end()
 
     def _on_deadline(self) -> bool:
-        abandoned.add(self)
-        self._end(
-            PartFailed(
-                part=PART,
-                epoch=self._epoch,
-                origin="teardown",
-                code="deadline",
-                text=f"{self._path}: the disk did not let go of the recording in time",
+        if teardown.abandon(self):
+            self._end(PartGone(part=PART, epoch=self._epoch, abandoned=True))
+        else:
+            where = self._path or self._spec.directory
+            text = f"{where}: the disk did not let go of the recording, nor of others before"
+            self._end(
+                PartFailed(
+                    part=PART, epoch=self._epoch, origin="teardown", code="deadline", text=text
+                )
             )
-        )
         return GLib.SOURCE_CONTINUE
 
     def _end(self, fact: Fact) -> None:
         for timer in self._timers.values():
             GLib.source_remove(timer)
         self._timers.clear()
-        self._pipeline.get_bus().remove_watch()
+        self.pipeline.get_bus().remove_watch()
         self._report(fact)
         if self._on_gone is not None:
             self._on_gone()

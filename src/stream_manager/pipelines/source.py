@@ -51,6 +51,11 @@ class SourcePart:
         return self._built.pipeline, self._tracks
 
     @property
+    def pipeline(self) -> Gst.Pipeline | None:
+        """The pipeline, from its building until its end begins."""
+        return self._built.pipeline if self._built else None
+
+    @property
     def position_s(self) -> float | None:
         """Where in its file the source is; None when it plays none."""
         return self._built.file.position_s if self._built and self._built.file else None

@@ -71,6 +71,18 @@ class RecordSpec(Struct, frozen=True, kw_only=True):
     container: Container = "auto"
 
 
+class CustomSpec(Discreet, frozen=True, kw_only=True):
+    """An output of any kind: a bin description, each of whose free sink pads takes a track.
+
+    `id` names the part; it is neither "source" nor "record".
+    """
+
+    hidden: ClassVar = frozenset({"description"})
+
+    id: str
+    description: str
+
+
 class StreamSpec(Discreet, frozen=True, kw_only=True):
     """One stream as configured. `secrets` are the values to scrub from every text."""
 
@@ -79,4 +91,5 @@ class StreamSpec(Discreet, frozen=True, kw_only=True):
     id: str
     source: Source
     record: RecordSpec | None = None
+    outputs: tuple[CustomSpec, ...] = ()
     secrets: tuple[str, ...] = ()

@@ -1,9 +1,23 @@
-"""Changes of state that may block for ever, kept off the main thread and bounded in time."""
+"""Changes of state that may block for ever, kept off the main thread and bounded in time.
+
+What does not end in time is abandoned: kept whole, for a freed one would crash, while its successor
+is built beside it.
+"""
 
 import threading
 from collections.abc import Callable
 
 from stream_manager.pipelines.gst import GLib, Gst
+
+BEARABLE = 3  # so many hung parts are borne; for one more the process is to be replaced
+
+abandoned: set[object] = set()
+
+
+def abandon(part: object) -> bool:
+    """Keep a part that hangs; tell whether the process can bear one more."""
+    abandoned.add(part)
+    return len(abandoned) <= BEARABLE
 
 
 def set_state(

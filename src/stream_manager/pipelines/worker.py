@@ -20,19 +20,28 @@ from types import TracebackType
 from setproctitle import setproctitle
 
 from stream_manager.pipelines import logfile
+from stream_manager.pipelines.blockage import Blockage
 from stream_manager.pipelines.callbacks import lasting
+from stream_manager.pipelines.containment import contain
+from stream_manager.pipelines.debuglog import DebugLog
+from stream_manager.pipelines.graph import draw
 from stream_manager.pipelines.gst import GLib
 from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.ledger import Ledger
 from stream_manager.pipelines.link import Link
 from stream_manager.pipelines.messages import (
+    DUMP_SIGNAL,
     VERSION,
     Attend,
+    Fact,
+    Graph,
     Hello,
     PartFailed,
+    PartStarted,
     Progress,
     Quit,
     Spawn,
+    StartCustom,
     StartRecord,
     StartSource,
     StopPart,
@@ -41,6 +50,7 @@ from stream_manager.pipelines.messages import (
 from stream_manager.pipelines.parts import Parts
 
 PULSE_S = 0.2
+DEBUG_EVERY = 5  # pulses
 QUIT_GRACE_S = 4.0
 FIRST_MANAGER_WITHIN_S = 10.0
 
@@ -50,7 +60,10 @@ _TOO_LATE = 1  # exit status of a worker that did not finish within its grace
 def run(spawn: Spawn, listener: socket.socket) -> int:
     """Be the worker of `spawn`, in a process of its own; return its exit status."""
     setproctitle(f"stream-manager: {spawn.stream}")
+    logfile.head(epoch=spawn.epoch, at=time.time())
+    contain(spawn)
     faulthandler.enable()
+    faulthandler.register(DUMP_SIGNAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     worker = Worker(spawn, listener, wall=time.time)
     return worker.run()
@@ -69,6 +82,9 @@ class Worker:
         self._orphaned: int | None = None  # the timer that ends it when no manager comes
         self._quitting = False
         self._pulse_due_s = time.monotonic() + PULSE_S
+        self._pulses = 0
+        self._blockage = Blockage()
+        self._debug = DebugLog(spawn.secrets)
         self._start_ticks = start_ticks(os.getpid()) or 0
         self._ledger = Ledger()
         self._link = Link(
@@ -79,7 +95,7 @@ class Worker:
             on_order=self._on_order,
             on_lost=self._on_manager_lost,
         )
-        self._parts = Parts(spawn.stream, tell=self._link.tell, wall=wall)
+        self._parts = Parts(spawn.stream, tell=self._tell, wall=wall)
 
     def run(self) -> int:
         """Work until told to quit; return the exit status."""
@@ -118,12 +134,23 @@ class Worker:
                 self._parts.start_source(order)
             case StartRecord():
                 self._parts.start_record(order)
+            case StartCustom():
+                self._parts.start_custom(order)
             case StopPart(part="source"):
                 self._parts.stop_source(order.epoch, order.grace_s)
             case StopPart():
-                self._parts.stop_record(order.epoch, order.grace_s)
+                self._parts.stop_output(order)
             case Quit():
                 self._quit(order.grace_s)
+
+    def _tell(self, fact: Fact) -> None:
+        """Pass on what a part tells; its beginning and its failure with what it looked like."""
+        if isinstance(fact, PartStarted | PartFailed):
+            pipeline = self._parts.pipeline(fact.part)
+            if pipeline is not None and (dot := draw(pipeline)) is not None:
+                self._link.pulse(Graph(part=fact.part, epoch=fact.epoch, dot=dot))
+            self._debug.flush()
+        self._link.tell(fact)
 
     def _on_manager_lost(self) -> None:
         """Go on: the next manager will come, within the grace if there is one."""
@@ -179,8 +206,12 @@ class Worker:
                 tracks=tracks,
                 outputs=self._parts.outputs(),
                 position_s=self._parts.position_s,
+                blocked=self._blockage.look(self._parts.pipeline("source"), tracks, now_s),
             )
         )
+        self._pulses += 1
+        if self._pulses % DEBUG_EVERY == 0:
+            self._debug.flush()
         with suppress(OSError):  # a full disk: the old log is still there to write to
             logfile.keep_short(self._spawn.log_path)
         return GLib.SOURCE_CONTINUE

@@ -1,7 +1,6 @@
 """Keeps the index in step with the disks: measures what nobody announced, misses what is gone."""
 
 import asyncio
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
@@ -15,10 +14,10 @@ import structlog
 
 from stream_manager.clock import Clock
 from stream_manager.pipelines.measurement import Measurement
+from stream_manager.recordings.judging import adopted, known_now
 from stream_manager.recordings.marker import ABSENT, mend, read_marker, write_marker
 from stream_manager.recordings.measuring import measure
 from stream_manager.recordings.places import Places
-from stream_manager.recordings.structure import defect
 from stream_manager.recordings.survey import Found, Survey, streams, survey
 from stream_manager.store.index import SegmentIndex
 from stream_manager.store.queries import (
@@ -83,7 +82,7 @@ class Audit:
 
     def found(self, volume: str, found: Found) -> None:
         """Have a file measured that nobody announced."""
-        segment = _adopted(volume, found)
+        segment = adopted(volume, found)
         self._found[segment.key] = segment
         self._wake.set()
 
@@ -125,7 +124,7 @@ class Audit:
             async for measurement in self._measured([Path(path) for path in at]):
                 segment = at[measurement.path]
                 crashed = segment.key in self._crashed
-                known = await asyncio.to_thread(_known, segment, measurement, crashed=crashed)
+                known = await asyncio.to_thread(known_now, segment, measurement, crashed=crashed)
                 self._crashed.discard(segment.key)
                 if segment.key in self._cut_off:
                     del self._cut_off[segment.key]
@@ -237,7 +236,7 @@ class Audit:
 
     def _adopt(self, volume: str, surveys: Sequence[Survey]) -> None:
         for it in surveys:
-            found = [_adopted(volume, unknown) for unknown in it.unknown]
+            found = [adopted(volume, unknown) for unknown in it.unknown]
             self._found |= {segment.key: segment for segment in (*it.changed, *found)}
             if it.missing or it.changed or it.unknown:
                 log.warning(
@@ -257,45 +256,3 @@ class Audit:
 
     async def _ask(self, query: Callable[[sqlite3.Connection], Answer]) -> Answer:
         return await asyncio.to_thread(self._index.read, query)
-
-
-def _adopted(volume: str, found: Found) -> Segment:
-    return Segment(
-        stream=found.name.stream,
-        volume=volume,
-        path=found.path,
-        began_at=found.name.began_at,
-        container=found.name.container,
-    )
-
-
-def _known(segment: Segment, measurement: Measurement, *, crashed: bool) -> Segment | None:
-    """Return what is known of a file now; None: nothing ever reached it. Asks the disk.
-
-    A worker that ends for want of a manager finishes its file; one that `crashed` did not. A cut
-    between two packets of MPEG-TS can't be seen in the file.
-    """
-    path = Path(measurement.path)
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        try:
-            size = os.fstat(descriptor).st_size
-            flaw = defect(segment.container, descriptor, size, cut_off=False) if size else None
-        finally:
-            os.close(descriptor)
-        if size == 0:
-            path.unlink()  # made by a worker that ended before the first picture came
-            return None
-    except OSError:  # it may be there again when its disk is
-        return replace(segment, state=SegmentState.MISSING, duration_s=0.0, bytes=0)
-    whole = flaw is None and measurement.whole and not crashed
-    state = SegmentState.WHOLE if whole else SegmentState.TRUNCATED
-    ended_at = segment.began_at + timedelta(seconds=measurement.duration_s)
-    return replace(
-        segment,
-        duration_s=measurement.duration_s,
-        bytes=size,
-        tracks=measurement.tracks or segment.tracks,
-        holes=tuple(hole for hole in segment.holes if hole[1] <= ended_at),
-        state=SegmentState.UNREADABLE if measurement.error else state,
-    )

@@ -36,6 +36,7 @@ from stream_manager.recordings.joining import (
     refuse_changes,
     refuse_long,
 )
+from stream_manager.recordings.publishing import create, publish, sync
 from stream_manager.recordings.structure import readable_bytes
 from stream_manager.recordings.times import Range
 from stream_manager.store.rows import to_text, to_text_or_none
@@ -43,8 +44,6 @@ from stream_manager.store.segments import Segment
 
 CHUNK_BYTES = 1 << 20
 FULL = {errno.ENOSPC, errno.EDQUOT}
-LINKLESS = {errno.EPERM, errno.ENOTSUP}  # what a file system says that has no hard links
-FILE_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ def run(export: Export, *, on_bytes: Callable[[int], None]) -> Json:
         _digests(export.parts) as digests,
         ExitStack() as undo,
     ):
-        _create(export.partial, undo)
+        create(export.partial, undo)
         ffmpeg.join(
             listing(export.parts),
             export.partial,
@@ -143,12 +142,12 @@ def run(export: Export, *, on_bytes: Callable[[int], None]) -> Json:
         digest = _digest(export.partial, size, lambda done: on_bytes(export.bytes + done))
         manifest = _manifest(export, size, digest, digests.result())
         written = export.manifest.with_name(f"{export.manifest.name}.part")
-        _create(written, undo)
+        create(written, undo)
         written.write_text(json.dumps(manifest, indent=2) + "\n")
         for path in (export.partial, written):
-            _sync(path)
-        _publish(export.partial, export.file, undo)
-        _publish(written, export.manifest, undo)
+            sync(path)
+        publish(export.partial, export.file, undo)
+        publish(written, export.manifest, undo)
         undo.pop_all()
     return manifest
 
@@ -197,45 +196,6 @@ def _refuse_target(export: Export) -> None:
         raise OutsideError(
             f"{directory} has too little room: {export.bytes} bytes are needed, {free} are free"
         )
-
-
-def _create(path: Path, undo: ExitStack) -> None:
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        os.close(os.open(path, flags, FILE_MODE))
-    except FileExistsError as error:
-        raise OutsideError(
-            f"{path} is there: another export runs, or one was killed; then remove it"
-        ) from error
-    undo.callback(path.unlink, missing_ok=True)
-
-
-def _publish(written: Path, path: Path, undo: ExitStack) -> None:
-    """Give a file its name, unless another file has got that in the meantime."""
-    try:
-        try:
-            os.link(written, path)
-        except OSError as error:
-            if error.errno not in LINKLESS:
-                raise
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
-            undo.callback(path.unlink, missing_ok=True)
-            written.replace(path)
-        else:
-            undo.callback(path.unlink, missing_ok=True)
-            written.unlink()
-    except FileExistsError as error:
-        raise OutsideError(
-            f"{path} has appeared during the export, and is not overwritten: name another FILE"
-        ) from error
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 @contextmanager

@@ -25,6 +25,13 @@ _READ = ("mpegts", "matroska", "mov")
 # Every step in time is meant: by default one of 30 hours is taken for an error.
 _ANY_STEP = ("-dts_error_threshold", "1000000000")
 
+# Sound may outlast its file's picture and reach into the next file: of two packets that claim one
+# instant the later waits for the next tick, where ffmpeg would else refuse to go on.
+_IN_ORDER = (
+    "-bsf",
+    r"setts=dts=max(DTS\,PREV_OUTDTS+1):pts=max(PTS\,max(DTS\,PREV_OUTDTS+1))",
+)
+
 
 class JoinError(OutsideError):
     """ffmpeg did not join the files; `disk_full` if that was for want of room."""
@@ -80,7 +87,7 @@ def join(
         # An outpoint in the list would end all tracks at the first packet of any that is past it.
         *(() if length_s is None else ("-t", f"{length_s:.6f}")),
         # Nobody reads it before it is whole: packets need not be written one by one.
-        *("-map", "0", "-c", "copy", "-flush_packets", "0"),
+        *("-map", "0", "-c", "copy", *_IN_ORDER, "-flush_packets", "0"),
         *("-f", _FORMATS[container], f"file:{target}"),
     )
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:

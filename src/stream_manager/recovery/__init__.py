@@ -1,11 +1,11 @@
 """The recovery core: pure decisions, no I/O, no clock, no chance of its own.
 
-Read in this order: faults, classify, backoff, budget, policy (what it decides with), states (its
-words), engine (the table), commands, rise, fall, queueing, steps (its rows), incidents (words for
-what components share), domains, choosing, course, outbreak (its rules), tree (who stands on whom),
-manager (many components), saved (what outlives it), explain, advice and reasons (what people read).
-Beside them, for guarded calls: retry_budget, and
-the circuit breaker (breaker_policy, window, breaker_states, breaker, breaker_saved, breaker_words).
+Read in this order: faults, classify, own_rules, checks, backoff, budget, policy (what it decides
+with), states (its words), engine (the table), commands, rise, fall, queueing, steps (its rows),
+incidents (words for what components share), domains, choosing, course, outbreak (its rules), tree
+(who stands on whom), manager (many components), saved (what outlives it), explain, advice and
+reasons (what people read). Beside them, for guarded calls: retry_budget, and the circuit breaker
+(breaker_policy, window, breaker_states, breaker, breaker_saved, breaker_words).
 """
 
 from stream_manager.recovery.advice import advice

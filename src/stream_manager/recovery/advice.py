@@ -22,6 +22,10 @@ _SPACE = "make room on that disk, or give the volume another path"
 _DISK = "look whether the disk is mounted and writable: findmnt --target PATH"
 _FILE = "look whether the file is there and may be read by the user that the manager runs as"
 _PICTURE = "look at the camera itself: its picture, its load, its network"
+_LEAK = (
+    "see whether its memory grows without end (a leak: an element of its pipeline, an unbounded"
+    " queue) or is its need: then raise limits"
+)
 _MEMORY = "look what takes the memory and the processes of this machine: ps aux --sort=-rss"
 
 CODES: Mapping[str, str] = {
@@ -48,6 +52,7 @@ RULES: Mapping[str, str] = {
     "network-timeout": _ADDRESS,
     "source-closed": "see whether the camera restarts, or serves too many clients",
     "no-streams": "look whether that path of the camera offers video",
+    "device": "see whether the device is plugged in, and whether something else uses it",
     "no-space": _SPACE,
     "storage-errno": _DISK,
     "storage-place": _DISK,
@@ -60,6 +65,9 @@ RULES: Mapping[str, str] = {
     "scarcity": _MEMORY,
     "no-worker": "look into the log of the fork server",
     "out-of-memory": _MEMORY,
+    "memory-limit": _LEAK,
+    "memory-grown-once": _LEAK,
+    "memory-grown": _LEAK,
     "crash-once": _LOG,
     "crash": _LOG,
     "hang-once": _LOG,
@@ -80,4 +88,5 @@ RULES: Mapping[str, str] = {
 
 def advice(fault: Fault, rule: Rule) -> str:
     """Return what a person can do about `fault`, which `rule` judged: half a sentence."""
-    return CODES.get(fault.code, RULES[rule.name])
+    own = f"see what your rule {rule.name} was written for"
+    return CODES.get(fault.code) or RULES.get(rule.name, own)

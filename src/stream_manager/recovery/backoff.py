@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal, get_args
+
+from stream_manager.recovery.checks import refuse, require_durations, require_numbers
 
 Jitter = Literal["none", "full", "equal", "decorrelated"]
 
@@ -28,14 +29,14 @@ class Backoff:
     jitter: Jitter = "equal"
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.base_s) and self.base_s > 0):
-            raise ValueError(f"base_s is {self.base_s}: expected a duration above 0")
-        if not 1 <= self.factor <= MAX_FACTOR:
-            raise ValueError(f"factor is {self.factor}: expected 1 to {MAX_FACTOR:g}")
-        if not (isfinite(self.cap_s) and self.cap_s >= self.base_s):
-            raise ValueError(f"cap_s is {self.cap_s}: expected at least base_s ({self.base_s})")
+        require_durations(base_s=self.base_s, cap_s=self.cap_s)
+        require_numbers(
+            f"1 to {MAX_FACTOR:g}", lambda it: 1 <= it <= MAX_FACTOR, factor=self.factor
+        )
+        if self.cap_s < self.base_s:
+            refuse("cap_s", self.cap_s, f"at least base_s ({self.base_s})")
         if self.jitter not in get_args(Jitter):
-            raise ValueError(f"jitter is {self.jitter!r}: expected one of {get_args(Jitter)}")
+            refuse("jitter", self.jitter, f"one of {get_args(Jitter)}")
 
     def ceiling_s(self, n: int) -> float:
         """Return the delay before jitter for the nth retry, counted from 0."""
@@ -52,6 +53,12 @@ class Backoff:
                 return self.ceiling_s(n) / 2
             case _:  # decorrelated
                 return self.base_s
+
+    def shortest_sum_s(self, first: int, end: int) -> float:
+        """Return the least that the retries from `first` to before `end` can wait in sum."""
+        steady = max(first, MAX_EXPONENT)
+        growing_s = sum(self.shortest_s(n) for n in range(first, min(end, steady)))
+        return growing_s + max(0, end - steady) * self.shortest_s(steady)
 
     def delay_s(self, n: int, chance: Callable[[], float], previous_s: float = 0.0) -> float:
         """Draw the delay of the nth retry; `chance` draws from [0, 1), `previous_s` was the last.

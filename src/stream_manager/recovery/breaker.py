@@ -179,9 +179,9 @@ class Breaker:
         return isinstance(permit, int) or self.probes.pop(permit.id, None) is not None
 
     def _collect_lost(self, now_s: float) -> None:
-        """Reopen when a probe's lease has run out."""
-        if self.probes and now_s >= next(iter(self.probes.values())).deadline_s:
-            self._change(Trigger.PROBE_LOST, now_s, {"probe_lease_s": self.policy.probe_lease_s})
+        """Reopen if a probe's lease has run out, from when it did: open time runs since then."""
+        if self.probes and now_s >= (over_s := next(iter(self.probes.values())).deadline_s):
+            self._change(Trigger.PROBE_LOST, over_s, {"probe_lease_s": self.policy.probe_lease_s})
 
     def _count(self, now_s: float, *, failed: bool, slow: bool) -> None:
         self.consecutive = self.consecutive + 1 if failed else 0

@@ -2,10 +2,17 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
 from typing import TypedDict
 
 from stream_manager.recovery.backoff import MAX_EXPONENT, Backoff
+from stream_manager.recovery.checks import (
+    given,
+    refuse,
+    require_counts,
+    require_durations,
+    require_kind,
+    require_shares,
+)
 
 CONSECUTIVE_FAILURES = 5
 MIN_CALLS = 10
@@ -27,14 +34,12 @@ class Ramp:
     lasts_s: float = 1.0
 
     def __post_init__(self) -> None:
-        _require_counts(self, "first_calls", "cap_calls")
-        _require_durations(self, "step_s", "lasts_s")
+        require_counts(1, first_calls=self.first_calls, cap_calls=self.cap_calls)
+        require_durations(step_s=self.step_s, lasts_s=self.lasts_s)
         if self.cap_calls < self.first_calls:
-            raise ValueError(
-                f"cap_calls is {self.cap_calls}: expected at least first_calls ({self.first_calls})"
-            )
+            refuse("cap_calls", self.cap_calls, f"at least first_calls ({self.first_calls})")
         if self.lasts_s < self.step_s:
-            raise ValueError(f"lasts_s is {self.lasts_s}: expected at least step_s ({self.step_s})")
+            refuse("lasts_s", self.lasts_s, f"at least step_s ({self.step_s})")
 
     def allowed(self, step: int) -> int:
         """Return how many calls the step may have, counted from 0."""
@@ -75,27 +80,32 @@ class BreakerPolicy:
     enforce: bool = True
 
     def __post_init__(self) -> None:
-        _require_counts(self, "consecutive_failures", "min_calls", "window_calls")
-        _require_counts(self, "max_concurrent", "successes_to_close")
-        _require_durations(self, "slow_call_s", "window_s", "open_s", "open_cap_s", "probe_lease_s")
-        for name in ("failure_rate", "slow_rate"):
-            rate = getattr(self, name)
-            if rate is not None and not 0 < rate <= 1:
-                raise ValueError(f"{name} is {rate}: expected a share above 0, to 1")
+        require_counts(
+            1,
+            max_concurrent=self.max_concurrent,
+            successes_to_close=self.successes_to_close,
+            **given(
+                consecutive_failures=self.consecutive_failures,
+                min_calls=self.min_calls,
+                window_calls=self.window_calls,
+            ),
+        )
+        require_durations(
+            open_s=self.open_s,
+            open_cap_s=self.open_cap_s,
+            probe_lease_s=self.probe_lease_s,
+            **given(slow_call_s=self.slow_call_s, window_s=self.window_s),
+        )
+        require_shares(**given(failure_rate=self.failure_rate, slow_rate=self.slow_rate))
+        require_kind(Ramp, **given(ramp=self.ramp))
+        require_kind(bool, enforce=self.enforce)
         if self.open_cap_s < self.open_s:
-            raise ValueError(
-                f"open_cap_s is {self.open_cap_s}: expected at least open_s ({self.open_s})"
-            )
+            refuse("open_cap_s", self.open_cap_s, f"at least open_s ({self.open_s})")
         if self.slow_rate is not None and self.slow_call_s is None:
-            raise ValueError(
-                f"slow_rate is {self.slow_rate}: expected slow_call_s beside it, "
-                "which says what slow is"
-            )
+            refuse("slow_rate", self.slow_rate, "slow_call_s beside it, which says what slow is")
         if self.window_s is not None and self.window_calls is not None:
-            raise ValueError(
-                f"window_calls is {self.window_calls}: expected none beside "
-                f"window_s ({self.window_s}); a window is of calls or of time"
-            )
+            allowed = f"none beside window_s ({self.window_s}); a window is of calls or of time"
+            refuse("window_calls", self.window_calls, allowed)
 
     @property
     def consecutive_limit(self) -> int | None:
@@ -132,6 +142,12 @@ class BreakerPolicy:
                 f"min_calls is {self.min_calls}, more than window_calls ({self.window_calls}) "
                 f"can hold: {self.window_calls} is taken"
             )
+        in_a_row, held = self.consecutive_failures, self.window_calls
+        if in_a_row and held and in_a_row > held and self.failure_limit is not None:
+            yield (
+                f"consecutive_failures is {in_a_row}, more than window_calls ({held}) can hold: "
+                "the failure rate always opens first"
+            )
         if self.failure_limit is None and self.slow_limit is None:
             for name in ("window_s", "window_calls"):
                 if (value := getattr(self, name)) is not None:
@@ -163,17 +179,3 @@ class BreakerRules(TypedDict, total=False):
     probe_lease_s: float
     ramp: Ramp | None
     enforce: bool
-
-
-def _require_counts(policy: object, *names: str) -> None:
-    for name in names:
-        value = getattr(policy, name)
-        if value is not None and not (isinstance(value, int) and value >= 1):
-            raise ValueError(f"{name} is {value}: expected a whole number of at least 1")
-
-
-def _require_durations(policy: object, *names: str) -> None:
-    for name in names:
-        value = getattr(policy, name)
-        if value is not None and not (isfinite(value) and value > 0):
-            raise ValueError(f"{name} is {value}: expected a duration above 0")

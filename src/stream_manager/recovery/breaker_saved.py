@@ -3,12 +3,21 @@
 Everything is a span or a count, for no monotonic instant means anything in another life.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import inf
+from typing import Any
 
 from stream_manager.recovery.breaker import Breaker
 from stream_manager.recovery.breaker_states import BreakerState, Probe
+from stream_manager.recovery.checks import (
+    given,
+    member,
+    refuse,
+    require_counts,
+    require_kind,
+    require_spans,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +26,7 @@ class SavedBreaker:
 
     probe_leases_s: what was left to the probes that were out; nobody will settle them.
     window: rows of calls, failures and slow calls, the oldest first; `shape` tells which window.
-    Raises ValueError for numbers that no breaker can have.
+    Raises ValueError, naming the field and its value, for what no breaker can have.
     """
 
     state: BreakerState
@@ -35,23 +44,33 @@ class SavedBreaker:
     window: Sequence[Sequence[int]]
 
     def __post_init__(self) -> None:
-        numbers = {
-            "generation": (self.generation,),
-            "reopens": (self.reopens,),
-            "open_for_s": (self.open_for_s,),
-            "consecutive": (self.consecutive,),
-            "probe_successes": (self.probe_successes,),
-            "probe_leases_s": self.probe_leases_s,
-            "ramped_for_s": () if self.ramped_for_s is None else (self.ramped_for_s,),
-            "rejected": (self.rejected,),
-            "late_results": (self.late_results,),
-            "window": tuple(number for row in self.window for number in row),
-        }
-        for name, values in numbers.items():
-            if not all(isfinite(value) and value >= 0 for value in values):
-                raise ValueError(f"{name} is {getattr(self, name)}: expected no less than 0")
-        if any(len(row) != 3 for row in self.window):
-            raise ValueError(f"window is {self.window}: expected rows of three")
+        require_kind(BreakerState, state=self.state)
+        require_counts(
+            0,
+            generation=self.generation,
+            reopens=self.reopens,
+            consecutive=self.consecutive,
+            probe_successes=self.probe_successes,
+            rejected=self.rejected,
+            late_results=self.late_results,
+        )
+        require_spans(open_for_s=self.open_for_s, **given(ramped_for_s=self.ramped_for_s))
+        require_kind(str, shape=self.shape, **given(last_cause=self.last_cause))
+        require_kind(Sequence, probe_leases_s=self.probe_leases_s, window=self.window)
+        for lease_s in self.probe_leases_s:
+            require_spans(probe_leases_s=lease_s)
+        if self.probe_leases_s and self.state is not BreakerState.HALF_OPEN:
+            refuse("probe_leases_s", self.probe_leases_s, f"none while {self.state.value}")
+        for row in self.window:
+            _require_row(row)
+
+
+def read(values: Mapping[str, Any]) -> SavedBreaker:
+    """Return what was saved from its plain values. Raises ValueError for what can't have been."""
+    try:
+        return SavedBreaker(**{**values, "state": member(BreakerState, "state", values["state"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"not a dump of a circuit breaker: {error}") from error
 
 
 def save(breaker: Breaker, now_s: float) -> SavedBreaker:
@@ -82,7 +101,11 @@ def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: f
 
     Permits that are out become late. A window of another shape begins empty, and an open time
     ends at the latest after the policy's cap.
+    Raises ValueError, and nothing has changed, for a window that this breaker can't have had.
     """
+    window = breaker.new_window(now_s)
+    if saved.shape == window.shape:
+        window.refill(saved.window, elapsed_s)
     breaker.generation = max(breaker.generation, saved.generation) + 1
     breaker.free_pass = breaker.carefree = 0
     breaker.state = saved.state
@@ -102,14 +125,21 @@ def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: f
         -number: Probe(
             generation=breaker.generation,
             id=-number,
-            deadline_s=now_s + max(0.0, lease_s - elapsed_s),
+            deadline_s=now_s + lease_s - elapsed_s,
         )
-        for number, lease_s in enumerate(saved.probe_leases_s)
+        for number, lease_s in enumerate(sorted(saved.probe_leases_s))
     }
-    breaker.window = breaker.new_window(now_s)
-    if saved.shape == breaker.window.shape:
-        breaker.window.refill(saved.window, elapsed_s)
+    breaker.window = window
     ramped_for_s = inf if saved.ramped_for_s is None else saved.ramped_for_s + elapsed_s
     breaker.closed_at_s = now_s - ramped_for_s
     if saved.state is BreakerState.CLOSED:
         breaker.find_carefree()
+
+
+def _require_row(row: object) -> None:
+    require_kind(Sequence, window=row)
+    assert isinstance(row, Sequence)
+    for number in row:
+        require_counts(0, window=number)
+    if len(row) != 3 or max(row) > row[0]:
+        refuse("window", row, "rows of calls, and how many of them failed and were slow")

@@ -1,7 +1,8 @@
 """Restart intensity: how many restarts within how long are healing, and from where it is a loop."""
 
 from dataclasses import dataclass
-from math import isfinite
+
+from stream_manager.recovery.checks import require_counts, require_durations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +17,8 @@ class Budget:
     within_s: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.restarts < 1:
-            raise ValueError(f"restarts is {self.restarts}: expected at least 1")
-        if not (isfinite(self.within_s) and self.within_s > 0):
-            raise ValueError(f"within_s is {self.within_s}: expected a duration above 0")
+        require_counts(1, restarts=self.restarts)
+        require_durations(within_s=self.within_s)
 
     def charge(self, charged: tuple[float, ...], now_s: float) -> tuple[float, ...]:
         """Return the window after one more restart at `now_s`, without what has left it."""

@@ -1,18 +1,21 @@
 """From a fault to what it asks for: one ordered table, first match wins.
 
-Rules are keyed by origin, code and status, never by text. A user's own rules go before these.
-Where nothing matches, the fault is RECOVERABLE with cause unknown, and the rule's name says so,
+Rules are keyed by origin, code and status, never by text; some ask what went before as well. Where nothing matches, the fault is RECOVERABLE with cause unknown, and the rule's name says so,
 so that the table can grow.
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
 
 # A second fault within this time is a pattern, not an accident.
 CALM_AFTER_S = 60.0
+# Faults, told apart by origin, code and status, of which the rules are kept at hand.
+KINDS = 1024
 
 
 class When(Enum):
@@ -53,25 +56,38 @@ class Rule:
     charged: whether a restart counts against the component's own intensity budget. What its own
         restart can't cure (a network, a full disk) is paced by the backoff alone.
     probed: whether FAILED by this rule is tried again slowly.
+    Raises ValueError, naming field and value, for values of other types.
     """
 
     name: str
     cause: Cause
     fault_class: FaultClass
-    origins: frozenset[str] = frozenset()
-    codes: frozenset[str] = frozenset()
-    statuses: frozenset[int] = frozenset()
+    origins: AbstractSet[str] = frozenset()
+    codes: AbstractSet[str] = frozenset()
+    statuses: AbstractSet[int] = frozenset()
     when: When = When.ALWAYS
     charged: bool = True
     probed: bool = True
 
-    def matches(self, fault: Fault, history: History) -> bool:
-        """Tell whether this rule speaks about `fault`, given what went before."""
-        if self.origins and fault.origin not in self.origins:
+    def __post_init__(self) -> None:
+        kinds = {"name": str, "cause": Cause, "fault_class": FaultClass, "when": When}
+        for field, kind in kinds.items():
+            if not isinstance(value := getattr(self, field), kind) or not value:
+                raise ValueError(f"{field} is {value!r}: expected a {kind.__name__}")
+        for field in ("origins", "codes", "statuses"):
+            if not isinstance(value := getattr(self, field), AbstractSet):
+                raise ValueError(f"{field} is {value!r}: expected a set")  # noqa: TRY004 - as all of it
+            object.__setattr__(self, field, frozenset(value))  # a rule is hashed and never changes
+
+    def speaks_of(self, origin: str, code: str, status: int | None) -> bool:
+        """Tell whether this rule is about such a fault, whatever went before."""
+        if self.origins and origin not in self.origins:
             return False
         keyed = self.codes or self.statuses
-        if keyed and fault.code not in self.codes and fault.status not in self.statuses:
-            return False
+        return not keyed or code in self.codes or status in self.statuses
+
+    def applies(self, history: History) -> bool:
+        """Tell whether what went before is what this rule asks for."""
         match self.when:
             case When.ALWAYS:
                 return True
@@ -116,6 +132,8 @@ STORAGE_ERRNOS = frozenset({"EROFS", "EIO", "ENXIO", "ENODEV", "ESTALE"})
 # A place that is missing or forbidden may be an unmounted disk: it is watched, not given up.
 PLACE_ERRNOS = frozenset({"ENOENT", "ENOTDIR", "EACCES", "EPERM", "EISDIR"})
 SCARCITY_ERRNOS = frozenset({"ENOMEM", "EAGAIN", "EMFILE", "ENFILE"})
+# Elements that read from a device of the machine.
+DEVICE_SOURCES = frozenset({"v4l2src", "alsasrc"})
 # Elements that write, and what the recorder itself does with files.
 FILE_SINKS = frozenset({"filesink", "fdsink", "record", "open", "fsync"})
 
@@ -151,13 +169,16 @@ RULES: tuple[Rule, ...] = (
     Rule(name="scarcity", cause=Cause.MEMORY, fault_class=_retry, codes=SCARCITY_ERRNOS, charged=False),
 
     # The fork server could not make a worker: nothing that the stream itself could cure.
-    Rule(name="no-worker", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
+    Rule(name="no-worker", cause=Cause.NODE, fault_class=_retry, origins=frozenset({"forkserver"}), charged=False),
 
     # Storage. Whoever writes there suffers alike, so it is nobody's own fault.
     Rule(name="no-space", cause=Cause.STORAGE, fault_class=_shared, codes=_resource(14) | frozenset({"ENOSPC", "EDQUOT"}), charged=False),
     Rule(name="storage-errno", cause=Cause.STORAGE, fault_class=_shared, codes=STORAGE_ERRNOS, charged=False),
     Rule(name="storage-place", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=PLACE_ERRNOS, charged=False),
     Rule(name="storage-write", cause=Cause.STORAGE, fault_class=_shared, origins=FILE_SINKS, codes=_resource(1, 6, 8, 10), charged=False),
+
+    # A capture device that is unplugged, or that somebody else uses.
+    Rule(name="device", cause=Cause.DEVICE, fault_class=_retry, origins=DEVICE_SOURCES, codes=_resource(4, 5, 7, 9, 13), charged=False),
 
     # What only a changed configuration can cure.
     Rule(name="pipeline-invalid", cause=Cause.CONFIG, fault_class=_fatal, codes=DESCRIPTION_ERRORS | frozenset({"container", "raw-video", "codec"}), probed=False),
@@ -169,8 +190,11 @@ RULES: tuple[Rule, ...] = (
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, codes=frozenset({"EACCES", "EPERM", "EISDIR"})),
     Rule(name="file-unreadable", cause=Cause.CONFIG, fault_class=_fatal, origins=frozenset({"filesrc"}), codes=_resource(5)),
 
-    # Processes. The first crash after stable health is retried at once; the next ones wait.
+    # Processes, and what they take. The first crash or restart for memory after stable health is retried at once; the next ones wait.
     Rule(name="out-of-memory", cause=Cause.MEMORY, fault_class=_retry, origins=frozenset({"process"}), codes=frozenset({"SIGKILL:oom"})),
+    Rule(name="memory-limit", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"memory-limit", "MemoryError"})),
+    Rule(name="memory-grown-once", cause=Cause.MEMORY, fault_class=_once, codes=frozenset({"restart-above"}), when=When.CALM),
+    Rule(name="memory-grown", cause=Cause.MEMORY, fault_class=_retry, codes=frozenset({"restart-above"})),
     Rule(name="crash-once", cause=Cause.CRASH, fault_class=_once, origins=frozenset({"process"}), when=When.CALM),
     Rule(name="crash", cause=Cause.CRASH, fault_class=_retry, origins=frozenset({"process"})),
     Rule(name="hang-once", cause=Cause.HANG, fault_class=_once, codes=frozenset({"hang", "lost"}), when=When.CALM),
@@ -196,9 +220,25 @@ RULES: tuple[Rule, ...] = (
 UNMATCHED = Rule(name="unmatched", cause=Cause.UNKNOWN, fault_class=FaultClass.RECOVERABLE)
 
 
-def classify(fault: Fault, history: History, rules: Sequence[Rule] = RULES) -> Rule:
-    """Return the first rule that speaks about `fault`, else `UNMATCHED`."""
-    for rule in rules:
-        if rule.matches(fault, history):
-            return rule
-    return UNMATCHED
+class Classifier:
+    """An ordered table: the first rule that speaks of a fault and applies judges it.
+
+    Which rules speak of a kind of fault is looked up once: they are a few of many.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        self._speaking_of = lru_cache(maxsize=KINDS)(self._look_up)
+
+    def __call__(self, fault: Fault, history: History) -> Rule:
+        """Return the rule that judges `fault`, else `UNMATCHED`."""
+        for rule in self._speaking_of(fault.origin, fault.code, fault.status):
+            if rule.applies(history):
+                return rule
+        return UNMATCHED
+
+    def _look_up(self, origin: str, code: str, status: int | None) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._rules if rule.speaks_of(origin, code, status))
+
+
+classify = Classifier(RULES)

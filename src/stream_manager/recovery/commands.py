@@ -1,7 +1,6 @@
 """What an operator or the configuration wants of a component."""
 
-from dataclasses import replace
-
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Decision, Event, Phase, Record, Wanted
 from stream_manager.recovery.steps import Context, begin, decided, forgiven, stopping
 

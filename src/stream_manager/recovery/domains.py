@@ -7,9 +7,11 @@ saved and read back; `Domains` (in `outbreak`, with `course`) decides what becom
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from itertools import islice
 
 from stream_manager.recovery.faults import Cause
-from stream_manager.recovery.incidents import Incident, shared_by
+from stream_manager.recovery.incidents import SHOWN, Incident, shared_by
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Phase, Sighting
 
 # Where nobody waits for a domain.
@@ -43,8 +45,9 @@ class Domain:
         still does. incidents: how many it has had.
     opened: the place of its incident among all that were ever opened or opened again.
     waiting, coming: the incident's queue: who is parked, and who is still being torn down.
-    involved: whom the incident has parked so far; let_go: whom its ramp has let go; relapsed: those
-        of them that failed again.
+    involved: whom the incident has parked so far; let_go: who proved its end, and whom its ramp has
+        let go; returning: those of them that are coming up, and until when they are waited for;
+        relapsed: those that failed again.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Domain:
     coming: dict[str, None] = field(default_factory=dict)
     involved: dict[str, None] = field(default_factory=dict)
     let_go: dict[str, None] = field(default_factory=dict)
+    returning: dict[str, float] = field(default_factory=dict)
     relapsed: Seens = field(default_factory=dict)
     shared: frozenset[Cause] = field(init=False)
 
@@ -132,11 +136,28 @@ class Domain:
     def closes(self) -> None:
         """Forget the incident and all that belongs to it."""
         self.incident = None
-        for part in (self.waiting, self.coming, self.involved, self.let_go, self.relapsed):
+        for part in (self.waiting, self.coming, self.involved):
             part.clear()
+        self.stays()
+
+    def stays(self) -> None:
+        """Nobody comes back any more: forget who did."""
+        self.let_go.clear()
+        self.returning.clear()
+        self.relapsed.clear()
 
 
 def incident_of(domain: Domain) -> Incident:
     """Return the incident that a domain under way has."""
     assert domain.incident is not None
     return domain.incident
+
+
+def known(domain: Domain) -> Incident:
+    """Return the incident that a domain under way has, with all whom it has parked by now."""
+    return replace(
+        incident_of(domain),
+        members=len(domain.involved),
+        some=tuple(islice(domain.involved, SHOWN)),
+        waiting=domain.queued,
+    )

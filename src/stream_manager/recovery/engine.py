@@ -27,6 +27,7 @@ from stream_manager.recovery.rise import (
     backoff_over,
     lifted,
     lost,
+    postponed,
     proved,
     slow_probe,
     stable,
@@ -38,6 +39,7 @@ from stream_manager.recovery.rise import (
 from stream_manager.recovery.states import (
     Admitted,
     Adopted,
+    Deaf,
     Decision,
     Due,
     Escalated,
@@ -102,6 +104,7 @@ _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Finished:  (ignore, finished, finished, finished, ignore, ignore, ignore, ignore, ignore),
     Gone:      (ignore, illegal, illegal, illegal, gone, ignore, ignore, ignore, gone),
     Due:       (illegal, overdue_start, overdue_start, stable, overdue_teardown, backoff_over, illegal, slow_probe, overdue_teardown),
+    Deaf:      (ignore, postponed, postponed, ignore, postponed, ignore, ignore, ignore, postponed),
     Lifted:    (ignore, ignore, ignore, ignore, ignore, ignore, lifted, ignore, ignore),
     Lost:      (ignore, lost, lost, lost, lost, lost, ignore, ignore, lost),
     Swept:     (ignore, swept, swept, swept, ignore, ignore, ignore, ignore, ignore),

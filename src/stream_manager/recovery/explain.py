@@ -28,6 +28,7 @@ FAULTS: Mapping[str, str] = {
     "network-timeout": "the camera fell silent",
     "source-closed": "the camera ended the stream",
     "no-streams": "the camera offers no usable stream",
+    "device": "the device can't be read",
     "no-space": "the disk is full",
     "storage-errno": "the disk refused",
     "storage-place": "the recording's directory can't be used",
@@ -39,7 +40,10 @@ FAULTS: Mapping[str, str] = {
     "file-unreadable": "the file can't be read",
     "scarcity": "the machine has no room for one more process or file",
     "no-worker": "no worker process could be made",
-    "out-of-memory": "killed for want of memory",
+    "out-of-memory": "the kernel killed it, for the machine had no memory left",
+    "memory-limit": "it took as much memory as its limit allows",
+    "memory-grown-once": "it took more memory than restart_above allows",
+    "memory-grown": "it took more memory than restart_above allows",
     "crash-once": "crash",
     "crash": "crash",
     "hang-once": "it hung",
@@ -64,6 +68,7 @@ CODES: Mapping[str, str] = {
     "ENETUNREACH": "no way leads to the camera's network",
     "ETIMEDOUT": "the camera did not answer in time",
     "dns": "the camera's name can't be resolved",
+    "MemoryError": "it was refused more memory",
     "undecodable": "its packets arrive, but no picture can be made of them",
     "no-video": "there is no video that can be recorded",
     "codec": "none of its codecs can be recorded",
@@ -113,6 +118,7 @@ STEPS: Mapping[str, str] = {
     "adopted-ending": "it outlived its manager while run {epoch} was being torn down",
     "started": "built",
     "proved": "{proof} advances: proven",
+    "manager-was-late": "the manager itself was late by {late_s:.1f} s, and its deadline is too",
     "stable": "stable for {stable_for_s:g} s: retries forgiven",
     "child-failed": "{child} brings no {proof} any more",
     "backoff-over": "the wait is over",
@@ -176,7 +182,9 @@ def in_words(fault: Fault, rule: Rule, *, proof: str = "media") -> str:
     proof: what should have proven the component that failed.
     """
     codes = PLAIN_CODES if fault.origin == "python" else CODES
-    words = codes.get(fault.code, FAULTS[rule.name]).format(proof=proof)
+    # A user's own rule is told by its name.
+    words = codes.get(fault.code) or FAULTS.get(rule.name, rule.name.replace("-", " "))
+    words = words.replace("{proof}", proof)
     number = fault.code if fault.status is None else f"RTSP {fault.status}"
     return f"{words} ({number})"
 

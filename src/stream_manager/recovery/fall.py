@@ -1,16 +1,17 @@
 """The way down: a fault is judged, the component torn down, and what comes after settled."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from stream_manager.recovery.classify import History, Rule, classify
+from stream_manager.recovery.classify import History, Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Decision,
     Escalated,
     Event,
     Failed,
+    Gone,
     Phase,
     Record,
     RestartType,
@@ -79,7 +80,7 @@ def _rule(record: Record, context: Context, fault: Fault) -> Rule:
         last_cause=last.rule.cause if last and record.attempts else None,
         since_last_s=context.now_s - last.at_s if last else None,
     )
-    return classify(fault, history)
+    return context.classify(fault, history)
 
 
 def _judged(
@@ -272,8 +273,13 @@ def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> 
 
 
 def gone(record: Record, event: Event, context: Context) -> Decision:
-    """The teardown is confirmed: what was settled at the fault comes now."""
-    return _over(record, event, context, rule="gone")
+    """The teardown is confirmed, or given up: what was settled at the fault comes now."""
+    assert isinstance(event, Gone)
+    if not event.abandoned:
+        return _over(record, event, context, rule="gone")
+    decision = _over(record, event, context, rule="abandoned")
+    allowed: Evidence = {"teardown_s": record.spec.policy.teardown_s}
+    return replace(decision, saw={**decision.saw, **allowed})
 
 
 def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decision:

@@ -18,6 +18,7 @@ class Cause(Enum):
     STORAGE = "storage"
     MEMORY = "memory"
     CPU = "cpu"
+    NODE = "node"
     DEVICE = "device"
     CONFIG = "config"
     UNKNOWN = "unknown"

@@ -20,10 +20,12 @@ STEPS: Mapping[str, str] = {
     "incident-probe-over": "probe {probe} did not succeed ({why})",
     "incident-proved": "{probe} is proven, and {waiting} follow",
     "incident-ramp": "{now} were let go, {let_go} so far",
-    "incident-reopened": "{failed} of the {let_go} that were let go failed again",
+    "incident-reopened": (
+        "{failed} of the {let_go} that were let go failed again, their cause {cause} ({code})"
+    ),
     "incident-taken-over": "those that waited wait for {by} now",
     "incident-deserted": "nobody waits any more",
-    "incident-resolved": "the last of {members} was let go",
+    "incident-resolved": "its {members} members came back, or had the time to",
     "incident-released": "the last of {members} was let go, to recover by itself",
 }
 
@@ -46,8 +48,10 @@ def awaited(incident: Incident, wall: Callable[[float], str]) -> str:
             return f"{incident.probe} is trying, until {at} at the latest"
         case IncidentState.OPEN:
             return f"the next one tries at {at}"
-        case IncidentState.RAMPING:
+        case IncidentState.RAMPING if incident.waiting:
             return f"the next are let go at {at}"
+        case IncidentState.RAMPING:
+            return f"those that were let go have until {at} to prove themselves"
         case _:  # ENDED
             lasted_s = (incident.ended_s or 0.0) - incident.since_s
             return f"incident {incident.number} is over, after {span(lasted_s)}"

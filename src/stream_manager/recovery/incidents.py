@@ -5,13 +5,19 @@ window is over, then OPEN while probes go out one by one, then RAMPING while its
 then ENDED. `domains` moves it; here is what it consists of, and which causes a domain can have.
 """
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
-from itertools import islice
-from math import isfinite
 from typing import ClassVar
 
+from stream_manager.recovery.checks import (
+    refuse,
+    require_counts,
+    require_durations,
+    require_kind,
+    require_numbers,
+    require_shares,
+)
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.states import Action, Decision, Event, Sighting
 
@@ -25,8 +31,9 @@ SHARED: Mapping[str, frozenset[Cause]] = {
     # Files of a disk that is not mounted are not found; writes to one that hangs hang.
     "volume": frozenset({Cause.STORAGE, Cause.NOT_FOUND, Cause.HANG}),
     "device": frozenset({Cause.DEVICE, Cause.NOT_FOUND, Cause.STALL, Cause.HANG}),
-    # Processes that have nothing in common but the machine crash together only by its doing.
-    "node": frozenset({Cause.NETWORK, Cause.MEMORY, Cause.CPU, Cause.CRASH, Cause.HANG}),
+    # What a machine lacks. That processes crash or are killed, however many, is no lack of it: they
+    # are started again at once.
+    "node": frozenset({Cause.NODE, Cause.MEMORY, Cause.CPU, Cause.NETWORK}),
 }
 # A domain that users name themselves: all that can come from outside of a component.
 SHARED_BY_OTHERS = frozenset(
@@ -71,33 +78,23 @@ class IncidentPolicy:
     enforce: bool = True
 
     def __post_init__(self) -> None:
-        if self.members < 2:
-            raise ValueError(f"members is {self.members}: expected at least 2")
-        if not 0 < self.share <= 1:
-            raise ValueError(f"share is {self.share}: expected above 0, and 1 at most")
-        for name in (
-            "window_s",
-            "probe_every_s",
-            "slow_after_s",
-            "slow_probe_every_s",
-            "ramp_step_s",
-        ):
-            value = getattr(self, name)
-            if not (isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a duration above 0")
-        if not 0 <= self.probe_spread < 1:
-            raise ValueError(f"probe_spread is {self.probe_spread}: expected 0 to below 1")
+        require_counts(2, members=self.members)
+        require_counts(1, ramp_first=self.ramp_first, ramp_most=self.ramp_most)
+        require_shares(share=self.share)
+        require_durations(
+            window_s=self.window_s,
+            probe_every_s=self.probe_every_s,
+            slow_after_s=self.slow_after_s,
+            slow_probe_every_s=self.slow_probe_every_s,
+            ramp_step_s=self.ramp_step_s,
+        )
+        require_numbers("0 to below 1", lambda it: 0 <= it < 1, probe_spread=self.probe_spread)
+        require_kind(bool, enforce=self.enforce)
         if self.slow_probe_every_s < self.probe_every_s:
-            raise ValueError(
-                f"slow_probe_every_s is {self.slow_probe_every_s}: expected at least "
-                f"probe_every_s ({self.probe_every_s})"
-            )
-        if self.ramp_first < 1:
-            raise ValueError(f"ramp_first is {self.ramp_first}: expected at least 1")
+            allowed = f"at least probe_every_s ({self.probe_every_s})"
+            refuse("slow_probe_every_s", self.slow_probe_every_s, allowed)
         if self.ramp_most < self.ramp_first:
-            raise ValueError(
-                f"ramp_most is {self.ramp_most}: expected at least ramp_first ({self.ramp_first})"
-            )
+            refuse("ramp_most", self.ramp_most, f"at least ramp_first ({self.ramp_first})")
 
     def enough(self, failed: int, running: int) -> bool:
         """Tell whether so many failures beside so many that run are the domain's."""
@@ -118,7 +115,7 @@ class IncidentState(Enum):
 
     SUSPECTED = "suspected"  # members are parked; due: when whoever still runs vetoes it
     OPEN = "open"  # due: the next probe, or when the one under way counts no more
-    RAMPING = "ramping"  # members are let go; due: the next of them
+    RAMPING = "ramping"  # members come back; due: the next are let go, or all had their time
     ENDED = "ended"
 
 
@@ -136,9 +133,11 @@ class Incident:
     """One incident, now; replaced and never mutated. Instants are monotonic seconds.
 
     number: how many its domain has had, this one included: all that anybody is charged for it.
-    root, root_of: the first fault, and whose it was. failed, running: the numbers that opened it:
-        how many had failed since then, and how many still ran.
-    members, some: how many it has parked so far, and the first of them.
+    root, root_of: the first fault, and whose it was. cause: what its members fail by: the root's,
+        but for one that is open again by another. failed, running: the numbers that opened it: how
+        many had failed since then, and how many still ran; none for one of an earlier manager.
+    members, some: how many it has parked so far, and the first of them. waiting: how many of them
+        still wait.
     probe: who is trying; probes: how many have tried; next_probe_s: when the next one may.
     step: of the ramp; let_go: how many it has let go.
     blamed: False for one that was vetoed: its members were let go to recover by themselves.
@@ -150,6 +149,7 @@ class Incident:
     policy: IncidentPolicy
     root: Sighting
     root_of: str
+    cause: Cause
     failed: int
     running: int
     opened_s: float
@@ -158,6 +158,7 @@ class Incident:
     next_probe_s: float
     members: int = 0
     some: tuple[str, ...] = ()
+    waiting: int = 0
     probe: str | None = None
     probes: int = 0
     step: int = 0
@@ -168,11 +169,6 @@ class Incident:
     timeline: tuple[Moment, ...] = ()
 
     @property
-    def cause(self) -> Cause:
-        """What all that it has parked failed by."""
-        return self.root.rule.cause
-
-    @property
     def since_s(self) -> float:
         """When its first fault came."""
         return self.root.at_s
@@ -181,11 +177,6 @@ class Incident:
     def closed(self) -> bool:
         """Whether nobody is let go but its probe."""
         return self.state is IncidentState.SUSPECTED or self.state is IncidentState.OPEN
-
-
-def known(incident: Incident, involved: Collection[str]) -> Incident:
-    """Return an incident with all whom it has parked by now."""
-    return replace(incident, members=len(involved), some=tuple(islice(involved, SHOWN)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

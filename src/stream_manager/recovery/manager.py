@@ -7,14 +7,18 @@ same numbers.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from stream_manager.errors import UsageError
+from stream_manager.recovery.classify import Classifier, Rule, classify
 from stream_manager.recovery.engine import decide
 from stream_manager.recovery.incidents import Incident, IncidentPolicy, Step
 from stream_manager.recovery.outbreak import Domains
+from stream_manager.recovery.own_rules import with_own
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
+    DUE_BY,
+    Deaf,
     Decision,
     DomainDue,
     Due,
@@ -39,6 +43,7 @@ class RecoveryManager:
 
     chance: draws from [0, 1), for jitter. first_seq: the number of the first decision.
     incidents: when failures that components share are one, and how those come back.
+    rules: classify faults, before the built-in ones; the first that matches counts.
     """
 
     def __init__(
@@ -47,8 +52,10 @@ class RecoveryManager:
         chance: Callable[[], float],
         first_seq: int = 1,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._chance = chance
+        self._classify = Classifier(with_own(rules)) if rules else classify
         self._seq = first_seq
         self._records: dict[str, Record] = {}
         self._tree = Tree(self._records)
@@ -69,9 +76,8 @@ class RecoveryManager:
         return self._domains.incidents
 
     def incident_of(self, id_: str) -> Incident | None:
-        """Return the incident in whose queue a component waits, or None."""
-        held_by = self._records[id_].held_by
-        return None if held_by is None else self._domains.incident_of(held_by)
+        """Return the incident in which a component waits, or would but for a dry run, or None."""
+        return self._domains.incident_of(self._records[id_].spec)
 
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; see `take`.
@@ -88,12 +94,12 @@ class RecoveryManager:
         """
         spec = record.spec
         if spec.id in self._records:
-            raise UsageError(f"component {spec.id!r} exists already")
+            raise UsageError(
+                f"component {spec.id!r} exists already: take another name, or remove it first"
+            )
         self._tree.add(spec)
-        self._records[spec.id] = record
         self._domains.add(spec)
-        if record.due_s is not None:
-            self._timers.set(spec.id, record.due_s)
+        self._put(record)
 
     def resume(self, record: Record) -> None:
         """Let a STOPPED component go on where an earlier manager left it; see `revive`."""
@@ -101,9 +107,13 @@ class RecoveryManager:
         present = self._records[id_]
         if present.phase is not Phase.STOPPED:
             raise UsageError(f"component {id_!r} is {present.phase.value}: stop it first")
-        self._records[id_] = record
+        self._put(record)
+
+    def _put(self, record: Record) -> None:
+        record = self._domains.taken_up(record)
+        self._records[record.spec.id] = record
         if record.due_s is not None:
-            self._timers.set(id_, record.due_s)
+            self._timers.set(record.spec.id, record.due_s)
 
     def remove(self, id_: str) -> None:
         """Forget a STOPPED component on which nothing else stands."""
@@ -133,7 +143,8 @@ class RecoveryManager:
                 if decision is None:
                     continue
                 decisions.append(decision)
-                queue.extend((tell, decision.seq) for tell in decision.tells)
+                for tell in decision.tells:
+                    queue.append((tell, decision.seq))
                 steps, because = self._domains.watch(decision), decision.seq
             for step in steps:
                 numbered = replace(step, seq=self._seq, because=because)
@@ -141,6 +152,12 @@ class RecoveryManager:
                 decisions.append(numbered)
                 queue.extend((tell, numbered.seq) for tell in step.tells)
         return decisions
+
+    def deaf(self, late_s: float) -> Iterator[Deaf]:
+        """Yield an event for each deadline that runs, after nobody was heard for `late_s`."""
+        for id_, record in tuple(self._records.items()):
+            if record.due_s is not None and record.phase in DUE_BY:
+                yield Deaf(id=id_, late_s=late_s)
 
     def _decide(self, event: Event, because: int | None, now_s: float) -> Decision | None:
         """Decide about one component, and take the decision down."""
@@ -156,6 +173,7 @@ class RecoveryManager:
         context = Context(
             now_s=now_s,
             chance=self._chance,
+            classify=self._classify,
             ready=self._tree.ready(record.spec),
             burdened=self._tree.burdened(event.id),
             held_by=held_by,

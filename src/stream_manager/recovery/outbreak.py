@@ -1,6 +1,6 @@
 """`Domains`: finds the failures that are one incident, and follows its members.
 
-Rules, in the order in which an incident meets them (`Course` has its steps):
+Rules, in the order in which an incident meets them (`Course` and `Comeback` have its steps):
 - It opens when enough members fail by one cause within the window. The narrowest domain wins, but
   for a wider one in which more have failed; that one takes over all that is parked in it.
 - It is suspected until the window is over: whoever runs then vetoes it, for as long as that one
@@ -13,10 +13,13 @@ Rules, in the order in which an incident meets them (`Course` has its steps):
 
 from collections.abc import Callable, Mapping
 
-from stream_manager.recovery.course import Course, Steps
-from stream_manager.recovery.domains import AT_REST, Domain, incident_of
+from stream_manager.recovery.comeback import Comeback
+from stream_manager.recovery.course import Course
+from stream_manager.recovery.domains import AT_REST, Domain, incident_of, known
 from stream_manager.recovery.faults import FaultClass
-from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState, known
+from stream_manager.recovery.incidents import Incident, IncidentPolicy, IncidentState
+from stream_manager.recovery.ledger import Ledger, Steps
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     UP,
     Decision,
@@ -52,18 +55,21 @@ class Domains:
     ) -> None:
         self._policy = policy
         self._domains: dict[str, Domain] = {}
-        self._course = Course(policy=policy, domains=self._domains, records=records, chance=chance)
+        self._ledger = Ledger(policy=policy, domains=self._domains, records=records, chance=chance)
+        self._comeback = Comeback(self._ledger)
+        self._course = Course(self._ledger, self._comeback)
 
     @property
     def incidents(self) -> dict[str, Incident]:
         """The incidents under way, by their domains, with all whom they have parked by now."""
-        under_way = self._course.under_way
-        return {name: known(incident_of(it), it.involved) for name, it in under_way.items()}
+        under_way = self._ledger.under_way
+        return {name: known(it) for name, it in under_way.items()}
 
-    def incident_of(self, domain: str) -> Incident | None:
-        """Return the incident of one domain, or None."""
-        it = self._course.under_way.get(domain)
-        return None if it is None else known(incident_of(it), it.involved)
+    def incident_of(self, spec: Spec) -> Incident | None:
+        """Return the incident in whose queue a component is, or None."""
+        queues = [it for it in self._around(spec) if it.queues(spec.id)]
+        newest = max(queues, key=lambda it: it.opened, default=None)  # several in a dry run
+        return None if newest is None else known(newest)
 
     def add(self, spec: Spec) -> None:
         """Take a component's domains in."""
@@ -80,6 +86,25 @@ class Domains:
             if not domain.members and domain.incident is None:
                 del self._domains[name]
 
+    def taken_up(self, record: Record) -> Record:
+        """Let one that an earlier manager had parked wait again, in the incident that it was in.
+
+        It is formed anew by the first of them, and its root is the oldest of their faults. One that
+        is coming to its end takes nobody in.
+        """
+        name, last = record.held_by, record.last
+        if name is None:
+            return record
+        domain = self._domains.get(name) if name in record.spec.domains else None
+        if domain is None or last is None or not self._policy.enforce:
+            return replace(record, held_by=None)
+        if last.rule.cause in domain.shared:
+            self._course.taken_up(domain, record.spec.id, last)
+        if domain.incident is None or not domain.incident.closed:
+            return replace(record, held_by=None)
+        domain.joins(record.spec.id, parked=True)
+        return replace(record, phase=Phase.PARKED, due_s=None, resume_s=record.due_s)
+
     def surrounding(self, spec: Spec) -> tuple[str | None, tuple[Incident, ...]]:
         """Return the domain that keeps a component from starting, and whose incidents spare it."""
         around = self._around(spec)
@@ -92,15 +117,15 @@ class Domains:
 
     def next_due_s(self) -> float | None:
         """Return the instant of the earliest timer, or None."""
-        return self._course.timers.next_s()
+        return self._ledger.timers.next_s()
 
     def take_due(self) -> DomainDue:
         """Return the event of the earliest timer, which there has to be."""
-        return DomainDue(id=self._course.timers.take())
+        return DomainDue(id=self._ledger.timers.take())
 
     def due(self, event: DomainDue, now_s: float) -> Steps:
         """Take the next step of an incident whose timer is over; one that is not does nothing."""
-        domain = self._course.under_way.get(event.id)
+        domain = self._ledger.under_way.get(event.id)
         if domain is None:
             return
         incident = incident_of(domain)
@@ -116,8 +141,10 @@ class Domains:
                 yield from self._course.probe_over(domain, event, now_s, why="no proof in time")
             case IncidentState.OPEN:
                 yield from self._course.probe(domain, event, now_s)
-            case _:  # RAMPING
-                yield from self._course.let_go(domain, event, now_s)
+            case _ if not domain.queued:  # RAMPING
+                yield from self._comeback.awaited(domain, event, now_s)
+            case _:
+                yield from self._comeback.let_go(domain, event, now_s)
 
     def watch(self, decision: Decision) -> Steps:
         """Follow a decision about a component."""
@@ -134,7 +161,7 @@ class Domains:
             self._keep_running(before, after)
         if fault is not None and fault.rule.fault_class in TELLING:
             yield from self._sighted(decision, fault)
-        under_way = self._course.under_way
+        under_way = self._ledger.under_way
         for name in names:
             if name in under_way:
                 yield from self._follow(under_way[name], decision, fault)
@@ -197,10 +224,12 @@ class Domains:
         before, after = decision.before, decision.after
         id_ = after.spec.id
         if not incident.closed:
-            if fault is not None and fault.rule.cause is incident.cause and id_ in domain.let_go:
-                yield from self._course.relapsed(domain, id_, fault, event)
+            yield from self._follow_return(domain, decision, fault)
         elif after.phase is Phase.RUNNING and before.phase is not Phase.RUNNING:
-            yield from self._course.proved(domain, id_, event, now_s)
+            if incident.state is IncidentState.SUSPECTED:
+                yield from self._course.vetoed(domain, id_, event, now_s)
+            else:
+                yield from self._comeback.proved(domain, id_, event, now_s)
         elif id_ == incident.probe and _over(before.phase, after.phase):
             why = fault.fault.code if fault else after.phase.value
             yield from self._course.probe_over(domain, event, now_s, why=why)
@@ -209,11 +238,19 @@ class Domains:
         elif not self._policy.enforce or (
             before.held_by == domain.name and after.held_by != domain.name
         ):
-            yield from self._course.left(domain, event, now_s)
+            yield from self._ledger.left(domain, event, now_s)
+
+    def _follow_return(self, domain: Domain, decision: Decision, fault: Sighting | None) -> Steps:
+        """See what becomes of a member that is let go."""
+        after, id_ = decision.after, decision.after.spec.id
+        if fault is not None and fault.rule.cause in domain.shared and id_ in domain.let_go:
+            yield from self._comeback.relapsed(domain, id_, fault, decision.event)
+        if after.phase not in COMING_UP and id_ in domain.returning:
+            yield from self._comeback.settled(domain, id_, decision.event, decision.at_s)
 
     def _around(self, spec: Spec) -> list[Domain]:
         """Return the domains of a component that have an incident."""
-        under_way = self._course.under_way
+        under_way = self._ledger.under_way
         return [under_way[name] for name in spec.domains if name in under_way] if under_way else []
 
 

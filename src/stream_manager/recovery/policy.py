@@ -1,10 +1,17 @@
 """What a component may do to heal itself: pace, limits and patience, validated once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
 
 from stream_manager.recovery.backoff import Backoff
 from stream_manager.recovery.budget import Budget
+from stream_manager.recovery.checks import (
+    given,
+    refuse,
+    require_counts,
+    require_durations,
+    require_kind,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +28,8 @@ class RecoveryPolicy:
     enforce: False for a dry run: a spent budget, poison and `give_up_after` end nothing; it is told
         what they would have ended, and the backoff goes on. FATAL is no limit, and stays.
 
-    Raises ValueError, naming the field and its value, where the numbers contradict each other.
+    Raises ValueError, naming the field and its value, where the numbers contradict each other;
+    of what is merely odd `Supervisor.add` warns.
     """
 
     backoff: Backoff = field(default_factory=Backoff)
@@ -36,27 +44,22 @@ class RecoveryPolicy:
     enforce: bool = True
 
     def __post_init__(self) -> None:
-        for name in (
-            "stable_for_s",
-            "verify_for_s",
-            "start_deadline_s",
-            "teardown_s",
-            "probe_every_s",
-            "give_up_after_s",
-        ):
-            value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a duration above 0")
-        if self.give_up_after_attempts is not None and self.give_up_after_attempts < 1:
-            raise ValueError(
-                f"give_up_after_attempts is {self.give_up_after_attempts}: expected at least 1"
-            )
+        require_kind(Backoff, backoff=self.backoff)
+        require_kind(Budget, budget=self.budget)
+        require_durations(
+            stable_for_s=self.stable_for_s,
+            verify_for_s=self.verify_for_s,
+            start_deadline_s=self.start_deadline_s,
+            teardown_s=self.teardown_s,
+            probe_every_s=self.probe_every_s,
+            **given(give_up_after_s=self.give_up_after_s),
+        )
+        require_counts(1, **given(give_up_after_attempts=self.give_up_after_attempts))
+        require_kind(bool, enforce=self.enforce)
         if self.verify_for_s >= self.start_deadline_s:
-            raise ValueError(
-                f"verify_for_s is {self.verify_for_s}: expected less than "
-                f"start_deadline_s ({self.start_deadline_s})"
-            )
-        soonest_s = self.soonest_spent_s()
+            allowed = f"less than start_deadline_s ({self.start_deadline_s})"
+            refuse("verify_for_s", self.verify_for_s, allowed)
+        soonest_s = soonest_spent_s(self.backoff, self.budget.restarts)
         if soonest_s > self.budget.within_s:
             raise ValueError(
                 f"budget allows {self.budget.restarts} restarts within {self.budget.within_s:g} s, "
@@ -64,9 +67,26 @@ class RecoveryPolicy:
                 "the limit can never be reached"
             )
 
-    def soonest_spent_s(self) -> float:
-        """Return the least time in which failures can exceed the budget.
+    def oddities(self) -> Iterator[str]:
+        """Yield what is possible but hardly meant, one sentence each."""
+        if self.stable_for_s < 2 * self.backoff.cap_s:
+            yield (
+                f"stable_for_s is {self.stable_for_s}, less than twice cap_s "
+                f"({self.backoff.cap_s}): what fails again and again may be forgiven in between"
+            )
+        attempts, within_s = self.give_up_after_attempts, self.give_up_after_s
+        if attempts is not None and within_s is not None:
+            soonest_s = soonest_spent_s(self.backoff, attempts - 1)
+            if soonest_s >= within_s:
+                yield (
+                    f"give_up_after_attempts is {attempts}, but the last of them begins after "
+                    f"{soonest_s:g} s at the soonest: give_up_after_s ({within_s}) comes first"
+                )
 
-        The first retry may be immediate (TRANSIENT); each later one waits its shortest delay.
-        """
-        return sum(self.backoff.shortest_s(n) for n in range(1, self.budget.restarts))
+
+def soonest_spent_s(backoff: Backoff, restarts: int) -> float:
+    """Return the least time in which there can be one failure more than so many restarts.
+
+    The first retry may be immediate (TRANSIENT); each later one waits its shortest delay.
+    """
+    return backoff.shortest_sum_s(1, restarts)

@@ -1,8 +1,8 @@
 """In a domain's queue: parked by its incident with what it was charged given back, and let go."""
 
-from dataclasses import replace
 from typing import Any
 
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import Admitted, Decision, Event, Held, Phase, Record
 from stream_manager.recovery.steps import Context, Evidence, back_off, begin, decided
 

@@ -1,7 +1,9 @@
 """How many retries a resource bears: a share of its requests, and a floor for quiet times."""
 
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
+
+from stream_manager.recovery.checks import require_durations, require_numbers
 
 SLICES = 10
 KEPT = SLICES + 1
@@ -19,12 +21,11 @@ class RetryAllowance:
     within_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share is {self.share}: expected 0 to 1")
-        if not (isfinite(self.floor_per_s) and self.floor_per_s >= 0):
-            raise ValueError(f"floor_per_s is {self.floor_per_s}: expected a rate of at least 0")
-        if not (isfinite(self.within_s) and self.within_s > 0):
-            raise ValueError(f"within_s is {self.within_s}: expected a duration above 0")
+        require_numbers("0 to 1", lambda it: 0 <= it <= 1, share=self.share)
+        require_numbers(
+            "a rate of at least 0", lambda it: 0 <= it < inf, floor_per_s=self.floor_per_s
+        )
+        require_durations(within_s=self.within_s)
         if self.floor_per_s * self.within_s < 1 and self.share == 0:
             raise ValueError(
                 f"floor_per_s is {self.floor_per_s} and share is 0: "

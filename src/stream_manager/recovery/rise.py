@@ -1,9 +1,9 @@
 """The way up: a start or an adoption, its proof, its forgiveness, waiting for what is needed."""
 
-from dataclasses import replace
-
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Adopted,
+    Deaf,
     Decision,
     Event,
     Lost,
@@ -72,6 +72,16 @@ def proved(record: Record, event: Event, context: Context) -> Decision:
     )
     saw = {"attempt": record.attempts, "verify_for_s": record.spec.policy.verify_for_s}
     return decided(event, "proved", record, after, context, saw=saw)
+
+
+def postponed(record: Record, event: Event, context: Context) -> Decision | None:
+    """It could say nothing, or was not told to go on: its deadline is as much later."""
+    assert isinstance(event, Deaf)
+    if record.due_s is None:
+        return None
+    after = replace(record, due_s=record.due_s + event.late_s)
+    saw = {"late_s": round(event.late_s, 3)}
+    return decided(event, "manager-was-late", record, after, context, saw=saw)
 
 
 def stable(record: Record, event: Event, context: Context) -> Decision:

@@ -30,6 +30,8 @@ class Phase(Enum):
 
 
 UP = frozenset({Phase.VERIFYING, Phase.RUNNING})
+# What has to be over by the record's timer, or is given up.
+DUE_BY = frozenset({Phase.STARTING, Phase.VERIFYING, Phase.TEARING_DOWN, Phase.STOPPING})
 # Something of it may exist: it has been started, and is not confirmed gone.
 ALIVE = UP | {Phase.STARTING, Phase.TEARING_DOWN, Phase.STOPPING}
 
@@ -119,10 +121,11 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gone:
-    """The teardown is confirmed."""
+    """The teardown is confirmed, or given up: abandoned, it is out of its successor's way."""
 
     id: str
     epoch: int
+    abandoned: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +133,14 @@ class Due:
     """The component's timer is over."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deaf:
+    """Nobody could hear the component for `late_s` seconds: the manager itself was stuck."""
+
+    id: str
+    late_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +239,7 @@ Event = (
     | Finished
     | Gone
     | Due
+    | Deaf
     | Lifted
     | Lost
     | Swept

@@ -1,11 +1,13 @@
 """Steps that several rules of the engine share: what a decision is made of."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from stream_manager.recovery.classify import Classifier, classify
 from stream_manager.recovery.faults import Cause
 from stream_manager.recovery.incidents import Incident
+from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
     Action,
     Decision,
@@ -25,14 +27,15 @@ COMING_UP = frozenset({Phase.STARTING, Phase.VERIFYING})
 RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, Cause.UNKNOWN})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Context:
-    """What a decision may look at besides the record and the event.
+    """What a decision may look at besides the record and the event; made for each, and not frozen.
 
     ready: everything that the component needs is up. burdened: something is alive that has to go
         down before it. held_by: the domain that lets it not start.
     incidents: those under way in its domains, of which each spares who fails by its cause.
     seq, because: the number that the decision will have, and of the one that led to it.
+    classify: judges faults.
     """
 
     now_s: float
@@ -43,6 +46,7 @@ class Context:
     incidents: tuple[Incident, ...] = ()
     seq: int = 0
     because: int | None = None
+    classify: Classifier = classify
 
 
 Handler = Callable[[Record, Event, Context], Decision | None]

@@ -65,7 +65,9 @@ class Tree:
         """Take a component in. Raises UsageError for relations that can't be."""
         for need in spec.needs:
             if need not in self._records:
-                raise UsageError(f"component {spec.id!r} needs {need!r}, which does not exist")
+                raise UsageError(
+                    f"component {spec.id!r} needs {need!r}, which does not exist: add that first"
+                )
         if spec.parent is not None and spec.parent not in spec.needs:
             raise UsageError(f"component {spec.id!r} does not need its parent {spec.parent!r}")
         if spec.inside and spec.parent is None:
@@ -147,9 +149,12 @@ class Tree:
     def _fell(self, decision: Decision) -> Iterator[Event]:
         """What needs it goes down: at once, but its children one after another."""
         id_ = decision.after.spec.id
+        dependents = self._dependents.get(id_)
+        if not dependents:
+            return
         own = decision.after.last if isinstance(decision.event, Failed) else None
         cause = None if own is None else own.rule.cause
-        for other in self._dependents.get(id_, ()):
+        for other in dependents:
             spec = self._records[other].spec
             if spec.inside or spec.parent != id_:
                 yield Lost(id=other, by=id_, cause=cause)

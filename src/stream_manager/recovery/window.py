@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
+from stream_manager.recovery.checks import refuse
+
 BUCKETS = 10
 
 
@@ -70,7 +72,10 @@ class Window(Protocol):
         """Return the content as numbers, the oldest first: what `refill` takes."""
 
     def refill(self, rows: Sequence[Sequence[int]], elapsed_s: float) -> None:
-        """Take the content over from a window of the same shape, `elapsed_s` later."""
+        """Take the content over from a window of the same shape, `elapsed_s` later.
+
+        Raises ValueError for what no such window can hold.
+        """
 
 
 class TimeWindow:
@@ -110,6 +115,8 @@ class TimeWindow:
 
     def refill(self, rows: Sequence[Sequence[int]], elapsed_s: float) -> None:
         """Take buckets over, and move on by as many as began meanwhile."""
+        if len(rows) != BUCKETS:
+            refuse("window", rows, f"{BUCKETS} rows for {self.shape}")
         for calls, failures, slow in rows:
             self._buckets.append(Tally(calls=calls, failures=failures, slow=slow))
         begun = BUCKETS if elapsed_s >= self._window_s else int(elapsed_s / self._width_s)
@@ -167,5 +174,8 @@ class CountWindow:
 
     def refill(self, rows: Sequence[Sequence[int]], elapsed_s: float) -> None:  # noqa: ARG002
         """Take calls over, the last as the newest."""
+        most = self._calls.maxlen
+        if (most is not None and len(rows) > most) or any(calls != 1 for calls, _, _ in rows):
+            refuse("window", rows, f"rows of one call each for {self.shape}, and no more of them")
         for _, failed, slow in rows:
             self.count(0.0, failed=bool(failed), slow=bool(slow))

@@ -1,6 +1,7 @@
 """What outlives the manager.
 
-Read lock, rows, schema, journal, state, writer, store; of recordings, segments, index, queries.
+Read lock, rows, schema, journal, state, writer, opening, store; of recordings, segments, index,
+queries.
 """
 
 from stream_manager.store.index import SegmentIndex

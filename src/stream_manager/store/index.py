@@ -127,6 +127,10 @@ class SegmentIndex:
         """Write what waits, at most half a second long: what is lost is found again."""
         self._writer.close(CLOSE_AT_MOST_S)
 
+    async def keep_writing(self) -> None:
+        """Look after the thread that writes, until cancelled; raises when it has died."""
+        await self._writer.keep_writing()
+
     def health(self) -> StoreHealth:
         """Return whether rows reach the disk."""
         return self._writer.health()

@@ -8,32 +8,27 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from stream_manager.clock import Clock
-from stream_manager.errors import OutsideError
 from stream_manager.store import journal, schema, state
 from stream_manager.store.journal import Entry, Query
-from stream_manager.store.lock import Lock, lock_directory
-from stream_manager.store.schema import Database
-from stream_manager.store.state import OutageRow, State, StoredSnapshot, Totals, WorkerRow
+from stream_manager.store.opening import Opening, load
+from stream_manager.store.state import OutageRow, StoredSnapshot, Totals, WorkerRow
 from stream_manager.store.writer import StoreHealth, Writer
 
 CLOSE_AT_MOST_S = 1.0
 # How many of the newest rows of each growing table stay.
 BOUNDS = {"journal": 200_000, "outages": 100_000, "snapshots_aside": 1_000}
-# More entries than a -wal ever holds between two checkpoints.
-UNREAD_AT_MOST = 100_000
 
 
 class Store:
     """One state directory, locked. Made by open(); used by one thread, that of the event loop."""
 
     def __init__(
-        self, path: Path, opening: "_Opening", *, clock: Clock, on_fault: Callable[[str], None]
+        self, path: Path, opening: Opening, *, clock: Clock, on_fault: Callable[[str], None]
     ) -> None:
         self._path = path
         self._opening = opening
@@ -42,7 +37,7 @@ class Store:
         self._news = asyncio.Event()
         self._closed = False
         database, error = opening.first_try()
-        self._state = _load(path, database, clock)
+        self._state = load(path, database, clock)
         self._writer = Writer(
             path,
             connect=opening.connect,
@@ -64,7 +59,7 @@ class Store:
         Raises AlreadyRunning and NewerSchema, both UsageErrors. A broken database is set aside; one
         that can't be opened now is tried again every second, and until then memory stands in.
         """
-        opening = _Opening(state_dir, clock=clock, on_fault=on_fault)
+        opening = Opening(state_dir, clock=clock, on_fault=on_fault)
         try:
             return cls(state_dir / schema.NAME, opening, clock=clock, on_fault=on_fault)
         except BaseException:
@@ -77,6 +72,10 @@ class Store:
         self._tell_followers()
         self._writer.close(CLOSE_AT_MOST_S)
         self._opening.release()
+
+    async def keep_writing(self) -> None:
+        """Look after the thread that writes, until cancelled; raises when it has died."""
+        await self._writer.keep_writing()
 
     def health(self) -> StoreHealth:
         """Return whether rows reach the disk."""
@@ -260,48 +259,3 @@ class Store:
         for component, kept in list(self._state.snapshots.items()):
             if flaw := kept.flaw():
                 self.set_aside_snapshot(component, flaw)
-
-
-class _Opening:
-    """How the database is reached: the lock first, now or when the disk has recovered."""
-
-    def __init__(self, state_dir: Path, *, clock: Clock, on_fault: Callable[[str], None]) -> None:
-        self._directory = state_dir
-        self._clock = clock
-        self._on_fault = on_fault
-        self._lock: Lock | None = None
-
-    def connect(self) -> Database:
-        if self._lock is None:
-            self._lock = lock_directory(self._directory)
-        return schema.open_database(
-            self._directory / schema.NAME, wall=self._clock.wall, on_fault=self._on_fault
-        )
-
-    def first_try(self) -> tuple[Database | None, Exception | None]:
-        try:
-            return self.connect(), None
-        except (sqlite3.Error, OSError, OutsideError) as error:
-            return None, error
-
-    def release(self) -> None:
-        if self._lock is not None:
-            self._lock.release()
-
-
-def _load(path: Path, database: Database | None, clock: Clock) -> State:
-    """Read the state; from a disk that can't be written, as far as it can be read.
-
-    In that case numbers go on where no entry can stand that could not be seen.
-    """
-    if database is not None:
-        return State.load(database.connection)
-    try:
-        known = schema.read(path, State.load)
-        known.last_seq += UNREAD_AT_MOST
-    except (sqlite3.Error, ValueError):
-        with closing(sqlite3.connect(":memory:")) as connection:
-            connection.executescript(";".join(schema.MIGRATIONS))
-            known = State.load(connection)
-        known.last_seq = int(clock.wall().timestamp() * 1000)
-    return known

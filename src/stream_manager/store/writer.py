@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from stream_manager.clock import Clock
-from stream_manager.errors import StreamManagerError
+from stream_manager.errors import InvariantError, StreamManagerError
 from stream_manager.store.rows import Key, Row
 from stream_manager.store.schema import Database
 
@@ -72,21 +72,37 @@ class Writer:
         self._stopping = False
         self._error: str | None = None
         self._since: datetime | None = None
-        # A daemon, for a disk that hangs for ever must not keep the process from its end.
-        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread: threading.Thread | None = None
         if error is not None:
             self._fail(error)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write, also again after `alive` has become false."""
+        # A daemon, for a disk that hangs for ever must not keep the process from its end.
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether rows are written at all: a bug may have ended the thread."""
+        return self._thread is not None and self._thread.is_alive()
+
+    async def keep_writing(self) -> None:
+        """Look after the thread: begin anew where it has died, and raise when it does."""
+        if not self.alive:
+            self.start()
+        while self.alive:
+            await self._clock.sleep(RETRY_S)
+        if not self._stopping:
+            raise InvariantError(f"the thread that writes {self._path} has died")
 
     def close(self, at_most_s: float) -> None:
         """Write what waits and end the thread; past `at_most_s` leave it behind and say so."""
         with self._changed:
             self._stopping = True
             self._changed.notify()
-        self._thread.join(at_most_s)
+        if self._thread is not None:
+            self._thread.join(at_most_s)
         if left := self.health().waiting:
             self._on_fault(f"{self._path} was closed with {left} rows not written")
 

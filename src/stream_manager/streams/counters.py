@@ -11,10 +11,13 @@ import structlog
 
 from stream_manager.clock import Clock
 from stream_manager.recovery import Phase, Record, revive, save, was_ending
+from stream_manager.recovery.checks import require_instants
 from stream_manager.recovery.states import Sighting
 from stream_manager.store import Store
 from stream_manager.streams.processes import boot_id
 from stream_manager.supervision import Supervisor
+
+_DOWN = frozenset({Phase.FAILED, Phase.PARKED})
 
 log = structlog.get_logger()
 
@@ -43,7 +46,9 @@ class Counters:
         """Let components that are new count on, STOPPED as they are."""
         for id_ in ids:
             if record := self._revived(supervisor.recovery.records[id_]):
-                supervisor.resume(replace(record, wanted=False, phase=Phase.STOPPED, due_s=None))
+                supervisor.resume(
+                    replace(record, wanted=False, phase=Phase.STOPPED, due_s=None, held_by=None)
+                )
 
     def resume(self, supervisor: Supervisor, ids: Iterable[str]) -> list[Record]:
         """Let STOPPED components that were wanted when they were left go on from there."""
@@ -53,7 +58,7 @@ class Counters:
             record = self._revived(present) if present.phase is Phase.STOPPED else None
             if record is not None and record.wanted:
                 supervisor.resume(record)
-                resumed.append(record)
+                resumed.append(supervisor.recovery.records[id_])
         return resumed
 
     def was_ending(self, id_: str, epoch: int) -> bool:
@@ -90,6 +95,7 @@ class Counters:
         """
         if boot and boot == self._boot_id:
             return 0.0
+        require_instants(monotonic_s=saved_s)
         since_s = (self._clock.wall() - datetime.fromisoformat(saved_at)).total_seconds()
         return now_s - saved_s - since_s
 
@@ -100,6 +106,6 @@ def why_down(resumed: Sequence[Record], now_s: float) -> Sighting | None:
         it.last
         for it in resumed
         if it.last is not None
-        and (it.phase is Phase.FAILED or (it.due_s is not None and it.due_s > now_s))
+        and (it.phase in _DOWN or (it.due_s is not None and it.due_s > now_s))
     ]
     return max(faults, key=lambda fault: fault.at_s, default=None)

@@ -1,16 +1,34 @@
 """Which domains a stream's parts share with others: what they can fail with, narrowest first."""
 
+import re
 from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from stream_manager.config import StreamSettings
-from stream_manager.pipelines.spec import RtspSource
+from stream_manager.pipelines.spec import PipelineSource, RtspSource
+from stream_manager.recovery.classify import DEVICE_SOURCES
+
+# The machine that all workers run on.
+WORKER_DOMAINS = ("node",)
+_DEVICE = re.compile(
+    rf"\b(?:{'|'.join(sorted(DEVICE_SOURCES))})\b[^!]*?\bdevice *= *\"?([^\s!\"]+)"
+)
 
 
 def source_domains(settings: StreamSettings) -> tuple[str, ...]:
-    """Return the host of a camera and its subnet, then what the configuration names."""
-    source = settings.spec.source
-    derived = _of_host(source, settings.spec.secrets) if isinstance(source, RtspSource) else ()
+    """Return a camera's host and subnet, or a pipeline's devices, then what the user names.
+
+    What holds a secret must not be shown, and is no domain.
+    """
+    secrets = settings.spec.secrets
+    derived: list[str] = []
+    match settings.spec.source:
+        case RtspSource(url=url):
+            host = urlsplit(url).hostname or ""
+            derived += [] if _hidden(host, secrets) else _of_host(host)
+        case PipelineSource(description=description):
+            devices = _DEVICE.findall(description)
+            derived += [f"device:{it}" for it in devices if not _hidden(it, secrets)]
     return tuple(dict.fromkeys((*derived, *settings.depends_on)))
 
 
@@ -19,11 +37,12 @@ def record_domains(settings: StreamSettings) -> tuple[str, ...]:
     return () if settings.volume is None else (f"volume:{settings.volume}",)
 
 
-def _of_host(source: RtspSource, secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """Derive domains from an address; one that holds a secret must not be shown, and has none."""
-    host = urlsplit(source.url).hostname or ""
-    if any(secret in host for secret in secrets):
-        return ()
+def _hidden(text: str, secrets: tuple[str, ...]) -> bool:
+    return any(secret in text for secret in secrets)
+
+
+def _of_host(host: str) -> tuple[str, ...]:
+    """Derive domains from an address, or from a name, which tells no subnet."""
     try:
         address = ip_address(host)
     except ValueError:

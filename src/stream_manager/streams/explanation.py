@@ -65,6 +65,7 @@ def explanation(
             )
         sentences += _adopted(stream, entries, now=clock.wall())
         sentences += _tries(tried, clock.wall())
+        sentences += _kept(stream, records[0])
         sentences += _what_to_do(stream.id, records[0])
     return {
         "stream": stream.id,
@@ -134,6 +135,16 @@ def _adopted(stream: Stream, entries: Sequence[Entry], now: datetime) -> list[st
         return []
     when = local_time(adoptions[-1].at, now)
     return [f"Its process outlived an earlier manager, and was taken over at {when} as it was."]
+
+
+def _kept(stream: Stream, reason: Record) -> list[str]:
+    """Tell of processes that can't be ended, and where to look into what is not well."""
+    pids = ", ".join(map(str, stream.worker.abandoned))
+    sentences = [f"Killed, but the kernel does not let go of process {pids}."] if pids else []
+    number = stream.casebook.number
+    if number is not None and _needs_words(reason):
+        sentences.append(f"What was kept of it: stream-manager incident show {number}")
+    return sentences
 
 
 def _what_to_do(stream: str, reason: Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 messages -> events for the supervisor   (facts about parts, by their epoch)
          -> the index                   (files)
+         -> the casebook, the limits    (what a part looked like, where a file begins)
          -> Watch                       (media alone proves anything)
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from stream_manager.config import StreamSettings
 from stream_manager.pipelines.messages import (
     FromWorker,
+    Graph,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -19,7 +21,9 @@ from stream_manager.pipelines.messages import (
     SegmentOpened,
 )
 from stream_manager.recovery import Event, Failed, Fault, Gone, Record, Started
+from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.history import History
+from stream_manager.streams.limits import LimitWatch
 from stream_manager.streams.media import Media
 from stream_manager.streams.recording import Recording
 from stream_manager.streams.snapshots import Snapshots
@@ -30,7 +34,7 @@ class Hearing:
     """Takes in what one stream's worker says.
 
     watch: judges its media. record_of: tells what the recovery core knows of a component.
-    output: the newest report of what the recorder has written.
+    outputs: the newest report of each, by component.
     """
 
     def __init__(
@@ -41,6 +45,8 @@ class Hearing:
         recording: Recording,
         snapshots: Snapshots,
         history: History,
+        limits: LimitWatch,
+        casebook: Casebook,
         record_of: Callable[[str], Record],
         post: Callable[[Event], None],
     ) -> None:
@@ -49,15 +55,17 @@ class Hearing:
         self._recording = recording
         self._snapshots = snapshots
         self._history = history
+        self._limits = limits
+        self._casebook = casebook
         self._record_of = record_of
         self._post = post
         self.media = Media()
-        self.output: OutputProgress | None = None
+        self.outputs: dict[str, OutputProgress] = {}
 
     def died(self) -> None:
         """Know that the worker is gone, and what it left open with it."""
         self._recording.ended()
-        self.output = None
+        self.outputs = {}
 
     def hear(self, message: FromWorker) -> None:
         """Turn a message into events and notes."""
@@ -76,8 +84,11 @@ class Hearing:
                 self._post(Failed(id=self._name(message), epoch=message.epoch, fault=fault))
             case PartGone():
                 self._part_gone(message)
+            case Graph():
+                self._casebook.drew(message)
             case SegmentOpened():
                 self._recording.opened(message)
+                self._limits.boundary()
             case SegmentClosed():
                 self._recording.closed(message)
                 self._snapshots.finished(message)
@@ -92,14 +103,14 @@ class Hearing:
     def _part_gone(self, message: PartGone) -> None:
         if message.part == "record":
             self._recording.ended()
-        self._post(Gone(id=self._name(message), epoch=message.epoch))
+        self._post(Gone(id=self._name(message), epoch=message.epoch, abandoned=message.abandoned))
 
     def _progress(self, report: Progress) -> None:
-        self.output = next(iter(report.outputs), None)
+        self.outputs = {f"{self._id}/{it.part}": it for it in report.outputs}
         if not self._watch.follows(report):
             return
         self.media.count(report)
-        self._watch.hear(report, self.output)
+        self._watch.hear(report, self.outputs)
         self._history.last_media_s = self._watch.last_media_s or self._history.last_media_s
 
     def _name(self, message: PartStarted | PartFailed | PartGone) -> str:

@@ -123,11 +123,13 @@ class Launcher:
             if not channel.send(order):
                 self._abandon(channel, "it takes no orders")
                 raise SpawnRefused("lost", "the fork server does not take orders")
-            async with asyncio.timeout(SPAWN_WITHIN_S):
-                return await forked
-        except TimeoutError:
-            self._abandon(channel, "it does not answer")
-            raise SpawnRefused("lost", "the fork server does not answer") from None
+            # Not by a timeout: a manager that was stuck meanwhile finds the answer and the end of
+            # its patience together, and the answer counts.
+            await asyncio.wait((forked,), timeout=SPAWN_WITHIN_S)
+            if not forked.done():
+                self._abandon(channel, "it does not answer")
+                raise SpawnRefused("lost", "the fork server does not answer")
+            return forked.result()
         finally:
             self._pending.pop(key, None)
 

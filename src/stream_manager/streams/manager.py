@@ -15,6 +15,7 @@ from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
+from stream_manager.evidence import Keeper
 from stream_manager.pipelines.messages import Quit
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
@@ -27,12 +28,16 @@ from stream_manager.recovery import (
     Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.entries import entry
 from stream_manager.streams.explanation import explanation
+from stream_manager.streams.lag import LoopLag
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
-from stream_manager.streams.report import report, report_incident
+from stream_manager.streams.own_tasks import OwnTasks, is_own
+from stream_manager.streams.report import report, report_incident, report_own
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
 from stream_manager.streams.takeover import Takeover
@@ -41,7 +46,6 @@ from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
-KEEP_AGAIN_AFTER_S = 60.0
 POLL_S = 0.02
 LAST_GRACE_S = 4.0  # what workers have whose manager ends at once
 EXPLAINED_BY_ENTRIES = 1000
@@ -62,8 +66,8 @@ class Changes:
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    state_dir, runtime_dir and log_dir exist and are ours. With the first configuration it takes
-    over what an earlier manager left.
+    state_dir and runtime_dir exist and are ours. With the first configuration it takes over what
+    an earlier manager left.
     """
 
     def __init__(
@@ -75,7 +79,7 @@ class StreamManager:
         clock: Clock,
         state_dir: Path,
         runtime_dir: Path,
-        log_dir: Path,
+        evidence: Keeper,
         systemd: Systemd,
     ) -> None:
         self._store = store
@@ -86,12 +90,12 @@ class StreamManager:
         self._clock = clock
         self._counters = Counters(store=store, clock=clock)
         self._runtime_dir = runtime_dir
-        self._log_dir = log_dir
+        self._evidence = evidence
         self._began_s = clock.monotonic_s()
-        self._oom = OutOfMemoryWatch(clock)
+        self._kernel = KernelMemory(cgroups=Cgroups.of_machine(), oom=OutOfMemoryWatch(clock))
         self._streams: dict[str, Stream] = {}
         self._leaving: dict[str, StreamSettings | None] = {}
-        self.lag_s = 0.0
+        self._lag = LoopLag(clock, every_s=LOOK_EVERY_S)
         self.stopping = asyncio.Event()
         self.hands_over = False
         self._supervisor = Supervisor(
@@ -100,6 +104,7 @@ class StreamManager:
             clock=clock,
             watch=self._decided,
             came_round=lambda: systemd.beat(self._summary),
+            late=self._lag.take,
         )
         self._takeover = Takeover(
             runtime_dir=runtime_dir,
@@ -110,13 +115,17 @@ class StreamManager:
             streams=self._streams,
             begin=self._begin,
         )
+        self.own_tasks = OwnTasks(self._supervisor, clock)
+        for name, work in (("health", self._look), ("index", self._keep_index)):
+            self.own_tasks.add(name, work)
+        for name, keep in (("store", store.keep_writing), ("index-store", index.keep_writing)):
+            self.own_tasks.add(name, keep)
 
     async def run(self) -> None:
-        """Decide and watch until cancelled."""
+        """Decide until cancelled; everything else is a component that the decisions begin."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._supervisor.run(), name="supervisor")
-            tasks.create_task(self._look(), name="look")
-            tasks.create_task(self._keep_index(), name="index")
+            tasks.create_task(self._come_round(), name="tick")
 
     def configure(self, configuration: Configuration) -> Changes:
         """Run these streams: new ones start, changed ones start anew, missing ones stop."""
@@ -155,12 +164,13 @@ class StreamManager:
             stream.want(up=False, by="manager")
         rest = asyncio.create_task(self._takeover.stop())
         deadline_s = self._clock.monotonic_s() + at_most_s
-        while not (rest.done() and all(map(self._stopped, self._streams.values()))):
+        while not (stopped := rest.done() and all(map(self._stopped, self._streams.values()))):
             if self._clock.monotonic_s() > deadline_s:
-                rest.cancel()
-                return False
+                break
             await self._clock.sleep(POLL_S)
-        return True
+        rest.cancel()
+        self._close_cases()
+        return stopped
 
     async def taken_over(self) -> None:
         """Return when all that an earlier manager left is adopted or has ended."""
@@ -170,11 +180,16 @@ class StreamManager:
         """Take nothing over any more, and leave all that runs to the next manager."""
         self._takeover.leave()
         self._launcher.leave()
+        self._close_cases()
 
     def ask_to_quit(self) -> None:
         """Tell every worker to finish its files and end, whatever else is under way."""
         for stream in self._streams.values():
             stream.worker.send(Quit(grace_s=LAST_GRACE_S))
+
+    def _close_cases(self) -> None:
+        for stream in self._streams.values():
+            stream.casebook.close()
 
     def _add(self, settings: StreamSettings) -> None:
         id_ = settings.spec.id
@@ -183,10 +198,10 @@ class StreamManager:
             supervisor=self._supervisor,
             store=self._store,
             launcher=self._launcher,
-            oom=self._oom,
+            kernel=self._kernel,
             clock=self._clock,
             socket_dir=self._runtime_dir,
-            log_dir=self._log_dir,
+            evidence=self._evidence,
             keeper=self._keeper,
             counters=self._counters,
         )
@@ -209,7 +224,8 @@ class StreamManager:
     # --- what the supervisor tells ---------------------------------------------------------------
 
     async def _write(self, decisions: Sequence[Step], at_most_s: float) -> bool:
-        newest = {it.id: it.after for it in decisions if isinstance(it, Decision)}
+        about_streams = (it for it in decisions if isinstance(it, Decision) and not is_own(it.id))
+        newest = {it.id: it.after for it in about_streams}
         for record in newest.values():
             self._counters.save(record)
         entries = [entry(it, clock=self._clock, local=self._local) for it in decisions]
@@ -218,6 +234,9 @@ class StreamManager:
     def _decided(self, decision: Step) -> None:
         if isinstance(decision, IncidentStep):
             report_incident(decision, wall=self._local)
+            return
+        if is_own(decision.id):
+            report_own(decision, wall=self._local)
             return
         id_ = decision.after.spec.id.partition("/")[0]
         stream = self._streams[id_]
@@ -241,32 +260,31 @@ class StreamManager:
         return local_time(wall_of(instant_s, self._clock), self._clock.wall())
 
     async def _keep_index(self) -> None:
-        """Keep the index true; a bug there must not cost a stream anything."""
+        """Keep the index true, once nobody finishes files unheard any more."""
         await self._takeover.settled()
-        while True:
-            try:
-                await self._keeper.audit.run()
-            except Exception:
-                log.exception("the index of recordings is not kept for a while")
-                await self._clock.sleep(KEEP_AGAIN_AFTER_S)
+        await self._keeper.audit.run()
 
     def _summary(self) -> str:
         return "stopping" if self.stopping.is_set() else summary(list(self._streams.values()))
 
+    async def _come_round(self) -> None:
+        """Measure how late we are, and have the supervisor come round: whoever watches it waits."""
+        while True:
+            await self._clock.sleep(self._lag.until_tick_s)
+            self._lag.tick()
+            self._supervisor.come_round()
+
     async def _look(self) -> None:
         """Find silent workers; a look that comes late excuses as much silence."""
-        observed_s = expected_s = self._clock.monotonic_s()
+        observed_s = self._clock.monotonic_s()
         while True:
-            expected_s += LOOK_EVERY_S
-            await self._clock.sleep(max(expected_s - self._clock.monotonic_s(), 0.0))
+            await self._clock.sleep(LOOK_EVERY_S)
             now_s = self._clock.monotonic_s()
-            self.lag_s, expected_s = max(now_s - expected_s, 0.0), max(now_s, expected_s)
             for stream in self._streams.values():
-                stream.look(lag_s=self.lag_s)
-            self._supervisor.come_round()  # whoever watches it waits no longer than this
+                stream.look(lag_s=self._lag.late_s)
             if now_s - observed_s >= OBSERVE_EVERY_S:
                 observed_s = now_s
-                self._oom.look()
+                self._kernel.oom.look()
                 for stream in self._streams.values():
                     stream.history.observe()
 
@@ -284,6 +302,8 @@ class StreamManager:
                 "uptime_s": self._clock.monotonic_s() - self._began_s,
                 "version": version("stream-manager"),
                 "state_dir": str(self._state_dir),
+                "loop": {"lag_s": self._lag.newest_s, "lag_worst_s": self._lag.worst_s},
+                "tasks": self.own_tasks.status(),
                 "store": asdict(self._store.health()),
                 "index": asdict(self._index.health()),
             },

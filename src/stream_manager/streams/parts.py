@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from stream_manager.pipelines.messages import StartRecord, StartSource, StopPart
+from stream_manager.pipelines.messages import StartCustom, StartRecord, StartSource, StopPart
 from stream_manager.recovery import Action, Event, Gone, Start
 from stream_manager.streams.worker import Worker
 
@@ -19,7 +19,7 @@ class Part:
         worker: Worker,
         *,
         post: Callable[[Event], None],
-        order: Callable[[Start], StartSource | StartRecord],
+        order: Callable[[Start], StartSource | StartRecord | StartCustom],
     ) -> None:
         self.id = id_
         self.name = id_.rpartition("/")[2]

@@ -52,6 +52,7 @@ class Process:
         self._lost = lost
         self._pidfd: int | None = None
         self._condemned = False
+        self.killed_by: signal.Signals | None = None
         self._channel: Channel[FromWorker] | None = None
         self._unnoted = 0
         self._noting: asyncio.Task[None] | None = None
@@ -119,6 +120,12 @@ class Process:
             return
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self._pidfd, number)
+            self.killed_by = number
+
+    def fence(self) -> None:
+        """Hear no more of it, whatever it still does."""
+        if self._channel is not None:
+            self._channel.close()
 
     def _connect(self) -> None:
         try:
@@ -155,3 +162,17 @@ class Process:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+
+
+def in_words(code: int | None, killed_by: signal.Signals | None) -> str:
+    """Return how a process ended; `killed_by` is the last signal that we sent it."""
+    if code is None:
+        return "it ended, and nobody saw how"
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    ours = ", which this manager sent" if killed_by == -code else ""
+    return f"it was ended by {name} ({signal.strsignal(-code)}){ours}"

@@ -1,9 +1,7 @@
 """Reading the configuration again: by SIGHUP or by an operator's command, all of it or nothing."""
 
 import asyncio
-import threading
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import Any, TypeVar
@@ -14,6 +12,7 @@ from stream_manager.config import Configuration, ManagerSettings, Volume
 from stream_manager.errors import UsageError
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.threads import in_thread
 
 T = TypeVar("T")
 
@@ -80,7 +79,7 @@ class Reload:
 
     async def _take(self) -> dict[str, Any]:
         # Both look at files and volumes: a disk that hangs must not hold up the streams.
-        configuration = await _in_thread(self._read)
+        configuration = await in_thread(self._read, "reload")
         self._refuse_at_the_end()
         if not configuration.streams and self._manager.stream_ids():
             raise UsageError(
@@ -92,39 +91,11 @@ class Reload:
             warnings.append("what stands under [manager] changes at the next start only")
         for warning in warnings:
             log.warning(warning)
-        await _in_thread(partial(make_volumes, configuration.volumes))
+        await in_thread(partial(make_volumes, configuration.volumes), "reload")
         self._refuse_at_the_end()
         changes = self._manager.configure(configuration)
         log.info("configuration read again", streams=len(configuration.streams))
         return {**asdict(changes), "warnings": warnings}
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` returns, done in a thread that the end of the process does not wait for.
-
-    asyncio.to_thread's does not do: a volume that hangs would keep the manager from ending.
-    """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(settled: Callable[[], None]) -> None:
-        if not done.done():  # nobody waits any more where it was cancelled
-            settled()
-
-    def tell(settled: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, settled)
-
-    def run() -> None:
-        try:
-            result = work()
-        except BaseException as error:  # noqa: BLE001 - a thread's root; it is raised in the loop
-            tell(partial(done.set_exception, error))
-        else:
-            tell(partial(done.set_result, result))
-
-    threading.Thread(target=run, name="reload", daemon=True).start()
-    return await done
 
 
 def make_volumes(volumes: tuple[Volume, ...]) -> None:

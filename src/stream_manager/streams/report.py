@@ -46,6 +46,16 @@ def report(decision: Decision, outage: Outage | None, *, wall: Callable[[float],
         log.warning(sentence, **facts)
 
 
+def report_own(decision: Decision, *, wall: Callable[[float], str]) -> None:
+    """Log what concerns a task of the manager's own, if it is news: a fault, a recovery."""
+    before, after = decision.before, decision.after
+    facts = {"task": after.spec.id, "epoch": after.epoch}
+    if after.last is not before.last:
+        log.warning(describe(decision, wall=wall), **facts)
+    elif after.phase is Phase.RUNNING and before.phase is Phase.VERIFYING and after.restarts_total:
+        log.info(describe(decision, wall=wall), **facts)
+
+
 def report_incident(step: IncidentStep, *, wall: Callable[[float], str]) -> None:
     """Log what an incident begins and ends with; its probes and its ramp stand in the journal."""
     facts = {"domain": step.after.domain, "cause": step.after.cause.value}

@@ -4,18 +4,20 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import structlog
 
 from stream_manager.api import tcp_socket, unix_socket
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ManagerSettings
+from stream_manager.evidence import Keeper
 from stream_manager.pipelines.messages import VERSION, Attend
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
@@ -23,9 +25,11 @@ from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.reload import Reload, make_volumes
 from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.threads import in_thread
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
+EVIDENCE_WITHIN_S = 0.5
 # After that whoever asks is answered, though a worker of an earlier manager may still hang.
 TAKEN_OVER_WITHIN_S = 1.0
 
@@ -77,9 +81,9 @@ async def serve(
             sockets.append(tcp_socket(*settings.listen))
         for it in sockets:
             stack.callback(it.close)  # an API that never began has not closed them
-        log_dir = log_directory(settings)
-        forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
-        launcher = _launcher(settings, store, log_dir, clock)
+        evidence = _evidence(configuration, clock)
+        stack.callback(evidence.close, EVIDENCE_WITHIN_S)
+        launcher = _launcher(settings, store, evidence.log_dir, clock)
         stack.push_async_callback(launcher.close)
         await launcher.find()
         manager = StreamManager(
@@ -89,7 +93,7 @@ async def serve(
             clock=clock,
             state_dir=settings.state_dir,
             runtime_dir=settings.runtime_dir,
-            log_dir=log_dir,
+            evidence=evidence,
             systemd=systemd,
         )
         again = await stack.enter_async_context(
@@ -98,31 +102,29 @@ async def serve(
         _listen_to_signals(manager, again, keep_workers=keep_workers)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
+        answering = asyncio.Event()
+        manager.own_tasks.add("api", partial(_answer, manager, again, sockets, answering))
         manager.configure(configuration)
-        answers = asyncio.Event()
-        api = asyncio.create_task(_answer(manager, again, sockets, answers), name="api")
-        api.add_done_callback(_tell_the_end_of_the_api)
         log.info(
             "started",
             streams=len(configuration.streams),
             state_dir=str(settings.state_dir),
             runtime_dir=str(settings.runtime_dir),
         )
-        answering = asyncio.create_task(answers.wait(), name="answering")
+        api = asyncio.create_task(answering.wait(), name="answering")
+        no_api = asyncio.create_task(manager.own_tasks.trouble("api"), name="no API")
         stopping = asyncio.create_task(manager.stopping.wait(), name="stopping")
-        await asyncio.wait({answering, api, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done() or api.done():
+        tasks = (running, api, no_api, stopping)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if api.done() or no_api.done():
             systemd.ready()  # without an API too: systemd would end streams that go on
         await asyncio.wait({stopping, running}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
         systemd.stopping()
-        await _let_go(manager)
-        tasks = (running, api, answering, stopping)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end(manager)
+        await _cancel(tasks)
         log.info("stopped")
     return 0
 
@@ -138,32 +140,54 @@ def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clo
     )
 
 
+def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
+    """Find a place for logs, without those of long ago, and for what is kept of incidents."""
+    log_dir = log_directory(configuration.manager)
+    forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+    return Keeper(
+        configuration.manager.state_dir,
+        log_dir=log_dir,
+        on_fault=lambda text: log.warning(text, cause="storage"),
+    )
+
+
 async def _answer(
-    manager: StreamManager, reload: Reload, sockets: list[socket.socket], answers: asyncio.Event
+    manager: StreamManager, reload: Reload, sockets: list[socket.socket], answering: asyncio.Event
 ) -> None:
-    """Run the API, for which its library is loaded once all that runs is taken over."""
+    """Run the API on copies of `sockets`, for it closes them: its next run goes on with others.
+
+    Whoever connects between two runs waits for the next. Its library is loaded once all that runs
+    is taken over.
+    """
     with suppress(TimeoutError):
         async with asyncio.timeout(TAKEN_OVER_WITHIN_S):
             await manager.taken_over()
-    await asyncio.to_thread(import_module, "stream_manager.api.app")
+    await in_thread(partial(import_module, "stream_manager.api.app"), "api")
     from stream_manager.api.app import create_app  # noqa: PLC0415 - now it is loaded
     from stream_manager.api.serve import serve as serve_api  # noqa: PLC0415
 
-    await serve_api(create_app(manager, reload=reload), sockets, answers)
+    copies = [it.dup() for it in sockets]
+    try:
+        await serve_api(create_app(manager, reload=reload, answering=answering), copies)
+    finally:
+        for it in copies:
+            it.close()
 
 
-async def _let_go(manager: StreamManager) -> None:
+async def _end(manager: StreamManager) -> None:
+    """Stop the streams, or leave them to the next manager, which goes on from any moment."""
+    if not manager.hands_over and not await manager.stop(STOP_WITHIN_S):
+        log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
+    await manager.own_tasks.end()
     if manager.hands_over:
         manager.leave()
         log.info("the workers go on, for the next manager")
-    elif not await manager.stop(STOP_WITHIN_S):
-        log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
 
 
-def _tell_the_end_of_the_api(api: asyncio.Task[None]) -> None:
-    """Say that commands no longer work; the streams need none."""
-    if not api.cancelled() and (error := api.exception()) is not None:
-        log.error("the API has ended, the streams go on", error=repr(error))
+async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _listen_to_signals(manager: StreamManager, reload: Reload, *, keep_workers: bool) -> None:

@@ -5,8 +5,14 @@ from collections.abc import Mapping
 from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
 from stream_manager.health import Pulse, Rhythm
-from stream_manager.pipelines.messages import SegmentClosed, StartRecord, StartSource, Track
-from stream_manager.pipelines.spec import RecordSpec
+from stream_manager.pipelines.messages import (
+    SegmentClosed,
+    StartCustom,
+    StartRecord,
+    StartSource,
+    Track,
+)
+from stream_manager.pipelines.spec import CustomSpec, RecordSpec
 from stream_manager.recovery import Start
 from stream_manager.store import Store
 
@@ -63,6 +69,11 @@ class Snapshots:
             record=record,
             sequence=sequence if isinstance(sequence, int) else 1,
         )
+
+    def custom_order(self, action: Start, output: CustomSpec) -> StartCustom:
+        """Return what starts a custom output: nothing of an earlier run is of use to it."""
+        self.note_epoch(action.id, action.epoch)
+        return StartCustom(epoch=action.epoch, output=output)
 
     def keep(
         self, pulse: Pulse, epoch: int, tracks: tuple[Track, ...], position_s: float | None

@@ -4,10 +4,13 @@ worker's words  -> Hearing, Watch      -> events for the supervisor
 decisions       -> history, snapshots     (what it cost, what to go on from)
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
+from stream_manager.evidence import Examination, Keeper
 from stream_manager.health import Outage
 from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
@@ -15,16 +18,20 @@ from stream_manager.pipelines.messages import (
     Hello,
     OutputProgress,
     Spawn,
+    StartCustom,
     StartRecord,
     StartSource,
     Track,
 )
+from stream_manager.pipelines.spec import CustomSpec
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
     Adopted,
     Decision,
     Event,
+    Failed,
+    Fault,
     Incident,
     Phase,
     Record,
@@ -34,14 +41,15 @@ from stream_manager.recovery import (
     Wanted,
 )
 from stream_manager.store import Store
+from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.counters import Counters, why_down
-from stream_manager.streams.domains import record_domains, source_domains
+from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
 from stream_manager.streams.meeting import Met
-from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.parts import Part
 from stream_manager.streams.processes import boot_id
 from stream_manager.streams.recording import Commander, Recording
@@ -51,7 +59,7 @@ from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
 
 # A worker that says nothing for this long hangs; it reports five times a second.
-HANG_AFTER_S = 2.0
+HANG_AFTER_S = 1.5
 
 
 class Stream:
@@ -64,10 +72,10 @@ class Stream:
         supervisor: Supervisor,
         store: Store,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
+        kernel: KernelMemory,
         clock: Clock,
         socket_dir: Path,
-        log_dir: Path,
+        evidence: Keeper,
         keeper: IndexKeeper,
         counters: Counters,
     ) -> None:
@@ -82,17 +90,13 @@ class Stream:
         self._clock = clock
         self._counters = counters
         self._snapshots = Snapshots(settings, store=store, clock=clock)
-        self._watch = Watch(
-            settings, snapshots=self._snapshots, record_of=self.record_of, post=self.post
-        )
-        self._hearing = Hearing(
-            settings,
-            watch=self._watch,
-            recording=self._recording,
-            snapshots=self._snapshots,
-            history=self.history,
-            record_of=self.record_of,
-            post=self.post,
+        self.limits = LimitWatch(
+            settings.limits,
+            recorded=settings.spec.record is not None,
+            log=evidence.log_dir / f"{self.id}.log",
+            kernel=kernel,
+            clock=clock,
+            fail=self._fail,
         )
         order = Spawn(
             stream=self.id,
@@ -100,11 +104,28 @@ class Stream:
             epoch=0,
             digest=settings.digest,
             socket_path="",
-            log_path=str(log_dir / f"{self.id}.log"),
+            log_path=str(evidence.log_dir / f"{self.id}.log"),
             secrets=settings.spec.secrets,
         )
-        self.worker = Worker(
-            order, self, socket_dir=socket_dir, launcher=launcher, oom=oom, clock=clock
+        self.casebook = Casebook(order, keep=evidence.keep, clock=clock)
+        self.worker = Worker(order, self, socket_dir=socket_dir, launcher=launcher, clock=clock)
+        self._watch = Watch(
+            settings,
+            snapshots=self._snapshots,
+            record_of=self.record_of,
+            post=self.post,
+            hung=self.worker.hung,
+        )
+        self._hearing = Hearing(
+            settings,
+            watch=self._watch,
+            recording=self._recording,
+            snapshots=self._snapshots,
+            history=self.history,
+            limits=self.limits,
+            casebook=self.casebook,
+            record_of=self.record_of,
+            post=self.post,
         )
         self._join()
         counters.take_up(supervisor, self.ids)
@@ -113,7 +134,7 @@ class Stream:
     def _join(self) -> None:
         """Become components: the worker, proven by its source, and what needs them."""
         policy = self.settings.policy
-        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id)
+        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id, domains=WORKER_DOMAINS)
         self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
         source = Spec(
             id=self.source_id,
@@ -126,19 +147,30 @@ class Stream:
         part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
         self._supervisor.enlist(source, part, epoch=self._snapshots.epoch(self.source_id))
         if self.settings.spec.record is not None:
-            record = Spec(
-                id=self.record_id,
-                policy=policy,
-                parent=self.id,
-                needs=(self.id, self.source_id),
-                inside=True,
-                domains=record_domains(self.settings),
-            )
-            part = Part(self.record_id, self.worker, post=self.post, order=self._record_order)
-            self._supervisor.enlist(record, part, epoch=self._snapshots.epoch(self.record_id))
+            self._join_output(self.record_id, self._record_order, record_domains(self.settings))
+        for output in self.settings.spec.outputs:
+            self._join_output(f"{self.id}/{output.id}", partial(self._custom_order, output))
+
+    def _join_output(
+        self,
+        id_: str,
+        order: Callable[[Start], StartRecord | StartCustom],
+        domains: tuple[str, ...] = (),
+    ) -> None:
+        output = Spec(
+            id=id_,
+            policy=self.settings.policy,
+            parent=self.id,
+            needs=(self.id, self.source_id),
+            inside=True,
+            domains=domains,
+        )
+        part = Part(id_, self.worker, post=self.post, order=order)
+        self._supervisor.enlist(output, part, epoch=self._snapshots.epoch(id_))
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
+        self.casebook.close()
         for id_ in reversed(self.ids):
             self._supervisor.dismiss(id_)
 
@@ -150,7 +182,9 @@ class Stream:
     @property
     def output_ids(self) -> tuple[str, ...]:
         """The components that are outputs."""
-        return (self.record_id,) if self.settings.spec.record is not None else ()
+        spec = self.settings.spec
+        record = (self.record_id,) if spec.record is not None else ()
+        return (*record, *(f"{self.id}/{output.id}" for output in spec.outputs))
 
     def record_of(self, id_: str) -> Record:
         """Return what the recovery core knows of one of the components.
@@ -170,9 +204,9 @@ class Stream:
         return self._hearing.media
 
     @property
-    def output(self) -> OutputProgress | None:
-        """The newest report of what was written."""
-        return self._hearing.output
+    def outputs(self) -> Mapping[str, OutputProgress]:
+        """The newest report of each output, by component."""
+        return self._hearing.outputs
 
     @property
     def missing(self) -> frozenset[str]:
@@ -243,17 +277,18 @@ class Stream:
         same = [it for it in resumed if it.digest == self.settings.digest]
         if fault := why_down(same, now_s):
             self._recording.lasts(fault)
-        if fault := why_down([it for it in same if it.spec.id != self.record_id], now_s):
+        if fault := why_down([it for it in same if it.spec.id not in self.output_ids], now_s):
             self.history.lasts(fault)
 
     def look(self, *, lag_s: float) -> None:
-        """Find a worker that has gone silent; `lag_s` is how late we are ourselves."""
+        """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
+        self.limits.look(self.worker.pid)
         heard_s = self.worker.heard_s
         if heard_s is None or self.record_of(self.id).phase not in UP:
             return
         silent_s = self._clock.monotonic_s() - heard_s
         if silent_s > HANG_AFTER_S + lag_s:
-            self.worker.hung(silent_s)
+            self.worker.hung(f"the worker has said nothing for {silent_s:.1f} s")
 
     # --- what the worker's process says ---------------------------------------------------------
 
@@ -261,23 +296,41 @@ class Stream:
         """Pass a fact on."""
         self._supervisor.post(event)
 
-    async def written(self) -> bool:
-        """Return whether what was heard of files is on disk, once that is known."""
-        return await self._recording.written()
-
     def born(self, pid: int, epoch: int) -> None:
         """Note a new process, so that a later manager can find it."""
         self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
         self._snapshots.note_epoch(self.id, epoch)
+        self.casebook.born(pid, epoch)
+        self.limits.born()
+
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        return self.limits.limited(order)
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of a process was."""
+        return self.limits.end_of(order, exit_code)
 
     def died(self) -> None:
         """Note that it is gone."""
         self._store.forget_worker(self.id)
         self._hearing.died()
 
+    def ended(self, epoch: int, how: str) -> None:
+        """Note how a process ended, in words."""
+        self.casebook.ended(epoch, how)
+
     def hear(self, message: FromWorker) -> None:
         """Take in what it says."""
         self._hearing.hear(message)
+
+    async def written(self) -> bool:
+        """Return whether what was heard of files is on disk, once that is known."""
+        return await self._recording.written()
+
+    def examined(self, epoch: int, examination: Examination) -> None:
+        """Note what was seen of a process that hangs."""
+        self.casebook.examined(epoch, examination)
 
     # --- what was decided -----------------------------------------------------------------------
 
@@ -285,8 +338,12 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
-        self._recording.decided(decision)
-        if id_ == self.record_id:
+        self.casebook.decided(decision)
+        if id_ == self.id and after.last is not before.last and _hangs_inside(after):
+            self.worker.condemn()
+        if id_ not in self.output_ids or id_ == self.record_id:
+            self._recording.decided(decision)
+        if id_ in self.output_ids:
             return None
         self.history.decided(decision)
         if id_ != self.source_id:
@@ -302,11 +359,23 @@ class Stream:
         self._recording.repaired(outage)
         return outage
 
+    def _fail(self, fault: Fault) -> None:
+        self.post(Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault))
+
     def _source_order(self, action: Start) -> StartSource:
-        waiting = any(self.record_of(id_).phase is Phase.PARKED for id_ in self.output_ids)
-        return self._snapshots.source_order(action, hold=waiting)
+        recorded = self.settings.spec.record is not None
+        waits = recorded and self.record_of(self.record_id).phase is Phase.PARKED
+        return self._snapshots.source_order(action, hold=waits)
 
     def _record_order(self, action: Start) -> StartRecord:
         record = self.settings.spec.record
         assert record is not None
         return self._snapshots.record_order(action, record)
+
+    def _custom_order(self, output: CustomSpec, action: Start) -> StartCustom:
+        return self._snapshots.custom_order(action, output)
+
+
+def _hangs_inside(worker: Record) -> bool:
+    """Tell whether a worker was ended because a part of it does not let itself be torn down."""
+    return worker.last is not None and worker.last.fault.origin == "teardown"

@@ -69,6 +69,7 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
         "state": stream_state(stream),
         "health": None if health is None else health.value,
         "pid": stream.worker.pid,
+        "abandoned": list(stream.worker.abandoned),
         "epoch": worker.epoch,
         "restarts_total": worker.restarts_total + source.restarts_total,
         "attempt": max(worker.attempts, source.attempts),
@@ -89,27 +90,39 @@ def stream_status(stream: Stream, clock: Clock) -> dict[str, Any]:
                 {"name": it.name, "kind": it.kind, "codec": it.codec} for it in stream.tracks
             ],
         },
+        "usage": _usage(stream),
         "outputs": [_output(stream, id_, clock) for id_ in stream.output_ids],
+    }
+
+
+def _usage(stream: Stream) -> dict[str, Any] | None:
+    """Return what the stream's worker takes of the machine, and how much it may."""
+    usage, limits = stream.limits.usage, stream.settings.limits
+    if usage is None or stream.worker.pid is None:
+        return None
+    return {
+        "memory_bytes": usage.memory_bytes,
+        "memory_limit_bytes": limits.memory_bytes,
+        "restart_above_bytes": limits.restart_above_bytes,
+        "restart_due": stream.limits.renewal_due,
+        "descriptors": usage.descriptors,
+        "threads": usage.threads,
     }
 
 
 def domains_status(recovery: RecoveryManager, clock: Clock) -> list[dict[str, Any]]:
     """Return `domains` in `status --json`: the incidents under way, and how many wait in each."""
-    incidents = recovery.incidents
-    if not incidents:
-        return []
-    waiting = Counter(record.held_by for record in recovery.records.values())
-    return [_domain(it, waiting[name], clock) for name, it in incidents.items()]
+    return [_domain(incident, clock) for incident in recovery.incidents.values()]
 
 
-def _domain(incident: Incident, waiting: int, clock: Clock) -> dict[str, Any]:
+def _domain(incident: Incident, clock: Clock) -> dict[str, Any]:
     return {
         "domain": incident.domain,
         "state": incident.state.value,
         "cause": incident.cause.value,
         "since": utc(incident.since_s, clock),
         "members": incident.members,
-        "waiting": waiting,
+        "waiting": incident.waiting,
         "probe": incident.probe,
         "next_probe_in_s": _next_probe_in_s(incident, clock.monotonic_s()),
     }
@@ -154,10 +167,10 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
     record = stream.told[id_]
-    progress = stream.output
+    progress = stream.outputs.get(id_)
     return {
         "id": id_.rpartition("/")[2],
-        "kind": "record",
+        "kind": "record" if id_ == stream.record_id else "pipeline",
         "state": record.phase.value,
         "health": _output_health(record),
         "epoch": record.epoch,
@@ -166,7 +179,7 @@ def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
         "waits_for": record.held_by,
         "last_fault": last_fault([record], clock),
         "bytes": progress.bytes if progress is not None else 0,
-        "segment": progress.segment if progress is not None else None,
+        "segment": progress.segment or None if progress is not None else None,
         "last_write_at": utc(progress.last_s if progress is not None else None, clock),
     }
 

@@ -1,6 +1,6 @@
 """What a stream's media proves, and when its silence is a fault: reports in, facts out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from stream_manager.config import StreamSettings
 from stream_manager.health import BORNE_FOR_S, Pulse, Stall
@@ -18,7 +18,7 @@ OUTPUT_SILENT_S = 5.0
 class Watch:
     """Judges the reports of one stream's worker; media alone proves anything.
 
-    record_of: tells what the recovery core knows of a component.
+    record_of: tells what the recovery core knows of a component. hung: takes why the worker hangs.
     """
 
     def __init__(
@@ -28,7 +28,9 @@ class Watch:
         snapshots: Snapshots,
         record_of: Callable[[str], Record],
         post: Callable[[Event], None],
+        hung: Callable[[str], None],
     ) -> None:
+        self._hung = hung
         self._settings = settings
         self._source_id = f"{settings.spec.id}/source"
         self._record_id = f"{settings.spec.id}/record"
@@ -67,16 +69,20 @@ class Watch:
         """Tell whether a report is about the run that is watched."""
         return self._pulse is not None and report.epoch == self._epoch
 
-    def hear(self, report: Progress, output: OutputProgress | None) -> None:
-        """Take in a report about that run, and what it says of its output."""
+    def hear(self, report: Progress, outputs: Mapping[str, OutputProgress]) -> None:
+        """Take in a report about that run, and what it says of outputs, by component."""
         pulse = self._pulse
         assert pulse is not None
+        lasts = [it.last_s for it in outputs.values() if it.last_s is not None]
         stall = pulse.hear(
             report.tracks,
             at_s=report.at_s,
             late_s=report.late_s,
-            output_last_s=output.last_s if output is not None else None,
+            output_last_s=max(lasts, default=None),
         )
+        if stall is not None and report.blocked is not None:
+            self._hung(_held_up(stall, report.blocked))
+            return
         if stall is not None:
             self._failed(self._source_id, report.epoch, self._fault_of(stall))
             return
@@ -90,8 +96,8 @@ class Watch:
             return
         if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
             self._miss(pulse)
-        if output is not None:
-            self._judge_output(output, report.at_s)
+        for id_, output in outputs.items():
+            self._judge_output(id_, output, report.at_s)
         self._snapshots.keep(pulse, self._epoch, self.tracks, report.position_s)
 
     def stable(self) -> None:
@@ -132,17 +138,18 @@ class Watch:
         )
         self._failed(self._source_id, self._epoch, fault)
 
-    def _judge_output(self, output: OutputProgress, at_s: float) -> None:
+    def _judge_output(self, id_: str, output: OutputProgress, at_s: float) -> None:
         if output.first_s is None or output.last_s is None:
             return
         if output.last_s - output.first_s >= self._settings.policy.verify_for_s:
-            self._prove(self._record_id, output.epoch)
+            self._prove(id_, output.epoch)
         silent_s = at_s - output.last_s
         flowing = self._record_of(self._source_id).phase is Phase.RUNNING
         if flowing and silent_s > OUTPUT_SILENT_S:
-            text = f"nothing written for {silent_s:.1f} s while the source brings media"
+            did = "written" if id_ == self._record_id else "taken"
+            text = f"nothing {did} for {silent_s:.1f} s while the source brings media"
             fault = Fault(origin="health", code="stall", text=text)
-            self._failed(self._record_id, output.epoch, fault)
+            self._failed(id_, output.epoch, fault)
 
     def _prove(self, id_: str, epoch: int) -> None:
         if self._proved.get(id_) != epoch and self._record_of(id_).phase is Phase.VERIFYING:
@@ -151,3 +158,11 @@ class Watch:
 
     def _failed(self, id_: str, epoch: int, fault: Fault) -> None:
         self._post(Failed(id=id_, epoch=epoch, fault=fault))
+
+
+def _held_up(stall: Stall, blocked: str) -> str:
+    """Say what no camera can be blamed for: it takes the end of the process to free that."""
+    return (
+        f"{blocked} does not let go of a buffer: no {stall.track} for"
+        f" {stall.silent_s * 1000:.0f} ms"
+    )

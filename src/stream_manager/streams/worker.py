@@ -1,8 +1,14 @@
-"""A stream's worker process as a component: started by a fork or adopted, ended for sure."""
+"""A stream's worker process as a component: started by a fork or adopted, ended for sure.
+
+One that is asked to end finishes its files first. One that hangs is looked at, for as long as that
+takes at the most, and killed: no word reaches it. One that the kernel does not let go is abandoned.
+"""
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -10,12 +16,22 @@ import msgspec
 from msgspec import Struct
 
 from stream_manager.clock import Clock
-from stream_manager.pipelines.messages import VERSION, FromWorker, Hello, Progress, Spawn
-from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, exit_fault
+from stream_manager.evidence import Examination, examine
+from stream_manager.pipelines.messages import (
+    DUMP_SIGNAL,
+    VERSION,
+    FromWorker,
+    Hello,
+    Progress,
+    Spawn,
+)
+from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import Launcher, SpawnRefused
 from stream_manager.streams.meeting import Met, socket_path
-from stream_manager.streams.oom import OutOfMemoryWatch
-from stream_manager.streams.process import TERM_GRACE_S, Process
+from stream_manager.streams.process import TERM_GRACE_S, Process, in_words
+from stream_manager.streams.threads import in_thread
+
+EXAMINED_WITHIN_S = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -39,8 +55,24 @@ class Owner(Protocol):
         """Note a new process, so that a later manager can find it."""
         ...
 
+    def limited(self, order: Spawn) -> Spawn:
+        """Return the order with the limits of its process."""
+        ...
+
     def died(self) -> None:
         """Note that it is gone."""
+        ...
+
+    def ended(self, epoch: int, how: str) -> None:
+        """Note how a process ended, in words."""
+        ...
+
+    def examined(self, epoch: int, examination: Examination) -> None:
+        """Note what was seen of a process that hangs."""
+        ...
+
+    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
+        """Return what the end of the process was."""
         ...
 
 
@@ -54,21 +86,26 @@ class Worker:
         *,
         socket_dir: Path,
         launcher: Launcher,
-        oom: OutOfMemoryWatch,
         clock: Clock,
     ) -> None:
         self._order = order
         self._owner = owner
         self._socket_dir = socket_dir
         self._launcher = launcher
-        self._oom = oom
         self._clock = clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._hung = False
+        self._examination: asyncio.Task[None] | None = None
+        self._abandoned: dict[int, int] = {}
         self.heard_s: float | None = None
         self.caught_up = asyncio.Event()  # it has told all that an adopted one had kept
+
+    @property
+    def abandoned(self) -> tuple[int, ...]:
+        """The earlier processes that could not be ended; nothing that they do counts any more."""
+        return tuple(self._abandoned.values())
 
     @property
     def pid(self) -> int | None:
@@ -80,9 +117,10 @@ class Worker:
         if isinstance(action, Start):
             path = socket_path(self._socket_dir, self._order.stream, action.epoch)
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
+            self._abandon()
             # Made here and not in the task: a Stop in the same breath must find it.
-            process = self._process = self._made(order)
-            self._hung, self.heard_s = False, None
+            process = self._process = self._made(self._owner.limited(order))
+            self._hung, self._examination, self.heard_s = False, None, None
             self._life = self._own(self._live(process))
         else:
             self._own(self._finish(action.epoch, self._process, self._life, action.grace_s))
@@ -92,7 +130,8 @@ class Worker:
         epoch = met.hello.epoch
         order = msgspec.structs.replace(self._order, epoch=epoch, socket_path=met.path)
         process = self._process = self._made(order)
-        self._hung, self.heard_s = False, self._clock.monotonic_s()
+        self._hung, self._examination = False, None
+        self.heard_s = self._clock.monotonic_s()
         process.take(met)
         self._owner.born(met.hello.pid, epoch)
         self._life = self._own(self._see_off(process, process.go_on()))
@@ -101,23 +140,39 @@ class Worker:
         """Tell the worker something; False if it can't be told."""
         return self._process is not None and self._process.send(message)
 
-    def hung(self, silent_s: float) -> None:
-        """Report that the living process has said nothing for `silent_s` seconds."""
+    def hung(self, why: str) -> None:
+        """Report that the living process hangs."""
+        if self._process is not None and not self._hung:
+            self.condemn()
+            fault = Fault(origin="health", code="hang", text=why)
+            self._failed(self._process.order.epoch, fault)
+
+    def condemn(self) -> None:
+        """Take the living process for one that hangs, and begin to look at it: it is past words."""
         if self._process is not None and not self._hung:
             self._hung = True
-            self._failed(
-                self._process.order.epoch,
-                Fault(
-                    origin="health",
-                    code="hang",
-                    text=f"the worker has said nothing for {silent_s:.1f} s",
-                ),
-            )
+            self._examination = self._own(self._examine(self._process))
 
     @property
     def connected(self) -> bool:
         """Whether there is somebody to talk to, even if nothing can be sent just now."""
         return self._process is not None and self._process.connected
+
+    def _abandon(self) -> None:
+        """Fence a process off that the core no longer waits for: it is killed, and not gone yet."""
+        process = self._process
+        if process is not None:
+            process.fence()
+            if process.pid is not None:
+                self._abandoned[process.order.epoch] = process.pid
+
+    async def _examine(self, process: Process) -> None:
+        loop = asyncio.get_running_loop()
+        pid, epoch = process.pid, process.order.epoch
+        if pid is not None:
+            ask = partial(loop.call_soon_threadsafe, process.kill, DUMP_SIGNAL)
+            look = partial(examine, pid, Path(process.order.log_path), ask)
+            self._owner.examined(epoch, await in_thread(look, f"examine-{pid}"))
 
     def _own(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run `work` as a task of ours; one that breaks is told whole, and is our bug."""
@@ -133,6 +188,8 @@ class Worker:
 
     def _made(self, order: Spawn) -> Process:
         def hear(message: FromWorker) -> None:
+            if self._process is not process:
+                return
             self.heard_s = self._clock.monotonic_s()
             if isinstance(message, Hello):
                 self._met(order.epoch, message)
@@ -157,7 +214,12 @@ class Worker:
 
     def _live(self, process: Process) -> Coroutine[None, None, None]:
         epoch = process.order.epoch
-        return self._see_off(process, process.live(lambda pid: self._owner.born(pid, epoch)))
+
+        def born(pid: int) -> None:
+            if self._process is process:
+                self._owner.born(pid, epoch)
+
+        return self._see_off(process, process.live(born))
 
     async def _see_off(self, process: Process, life: Awaitable[int | None]) -> None:
         """Tell of the end of a process, whatever it is."""
@@ -167,11 +229,10 @@ class Worker:
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
-            fault = exit_fault(code)
-            if fault.code == "SIGKILL" and self._oom.killed_lately():
-                fault = Fault(
-                    origin="process", code="SIGKILL:oom", text="the kernel ended it for memory"
-                )
+            fault = self._owner.end_of(process.order, code)
+            self._owner.ended(epoch, in_words(code, process.killed_by))
+            if self._abandoned.pop(epoch, None) is not None:
+                logger.warning("an abandoned worker of %s has ended", self._order.stream)
         if self._process is process:
             self._process = None
             self._owner.died()
@@ -202,5 +263,10 @@ class Worker:
     ) -> None:
         """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is."""
         if process is not None and life is not None:
-            await process.end(life, grace_s if not self._hung else TERM_GRACE_S, ask=not self._hung)
+            if self._hung and self._examination is not None:
+                await asyncio.wait({self._examination}, timeout=EXAMINED_WITHIN_S)
+                process.kill(signal.SIGKILL)
+                await asyncio.wait({life})
+            else:
+                await process.end(life, grace_s)
         self._owner.post(Gone(id=self._order.stream, epoch=epoch))

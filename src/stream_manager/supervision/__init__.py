@@ -1,9 +1,10 @@
 """asyncio around `recovery`: the one loop of the product. Standard library alone.
 
-Read in this order: component (what is run), supervisor (the loop), runner and life (one component
-under it), components (ready ones), then what they use: inbox, waits, ending, journal, snapshots,
-status, outcome. For calls: scope (what a call inherits), guarded (what can be guarded),
-retry_budget, attempts, retry and bulkhead; listeners, breaker and breakers.
+Read in this order: component (what is run), loop, supervisor (the loop for people), runner and life
+(one component under it), components (ready ones, and the door for others), then what they use:
+admission, owner, inbox, waits, ending, given, contained, journal, snapshots, status, outcome. For
+calls: scope (what a call inherits), guarded (what can be guarded), retry_budget, attempts, retry
+and bulkhead; listeners, breaker and breakers.
 """
 
 from stream_manager.supervision.attempts import FailedAttempt, GaveUp

@@ -19,8 +19,9 @@ from stream_manager.clock import chance as system_chance
 from stream_manager.errors import CircuitOpenError
 from stream_manager.recovery.breaker import Breaker
 from stream_manager.recovery.breaker_policy import BreakerPolicy, BreakerRules
-from stream_manager.recovery.breaker_saved import SavedBreaker, restore, save
+from stream_manager.recovery.breaker_saved import read, restore, save
 from stream_manager.recovery.breaker_states import BreakerState, Outcome, Permit, Transition
+from stream_manager.recovery.checks import require_instants, require_kind
 from stream_manager.recovery.window import Tally
 from stream_manager.supervision.guarded import Errors, catchable, in_words, runs_async
 from stream_manager.supervision.listeners import Listeners
@@ -125,12 +126,12 @@ class CircuitBreaker:
 
         Raises ValueError for what `dump` can't have returned, and changes nothing then.
         """
+        require_kind(Mapping, dumped=dumped)
         values = dict(dumped)
-        try:
-            elapsed_s = max(0.0, self._clock.wall().timestamp() - values.pop("at"))
-            saved = SavedBreaker(**{**values, "state": BreakerState(values["state"])})
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"not a dump of a circuit breaker: {error}") from error
+        saved_at_s = values.pop("at", None)
+        require_instants(at=saved_at_s)
+        elapsed_s = max(0.0, self._clock.wall().timestamp() - saved_at_s)
+        saved = read(values)
         with self._lock:
             restore(self._breaker, saved, now_s=self._now_s(), elapsed_s=elapsed_s)
 

@@ -7,6 +7,7 @@ from typing import Any, Unpack
 from stream_manager.clock import Clock
 from stream_manager.clock import chance as system_chance
 from stream_manager.recovery.breaker_policy import BreakerRules
+from stream_manager.recovery.checks import require_kind
 from stream_manager.supervision.breaker import CircuitBreaker, Listener
 from stream_manager.supervision.guarded import Errors
 
@@ -42,9 +43,10 @@ class BreakerRegistry:
             with self._lock:
                 breaker = self._breakers.get(key)
                 if breaker is None:
-                    breaker = self._breakers[key] = self._make(key)
+                    breaker = self._make(key)
                     for listener in self._listeners:
                         breaker.on_transition(listener)
+                    self._breakers[key] = breaker  # only now: others look without the lock
         return breaker
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
@@ -70,6 +72,12 @@ class BreakerRegistry:
         return {breaker.name: breaker.dump() for breaker in self}
 
     def restore(self, dumped: Mapping[str, Mapping[str, Any]]) -> None:
-        """Go on where `dump` left off. Raises ValueError for what it can't have returned."""
+        """Go on where `dump` left off.
+
+        Raises ValueError for what it can't have returned, and changes nothing then.
+        """
+        require_kind(Mapping, dumped=dumped)
+        for key, values in dumped.items():
+            self._make(key).restore(values)  # each can be restored, before any is
         for key, values in dumped.items():
             self.of(key).restore(values)

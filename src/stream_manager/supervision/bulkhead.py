@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from stream_manager.errors import BulkheadFullError
+from stream_manager.recovery.checks import require_counts, require_durations
 from stream_manager.supervision.guarded import refuse_coroutine, runs_async
 from stream_manager.supervision.scope import remaining_s
 
@@ -89,17 +90,15 @@ class Bulkhead:
     def __init__(
         self, name: str, *, concurrent: int = 10, queue: int = 20, wait_s: float = 1.0
     ) -> None:
-        if not concurrent >= 1:
-            raise ValueError(f"concurrent is {concurrent}: expected at least 1")
-        if not queue >= 0:
-            raise ValueError(f"queue is {queue}: expected at least 0")
-        if not 0 < wait_s <= threading.TIMEOUT_MAX:
-            raise ValueError(f"wait_s is {wait_s}: expected a duration above 0")
+        require_counts(1, concurrent=concurrent)
+        require_counts(0, queue=queue)
+        require_durations(wait_s=wait_s)
         self.name = name
         self.concurrent = concurrent
         self.queue = queue
         self.wait_s = wait_s
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser may run at any allocation, and end a coroutine that waits here.
+        self._lock = threading.RLock()
         self._running = 0
         self._waiting: deque[_Waiter] = deque()  # empty unless every place is taken
 
@@ -186,15 +185,13 @@ class Bulkhead:
 
     def _make_room(self) -> None:
         """Hand a place to the next who can still be woken; only without one it becomes free."""
-        while True:
-            with self._lock:
-                if not self._waiting:
-                    self._running -= 1
-                    return
+        with self._lock:
+            while self._waiting:
                 waiter = self._waiting.popleft()
-                waiter.admitted = True
-            if waiter.wake():
-                return
+                waiter.admitted = waiter.wake()
+                if waiter.admitted:
+                    return
+            self._running -= 1
 
     def _settle(self, waiter: _Waiter, waited_s: float) -> None:
         """Go in after the wait, if a place was given, even in its last moment."""
@@ -209,10 +206,9 @@ class Bulkhead:
     def _withdraw(self, waiter: _Waiter) -> bool:
         """Take a waiter out of the queue; False if it has a place instead."""
         with self._lock:
-            if waiter.admitted:
-                return False
-            self._waiting.remove(waiter)
-            return True
+            if waiter in self._waiting:  # else it was let in, or passed over with its loop
+                self._waiting.remove(waiter)
+            return not waiter.admitted
 
     def _patience_s(self) -> float:
         left_s = remaining_s()

@@ -28,8 +28,8 @@ class Inbox:
         self.changes.append(change)
         self._wake.set()
 
-    async def changed(self, change: Callable[[], None]) -> None:
-        """Hand in a change; return when it is made, or raise what it raised."""
+    def changed(self, change: Callable[[], None]) -> asyncio.Future[None]:
+        """Hand in a change; return what is done when it is made, or fails as it failed."""
         made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
         def carry_out() -> None:
@@ -43,7 +43,7 @@ class Inbox:
                 made.set_result(None)
 
         self.change(carry_out)
-        await made
+        return made
 
     def wake(self) -> None:
         """End the present wait, or the next one."""

@@ -2,13 +2,15 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
 from stream_manager.clock import Clock
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Event, Failed, Fault, Finished, Proved, Started
 from stream_manager.supervision.component import Snapshot
+from stream_manager.supervision.contained import Contained
 from stream_manager.supervision.outcome import exception_fault
 
 CANCELLED = asyncio.CancelledError("it was cancelled, but not by the supervisor")
@@ -17,8 +19,9 @@ CANCELLED = asyncio.CancelledError("it was cancelled, but not by the supervisor"
 class Life:
     """Run: one run of a component, with what its `Runner` has to know of it.
 
-    main: the task that starts and watches it; tasks: all that it has now. ending: its teardown has
-    begun; over: it has ended, or was abandoned, and nothing that it says counts.
+    main: the task that starts and watches it; tasks: all that it has now. end: the task that ends
+    it, if that was ordered; torn_down: its teardown was called; over: it has ended, or was
+    abandoned, and nothing that it says counts.
     """
 
     def __init__(
@@ -40,7 +43,8 @@ class Life:
         self.clock = clock
         self.main: asyncio.Task[Any] | None = None
         self.tasks: set[asyncio.Task[Any]] = set()
-        self.ending = False
+        self.end: asyncio.Task[None] | None = None
+        self.torn_down = False
         self.over = False
         self.proven = asyncio.Event()
         self.last_progress_s: float | None = None
@@ -66,6 +70,8 @@ class Life:
         """Say that it failed; the supervisor tears it down and decides what follows."""
         if isinstance(fault, BaseException):
             fault = exception_fault(fault)
+        if not isinstance(fault, Fault):
+            raise UsageError(f"report got {fault!r}: expected an exception (no class) or a Fault")
         self._on_loop(self._tell, Failed(id=self.id, epoch=self.epoch, fault=fault))
 
     def finish(self) -> None:
@@ -74,11 +80,16 @@ class Life:
 
     def save(self, snapshot: Snapshot) -> None:
         """Keep what the next start should go on from."""
+        if not isinstance(snapshot, Mapping):
+            raise UsageError(f"save got {snapshot!r}: expected a dict, or another mapping")
         self._on_loop(self._save, snapshot)
 
     def create_task(self, work: Coroutine[Any, Any, object]) -> asyncio.Task[Any]:
         """Run `work` as a part of this run: what it raises is a fault, and it ends with the run."""
-        task = asyncio.create_task(work, name=f"{self.id} run {self.epoch}")
+        if not isinstance(work, Coroutine):
+            raise UsageError(f"create_task got {work!r}: expected the call of an async function")
+        part = Contained(work, self.report)
+        task = asyncio.create_task(part, name=f"{self.id} run {self.epoch}")
         self.tasks.add(task)
         task.add_done_callback(self._task_ended)
         return task
@@ -108,7 +119,7 @@ class Life:
     def _task_ended(self, task: asyncio.Task[Any]) -> None:
         self.tasks.discard(task)
         error = CANCELLED if task.cancelled() else task.exception()
-        if error is not None and not self.ending:
+        if error is not None and self.end is None:
             self.report(error)
 
     def _on_loop(self, call: Callable[..., None], *arguments: object) -> None:

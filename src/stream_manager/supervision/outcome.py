@@ -2,27 +2,42 @@
 
 import errno
 import socket
+import ssl
 
 from stream_manager.recovery import Fault
 
 ORIGIN = "python"
+# What the type alone says, first match first: many are raised by libraries, without a number.
+CODES: tuple[tuple[type[Exception], str], ...] = (
+    (socket.gaierror, "dns"),
+    (TimeoutError, "ETIMEDOUT"),
+    (ConnectionRefusedError, "ECONNREFUSED"),
+    (ConnectionResetError, "ECONNRESET"),
+    (BrokenPipeError, "EPIPE"),
+    (ConnectionError, "ECONNABORTED"),
+    (ssl.SSLEOFError, "ECONNRESET"),
+    (ssl.SSLZeroReturnError, "ECONNRESET"),
+)
 
 
 def exception_fault(error: BaseException) -> Fault:
     """Return the fault that an exception is.
 
-    Its code is the errno where the system gave one ("ECONNREFUSED"), "dns" for a name that can't
-    be resolved, else the type as a traceback names it ("ValueError", "package.module.Error").
+    Its code is the errno where the system gave one ("ECONNREFUSED"), or the one that its type
+    stands for ("ETIMEDOUT" for a TimeoutError), "dns" for a name that can't be resolved, else the
+    type as a traceback names it ("ValueError", "package.module.Error").
     """
     return Fault(origin=ORIGIN, code=_code(error), text=str(error) or repr(error))
 
 
 def _code(error: BaseException) -> str:
-    if isinstance(error, socket.gaierror):
-        return "dns"
-    if isinstance(error, OSError) and error.errno is not None and error.errno in errno.errorcode:
-        return errno.errorcode[error.errno]
-    kind = type(error)
-    if kind.__module__ == "builtins":
-        return kind.__qualname__
-    return f"{kind.__module__}.{kind.__qualname__}"
+    # The numbers of TLS and of name resolution are their own.
+    if isinstance(error, OSError) and not isinstance(error, socket.gaierror | ssl.SSLError):
+        named = errno.errorcode.get(error.errno or 0)
+        if named is not None:
+            return named
+    for kind, code in CODES:
+        if isinstance(error, kind):
+            return code
+    module, name = type(error).__module__, type(error).__qualname__
+    return name if module == "builtins" else f"{module}.{name}"

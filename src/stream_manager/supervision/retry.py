@@ -5,12 +5,19 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import wraps
-from math import inf, isfinite
+from math import inf
 from types import CoroutineType
 from typing import Any, ParamSpec, TypeVar
 
 from stream_manager.clock import Clock, SystemClock, chance
 from stream_manager.recovery.backoff import Backoff
+from stream_manager.recovery.checks import (
+    given,
+    refuse,
+    require_counts,
+    require_durations,
+    require_kind,
+)
 from stream_manager.supervision.attempts import FailedAttempt, GaveUp
 from stream_manager.supervision.guarded import name_of, refuse_coroutine, runs_async
 from stream_manager.supervision.retry_budget import RetryBudget
@@ -61,13 +68,14 @@ class Retry:
 
     def __post_init__(self) -> None:
         if not _are_errors(self.on):
-            raise ValueError(f"on is {self.on!r}: expected a tuple of subclasses of Exception")
-        if not self.attempts >= 1:
-            raise ValueError(f"attempts is {self.attempts}: expected at least 1, the first call")
-        for name in ("deadline_s", "retry_after_at_most_s"):
-            value = getattr(self, name)
-            if value is not None and not (isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value}: expected a duration above 0")
+            refuse("on", self.on, "a tuple of subclasses of Exception")
+        require_counts(1, attempts=self.attempts)
+        require_durations(
+            retry_after_at_most_s=self.retry_after_at_most_s,
+            **given(deadline_s=self.deadline_s),
+        )
+        require_kind(Backoff, backoff=self.backoff)
+        require_kind(RetryBudget, **given(budget=self.budget))
         shortest_s = self.backoff.shortest_s(0)
         if self.deadline_s is not None and self.attempts > 1 and self.deadline_s <= shortest_s:
             raise ValueError(

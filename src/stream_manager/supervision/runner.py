@@ -16,6 +16,7 @@ from stream_manager.clock import Clock
 from stream_manager.recovery import Action, Event, Fault, Gone, RecoveryPolicy, Start
 from stream_manager.supervision.component import Component, Snapshot, Snapshots
 from stream_manager.supervision.ending import close, within
+from stream_manager.supervision.given import as_snapshot, awaited
 from stream_manager.supervision.life import Life
 
 SET_ASIDE = "two starts failed with it"
@@ -41,7 +42,7 @@ class Runner:
         post: Callable[[Event], None],
     ) -> None:
         self._id = id_
-        self._component = component
+        self.component = component
         self._policy = policy
         self._stall_after_s = stall_after_s
         self._snapshots = snapshots
@@ -57,7 +58,16 @@ class Runner:
             life = self._life = self._new_life(action)
             life.main = life.create_task(self._live(life))
         elif self._life is not None:
-            self._own(self._end(self._life, action.grace_s))
+            self._life.end = self._own(self._end(self._life, action.grace_s))
+
+    async def close(self) -> None:
+        """Return when its run has ended, or was abandoned; for when nobody orders that any more."""
+        life = self._life
+        if life is None or life.over:
+            return
+        if life.end is None or life.end.done():  # done, and not over: somebody has cancelled it
+            life.end = self._own(self._end(life, self._policy.teardown_s))
+        await asyncio.wait({life.end})
 
     def leave(self) -> list[asyncio.Task[Any]]:
         """Hear no more of it; return the tasks that are left, for the caller to end."""
@@ -79,11 +89,7 @@ class Runner:
 
     async def _live(self, life: Life) -> None:
         """Start it, wait for its proof, and watch it from there."""
-        try:
-            await self._component.start(life)
-        except SystemExit as error:
-            life.report(error)  # of this component alone: the others go on
-            return
+        await awaited("start", self.component, self.component.start(life))
         life.built()
         await self._clock.sleep(self._policy.verify_for_s)
         if self._stall_after_s is None:
@@ -107,7 +113,6 @@ class Runner:
 
     async def _end(self, life: Life, grace_s: float) -> None:
         """Save its snapshot, tear it down, and say Gone; or give it up after twice the grace."""
-        life.ending = True
         self._take_snapshot(life)
         teardown = self._own(self._tear_down(life, grace_s))
         in_time = await within(teardown, 2 * grace_s, self._clock)
@@ -134,8 +139,11 @@ class Runner:
         await self._cancelled(life.tasks, grace_s)
 
     async def _teardown(self, life: Life) -> None:
+        if life.torn_down:
+            return  # once is what a component can expect, also where that was cancelled
+        life.torn_down = True
         try:
-            await self._component.teardown()
+            await awaited("teardown", self.component, self.component.teardown())
         except (Exception, SystemExit):
             logger.exception("%s: the teardown of run %d broke off", self._id, life.epoch)
 
@@ -165,12 +173,12 @@ class Runner:
         if not life.proven.is_set():
             return  # what it holds proved nothing, and may be why it failed
         try:
-            snapshot = self._component.snapshot()
+            snapshot = as_snapshot(self.component, self.component.snapshot())
         except (Exception, SystemExit):
             logger.exception("%s: it gave no snapshot: the last one stays", self._id)
-        else:
-            if snapshot is not None:
-                self._keep(snapshot)
+            return
+        if snapshot is not None:
+            self._keep(snapshot)
 
     def _keep(self, snapshot: Snapshot) -> None:
         try:

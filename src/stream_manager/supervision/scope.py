@@ -1,15 +1,16 @@
 """What a call inherits from the code around it: a deadline, and that somebody retries already.
 
 Both travel in a context variable: into nested calls, into tasks, and into the threads of
-`asyncio.to_thread`.
+`asyncio.to_thread`. Other executors' threads get them by `copy_context().run`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from math import inf, isfinite
+from math import inf
 
 from stream_manager.clock import Clock, SystemClock
+from stream_manager.recovery.checks import require_durations
 
 _SYSTEM = SystemClock()
 
@@ -48,10 +49,10 @@ def deadline(within_s: float, *, clock: Clock = _SYSTEM) -> Iterator[None]:
     """Let no retry or bulkhead inside wait longer than `within_s` seconds from now.
 
     It bounds waits and interrupts nothing: give `remaining_s` to what you call as its timeout.
+    A generator that yields inside also bounds who iterates over it: they share one context.
     Raises ValueError for anything but a duration above 0.
     """
-    if not (isfinite(within_s) and within_s > 0):
-        raise ValueError(f"within_s is {within_s}: expected a duration above 0")
+    require_durations(within_s=within_s)
     outer = around()
     inherited_s = inf if outer is None else outer.deadline_s
     scope = Scope(

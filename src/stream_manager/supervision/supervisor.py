@@ -1,45 +1,39 @@
-"""The shell around the recovery core: events in, decisions journalled, then acted upon.
-
-    world -> post(event) -> RecoveryManager.handle -> journal -> Performer.begin(action) -> world
-
-There is one such loop, and it never waits for an action: what an action brings about comes back
-as an event.
-"""
+"""`Supervisor`: the loop with what people ask of it, and a block that nothing of it outlives."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
 from stream_manager.clock import Clock, SystemClock, chance
-from stream_manager.errors import InvariantError, UsageError
+from stream_manager.errors import StreamManagerError, UsageError
 from stream_manager.recovery import (
-    Decision,
     Event,
     Phase,
-    Record,
     RecoveryManager,
     RecoveryPolicy,
     Reset,
     Restart,
     RestartType,
-    Spec,
+    Rule,
     Step,
     Strategy,
     Wanted,
 )
-from stream_manager.supervision.admission import check_stall, spec_of
-from stream_manager.supervision.component import Component, Performer, Snapshots
-from stream_manager.supervision.components.function import Function, as_component
+from stream_manager.supervision.admission import check_part, check_phases, check_stall, spec_of
+from stream_manager.supervision.component import Component, Snapshots
+from stream_manager.supervision.components.door import as_component
+from stream_manager.supervision.components.function import Function
 from stream_manager.supervision.components.group import Group
-from stream_manager.supervision.ending import end, within
-from stream_manager.supervision.inbox import Inbox
-from stream_manager.supervision.journal import Journal, MemoryJournal, write
+from stream_manager.supervision.ending import LAST_PATIENCE_S, end, within
+from stream_manager.supervision.journal import Journal, MemoryJournal
+from stream_manager.supervision.loop import Loop, broken
+from stream_manager.supervision.owner import Owner
 from stream_manager.supervision.runner import Runner
 from stream_manager.supervision.snapshots import MemorySnapshots
 from stream_manager.supervision.status import Status, sentences, status
-from stream_manager.supervision.waits import Waits
 
 # What it takes, beside the teardown itself, to decide and journal a component's end.
 STOP_MARGIN_S = 2.0
@@ -47,52 +41,67 @@ STOP_MARGIN_S = 2.0
 logger = logging.getLogger(__name__)
 
 
-class Supervisor:
+class Supervisor(Loop):
     """Runs components and heals them. Not thread-safe: call it on its event loop.
 
         async with Supervisor() as supervisor:
             await supervisor.add("ingest", ingest)
 
-    Leaving the block stops all components, the newest first and so a group after its children, each
-    within twice its `teardown_s`; what can't be stopped is abandoned, and named in the log.
+    Leaving the block tears all components down, whatever was under way: the newest first and so a
+    group after its children, each within twice its `teardown_s`; what can't be stopped is
+    abandoned, and named in the log. A block that is cancelled while it stops gives those that are
+    left one second, all at once. Should the loop itself end, by a bug or because its task was
+    cancelled, the block is interrupted, and raises InvariantError when all are torn down.
 
-    recovery: decides. journal: told each decision before it is acted upon; by default the log.
-    snapshots: what components go on from; by default in memory. watch: called with each decision
-    after it is journalled. came_round: called after each round, also an idle one.
+    recovery: decides. rules: classify faults, before the built-in ones. journal: told each decision
+    before it is acted upon; by default the log. snapshots: what components go on from; by default
+    in memory. watch: called with each decision after it is journalled. came_round: called after
+    each round, also an idle one. late: returns for how many seconds the event loop was stuck since
+    it was last asked; deadlines end as much later.
     """
 
     def __init__(
         self,
         *,
         recovery: RecoveryManager | None = None,
+        rules: Sequence[Rule] = (),
         journal: Journal | None = None,
         clock: Clock | None = None,
         snapshots: Snapshots | None = None,
         watch: Callable[[Step], None] | None = None,
         came_round: Callable[[], None] | None = None,
+        late: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        self.recovery = RecoveryManager(chance=chance) if recovery is None else recovery
-        self._clock: Clock = SystemClock() if clock is None else clock
-        self._journal: Journal = MemoryJournal(clock=self._clock) if journal is None else journal
+        if recovery is not None and rules:
+            raise UsageError("recovery and rules are both given: expected RecoveryManager(rules=…)")
+        clock = SystemClock() if clock is None else clock
+        super().__init__(
+            recovery=recovery or RecoveryManager(chance=chance, rules=rules),
+            journal=MemoryJournal(clock=clock) if journal is None else journal,
+            clock=clock,
+            watch=watch,
+            came_round=came_round,
+            late=late,
+        )
         self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
-        self._watch = watch
-        self._came_round = came_round
-        self._performers: dict[str, Performer] = {}
+        check_part("recovery", self.recovery, "handle", "due")
+        check_part("journal", self._journal, "__call__")
+        check_part("clock", clock, "monotonic_s", "wall", "sleep")
+        check_part("snapshots", self._snapshots, "load_snapshot", "save_snapshot")
         self._runners: dict[str, Runner] = {}
-        self._inbox = Inbox(self._clock)
-        self._waits = Waits()
-        self._loop: asyncio.Task[None] | None = None
+        self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
+        self._task: asyncio.Task[None] | None = None
+        self._owner: Owner | None = None
         self._leaving = False
 
     # --- its life -------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        if self._loop is not None:
+        if self._task is not None:
             raise UsageError("a supervisor runs once: make a new one")
-        owner = asyncio.current_task()
-        assert owner is not None
-        self._loop = asyncio.create_task(self.run(), name="supervisor")
-        self._loop.add_done_callback(lambda loop: None if loop.cancelled() else owner.cancel())
+        self._owner = Owner()
+        self._task = asyncio.create_task(self.run(), name="supervisor")
+        self._task.add_done_callback(self._ended)
         return self
 
     async def __aexit__(
@@ -101,37 +110,21 @@ class Supervisor:
         _error: BaseException | None,
         _trace: TracebackType | None,
     ) -> None:
-        loop, owner = self._loop, asyncio.current_task()
+        loop, owner = self._task, self._owner
         assert loop is not None
         assert owner is not None
         self._leaving = True
         try:
-            if not loop.done():
-                await self._stop_all()
-        finally:
+            await self._stop_all()
             broke = loop.done()
+            for runner in reversed(list(self._runners.values())):
+                await runner.close()
+        finally:
+            owner.release()
             loop.cancel()
-            left = [task for runner in self._runners.values() for task in runner.leave()]
-            await end([loop, *left], self._clock)
-            if broke:
-                owner.uncancel()  # it was cancelled for this alone
-                raise InvariantError("the supervisor's loop broke") from loop.exception()
-
-    async def run(self) -> None:
-        """Decide and act until cancelled. Who calls it, in place of the block, stops everything."""
-        self._loop = self._loop or asyncio.current_task()
-        while True:
-            await self._inbox.until(self.recovery.next_due_s())
-            changes = len(self._inbox.changes)
-            decisions = self._decide()
-            if decisions:
-                await write(decisions, self._journal, self._clock)
-                for decision in decisions:
-                    self._act(decision)
-            for _ in range(changes):  # those whose events are all acted upon, whatever came since
-                self._change()
-            if self._came_round is not None:
-                self._came_round()
+            await self._end_all(loop)
+        if broke and not (loop.cancelled() and owner.is_cancelled):
+            raise broken(loop)
 
     # --- what people ask of it ------------------------------------------------------------------
 
@@ -161,9 +154,12 @@ class Supervisor:
             id_, policy=policy, parent=parent, needs=needs, depends_on=depends_on, restart=restart
         )
         check_stall(stall_after_s)
+        component = as_component(component)
+        if other := self._ids.get(id(component)):
+            raise UsageError(f"{component!r} is component {other!r} already: make another instance")
         runner = Runner(
             id_,
-            as_component(component),
+            component,
             policy=spec.policy,
             stall_after_s=stall_after_s,
             snapshots=self._snapshots,
@@ -172,6 +168,7 @@ class Supervisor:
         )
         self.enlist(spec, runner)
         self._runners[id_] = runner
+        self._ids[id(component)] = id_
         await self._order(Wanted(id=id_, up=True, digest=""))
 
     async def group(
@@ -205,15 +202,20 @@ class Supervisor:
         def forget() -> None:
             self.dismiss(id_)
             if runner := self._runners.pop(id_, None):
+                del self._ids[id(runner.component)]
                 left.extend(runner.leave())
 
-        await self._inbox.changed(forget)
+        await self._waits.answer(self._inbox.changed(forget))
         await end(left, self._clock)
 
     async def stop(self, id_: str) -> None:
-        """Stop a component; return when it has, or is abandoned after twice its `teardown_s`."""
+        """Stop a component; return when it has, or is abandoned after twice its `teardown_s`.
+
+        Raises UsageError when it is started again, or removed, before that.
+        """
         await self._order(Wanted(id=id_, up=False, digest=""))
-        await self.wait_until(id_, Phase.STOPPED)
+        stopped = self._waits.until(self._record(id_), (Phase.STOPPED,), unwanted=True)
+        await self._waits.answer(stopped)
 
     async def start(self, id_: str) -> None:
         """Start a component that was stopped, or has failed, with its counters cleared."""
@@ -240,89 +242,15 @@ class Supervisor:
         """Return the first of `phases` that a component is in, or comes to.
 
         It waits for ever for a phase that never comes: name FAILED too, or set a timeout.
+        Raises UsageError when the component is removed, or the block is left.
         """
-        if (phase := self._record(id_).phase) in phases:
-            return phase
-        return await self._waits.until(id_, phases)
-
-    # --- what components that speak in events ask of it -----------------------------------------
-
-    def enlist(self, spec: Spec, performer: Performer, *, epoch: int = 0) -> None:
-        """Take a performer in, STOPPED; Wanted starts it. `epoch` is the last one it used."""
-        self.recovery.add(spec, epoch=epoch)
-        self._performers[spec.id] = performer
-
-    def resume(self, record: Record) -> None:
-        """Let a STOPPED performer go on where an earlier manager left it."""
-        self.recovery.resume(record)
-        self._inbox.wake()
-
-    def dismiss(self, id_: str) -> None:
-        """Forget a STOPPED performer. Raises UsageError for one that still runs."""
-        self.recovery.remove(id_)
-        del self._performers[id_]
-        self._waits.forget(id_)
-
-    def post(self, event: Event) -> None:
-        """Hand in what the world says; it is decided upon in order of arrival."""
-        self._record(event.id)
-        self._inbox.post(event)
-
-    def between_rounds(self, change: Callable[[], None]) -> None:
-        """Call `change` when no decision waits to be acted upon: components may come and go."""
-        self._inbox.change(change)
-
-    def come_round(self) -> None:
-        """Go through a round soon, whether or not there is something to decide."""
-        self._inbox.wake()
-
-    # --- the loop -------------------------------------------------------------------------------
-
-    def _decide(self) -> list[Step]:
-        now_s = self._clock.monotonic_s()
-        decisions: list[Step] = []
-        while self._inbox.events:
-            decisions += self._handle(self._inbox.events.popleft(), now_s)
-        for event in self.recovery.due(now_s):
-            decisions += self._handle(event, now_s)
-        return decisions
-
-    def _handle(self, event: Event, now_s: float) -> list[Step]:
-        try:
-            return self.recovery.handle(event, now_s)
-        except Exception:
-            # Our own bug: the component stays as it was, the others go on, and it is told whole.
-            logger.exception("event refused: %r", event)
-            return []
-
-    def _change(self) -> None:
-        try:
-            self._inbox.changes.popleft()()
-        except Exception:
-            logger.exception("a change between two rounds was not made")
-
-    def _act(self, decision: Step) -> None:
-        try:
-            if self._watch is not None:
-                self._watch(decision)
-            for action in decision.actions:
-                self._performers[action.id].begin(action)
-        except Exception:
-            # Our own bug again, in what surrounds the core: it must not end everybody's recovery.
-            logger.exception("not acted upon: %s of %s", decision.rule, decision.id)
-        if isinstance(decision, Decision):
-            self._waits.tell(decision.after)
+        check_phases(phases)
+        return await self._waits.answer(self._waits.until(self._record(id_), phases))
 
     # --- what its own methods share -------------------------------------------------------------
 
-    def _record(self, id_: str) -> Record:
-        record = self.recovery.records.get(id_)
-        if record is None:
-            raise UsageError(f"there is no component {id_!r}")
-        return record
-
     def _must_run(self) -> None:
-        if self._loop is None:
+        if self._task is None:
             raise UsageError("the supervisor does not run yet: enter it with `async with`")
         if self._leaving:
             raise UsageError("the supervisor is stopping: it takes no more components or commands")
@@ -332,16 +260,43 @@ class Supervisor:
         self._must_run()
         for event in events:
             self.post(event)
-        await self._inbox.changed(lambda: None)
+        await self._waits.answer(self._inbox.changed(lambda: None))
+
+    # --- its end --------------------------------------------------------------------------------
+
+    def _ended(self, loop: asyncio.Task[None]) -> None:
+        """Tell whoever waits for the loop that it has ended, and its block if it knows nothing."""
+        meant = self._leaving and loop.cancelled()
+        self._waits.end(_stopped if meant else lambda: broken(loop))
+        if not self._leaving and self._owner is not None:
+            self._owner.tell()
 
     async def _stop_all(self) -> None:
-        """Stop everything, the newest first; go on past what does not stop in its time."""
+        """Order everything to stop, the newest first; go on past what does not in its time."""
         for record in reversed(list(self.recovery.records.values())):
             id_, at_most_s = record.spec.id, 2 * record.spec.policy.teardown_s + STOP_MARGIN_S
-            self.post(Wanted(id=id_, up=False, digest=""))
-            stopped = asyncio.ensure_future(self.wait_until(id_, Phase.STOPPED))
+            stopped = asyncio.ensure_future(self._stop_one(id_))
             try:
                 if not await within(stopped, at_most_s, self._clock):
                     logger.error("%s did not stop within %g s", id_, at_most_s)
             finally:
                 stopped.cancel()
+
+    async def _stop_one(self, id_: str) -> None:
+        with suppress(StreamManagerError):  # it was removed meanwhile, or the loop has ended
+            self.post(Wanted(id=id_, up=False, digest=""))
+            await self.wait_until(id_, Phase.STOPPED)
+
+    async def _end_all(self, loop: asyncio.Task[None]) -> None:
+        """Leave nothing behind: what still runs is torn down at once, and then cancelled."""
+        runners = list(self._runners.values())
+        closed = asyncio.gather(*(runner.close() for runner in runners))
+        try:
+            await within(closed, LAST_PATIENCE_S, self._clock)
+        finally:
+            left = [task for runner in runners for task in runner.leave()]
+            await end([loop, *left], self._clock)
+
+
+def _stopped() -> UsageError:
+    return UsageError("the supervisor has stopped: nothing more comes of it")

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from enum import Enum
 
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Fault
 from stream_manager.supervision import Run, Snapshot
 from stream_manager.testing.clock import FakeClock
@@ -39,7 +40,9 @@ class FakeComponent:
 
     @property
     def run(self) -> Run:
-        """The newest run."""
+        """The newest run. Raises UsageError before the first one."""
+        if not self.runs:
+            raise UsageError("this FakeComponent was never started: add it to a supervisor before")
         return self.runs[-1]
 
     async def start(self, run: Run) -> None:
@@ -74,7 +77,7 @@ class FaultScript:
     """Faults that come at their instants: `FaultScript((2.0, ingest, fault), (2.5, other, fault))`.
 
     Instants are seconds from where `play` begins. A fault of a component that does not run then
-    changes nothing, as in life.
+    changes nothing, as in life; one that was never started is a mistake of the test.
     """
 
     def __init__(self, *faults: tuple[float, FakeComponent, Fault | Exception]) -> None:
@@ -83,9 +86,17 @@ class FaultScript:
             raise ValueError(f"a fault comes at {self._faults[0][0]} s: expected 0 or later")
 
     async def play(self, clock: FakeClock) -> None:
-        """Move the clock from fault to fault, and let everybody react to the last one."""
+        """Move the clock from fault to fault, and let everybody react to the last one.
+
+        Raises UsageError at the fault of a component that was never started.
+        """
         began_s = clock.now_s
         for at_s, component, fault in self._faults:
             await clock.advance(began_s + at_s - clock.now_s)
-            component.run.report(fault)
+            try:
+                run = component.run
+            except UsageError as error:
+                error.add_note(f"the fault that came to it at {at_s:g} s is {fault!r}")
+                raise
+            run.report(fault)
         await clock.advance(0.0)

@@ -1,6 +1,6 @@
 """A recovery core on a clock that a test moves: events in, rules and actions out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stream_manager.recovery import (
     Action,
@@ -17,6 +17,7 @@ from stream_manager.recovery import (
     RecoveryManager,
     Reset,
     Restart,
+    Rule,
     Spec,
     Start,
     Started,
@@ -30,7 +31,8 @@ class Script:
     Each event's method returns what was decided, in order, as "component: rule"
     or "domain: rule". Facts carry the
     component's present epoch unless `epoch` says otherwise. `actions` collects what the shell
-    would do; `take` empties it. chance: draws from [0, 1), for jitter. incidents: see the manager.
+    would do; `take` empties it. chance: draws from [0, 1), for jitter. incidents, rules: see the
+    manager.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Script:
         *specs: Spec,
         chance: Callable[[], float] = lambda: 0.5,
         incidents: IncidentPolicy | None = None,
+        rules: Sequence[Rule] = (),
     ) -> None:
-        self.manager = RecoveryManager(chance=chance, incidents=incidents)
+        self.manager = RecoveryManager(chance=chance, incidents=incidents, rules=rules)
         self.now_s = 0.0
         self.decisions: list[Decision] = []
         self.incident_steps: list[IncidentStep] = []
@@ -100,9 +103,9 @@ class Script:
         """Let a component fail."""
         return self.handle(Failed(id=id_, epoch=self._epoch(id_, epoch), fault=fault))
 
-    def gone(self, id_: str, *, epoch: int | None = None) -> list[str]:
-        """Confirm a teardown."""
-        return self.handle(Gone(id=id_, epoch=self._epoch(id_, epoch)))
+    def gone(self, id_: str, *, epoch: int | None = None, abandoned: bool = False) -> list[str]:
+        """Confirm a teardown, or give it up."""
+        return self.handle(Gone(id=id_, epoch=self._epoch(id_, epoch), abandoned=abandoned))
 
     def comes_up(self, id_: str) -> list[str]:
         """Let a component that is starting be built and proven."""

@@ -94,6 +94,10 @@ class Rig:
             pad.remove_probe(probe)
         self.held.clear()
 
+    def passed(self, name: str) -> int:
+        """Return how many buffers have surely left a tee; the newest may be at it still."""
+        return max(0, len(self.pushed[name]) - 1)
+
     def stop(self, recorder: Recorder, grace_s: float = 5.0) -> None:
         """Stop the recorder and wait until it says that it is over."""
         over: list[bool] = []

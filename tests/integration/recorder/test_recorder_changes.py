@@ -43,7 +43,7 @@ def test_sound_that_stops_and_comes_back_does_not_hold_up_the_picture(
     valve.set_property("drop", False)
     made.until(lambda: len(made.pushed["h264"]) > 550)
     begin_s = made.pushed["h264"][0]
-    pictures = len(made.pushed["h264"])
+    pictures = made.passed("h264")
     sounds = sum(at_s >= begin_s for at_s in made.pushed["opus"])
     made.stop(recorder)
     assert not made.of(PartFailed)
@@ -76,7 +76,7 @@ def test_another_resolution_begins_another_file(
     made.until(lambda: len(made.pushed["h264"]) > 55)
     size.set_property("caps", Gst.Caps.from_string(f"video/x-raw,width=320,height=240,{RATE}"))
     made.until(lambda: len(made.pushed["h264"]) > 120)
-    pictures = len(made.pushed["h264"])
+    pictures = made.passed("h264")
     made.stop(recorder)
     assert not made.of(PartFailed)
     verdicts = [judge(segment.path) for segment in made.segments()]
@@ -97,7 +97,7 @@ def test_timestamps_that_leap_do_not_end_the_recording(
     made.until(lambda: len(made.pushed["h264"]) > 150)
     _shift(made, 200 + leap_s)
     made.until(lambda: len(made.pushed["h264"]) > 300)
-    pictures, sounds = (len(made.pushed[name]) for name in ("h264", "opus"))
+    pictures, sounds = made.passed("h264"), made.passed("opus")
     made.stop(recorder)
     assert not made.of(PartFailed)
     verdicts = [judge(segment.path) for segment in made.segments()]

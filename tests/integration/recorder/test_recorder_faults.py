@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stream_manager.pipelines import names, record
+from stream_manager.pipelines import names, teardown
 from stream_manager.pipelines.messages import PartFailed, PartGone, SegmentClosed, SegmentOpened
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def test_a_missing_root_is_not_made(rig: "Play") -> None:
 
 
 def test_a_hung_write_is_left_behind(rig: "Play", monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that never returns costs the source no frame and the stop no more than its grace."""
+    """A write that never returns costs the source no frame and the stop no more than its grace.
+
+    Its successor may begin beside it; of too many the worker is told to be at its end.
+    """
     made = rig(LIVE)
     fifo = made.directory / "fifo"
     os.mkfifo(fifo)
@@ -95,11 +98,17 @@ def test_a_hung_write_is_left_behind(rig: "Play", monkeypatch: pytest.MonkeyPatc
     before = len(made.pushed["h264"])
     made.until(lambda: len(made.pushed["h264"]) > before + 50)
     assert _largest_step_s(made) == pytest.approx(0.01, abs=0.001)
+    assert not made.of(PartFailed)
+    assert [gone.abandoned for gone in made.of(PartGone)] == [True]
+    for _ in range(teardown.BEARABLE - 1):
+        made.stop(made.record(), 0.0)
+    assert not made.of(PartFailed)
+    made.stop(made.record(), 0.0)
     [failure] = made.of(PartFailed)
     assert (failure.origin, failure.code) == ("teardown", "deadline")
-    assert str(fifo) in failure.text
+    assert str(made.directory) in failure.text
     os.close(reader)
-    made.until(lambda: not record.abandoned)
+    made.until(lambda: not teardown.abandoned)
 
 
 def test_a_slow_disk_is_told_as_holes(

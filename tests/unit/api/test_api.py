@@ -24,6 +24,7 @@ STREAM = {
     "state": "backing_off",
     "health": "unhealthy",
     "pid": None,
+    "abandoned": [],
     "epoch": 3,
     "restarts_total": 7,
     "attempt": 2,
@@ -41,6 +42,14 @@ STREAM = {
     "outage_s_total": 60.0,
     "mttr_s": None,
     "media": {"frames": 0, "bytes": 0, "last_at": None, "fps": None, "bitrate_bps": None},
+    "usage": {
+        "memory_bytes": 25_000_000,
+        "memory_limit_bytes": None,
+        "restart_above_bytes": 150 * 2**20,
+        "restart_due": False,
+        "descriptors": 18,
+        "threads": 7,
+    },
     "outputs": [
         {
             "id": "record",
@@ -59,6 +68,17 @@ STATUS = {
         "version": "0.1.0",
         "state_dir": None,
         "store": None,
+        "loop": {"lag_s": 0.001, "lag_worst_s": 0.02},
+        "tasks": [
+            {
+                "id": "api",
+                "state": "running",
+                "restarts_total": 1,
+                "attempt": 1,
+                "next_attempt_in_s": None,
+                "last_fault": None,
+            }
+        ],
         "index": None,
     },
     "streams": [STREAM],
@@ -166,9 +186,7 @@ class Manager:
 @asynccontextmanager
 async def served(manager: Manager, listener: socket.socket) -> AsyncIterator[httpx.AsyncClient]:
     """Serve `manager` on a real TCP socket and yield a client of it."""
-    serving = asyncio.create_task(
-        serve(create_app(manager, reload=manager.reload), [listener], asyncio.Event())
-    )
+    serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
     host, port = listener.getsockname()
     async with httpx.AsyncClient(base_url=f"http://{host}:{port}") as client:
         yield client
@@ -297,9 +315,7 @@ def test_a_long_poll_ends_when_serving_ends() -> None:
         manager = Manager()
         listener = tcp_socket("127.0.0.1", 0)
         port = listener.getsockname()[1]
-        serving = asyncio.create_task(
-            serve(create_app(manager, reload=manager.reload), [listener], asyncio.Event())
-        )
+        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), [listener]))
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
             await client.get("/api/v1/status")
             poll = asyncio.create_task(client.get("/api/v1/journal?after=5&wait_s=25"))
@@ -367,7 +383,7 @@ def test_the_unix_socket_is_private_and_may_lie_deep(tmp_path: Path) -> None:
             address = f"/proc/self/fd/{descriptor}/api.sock"
             transport = httpx.AsyncHTTPTransport(uds=address)
             serving = asyncio.create_task(
-                serve(create_app(Manager(), reload=Manager().reload), [listener], asyncio.Event())
+                serve(create_app(Manager(), reload=Manager().reload), [listener])
             )
             async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
                 answer = await client.get("/api/v1/status", headers={"host": "manager"})

@@ -32,6 +32,8 @@ STATUS: dict[str, Any] = {
         "version": "0.1.0",
         "state_dir": None,
         "store": None,
+        "loop": None,
+        "tasks": [],
         "index": None,
     },
     "streams": [
@@ -40,6 +42,7 @@ STATUS: dict[str, Any] = {
             "state": "running",
             "health": "healthy",
             "pid": 42,
+            "abandoned": [],
             "epoch": 3,
             "restarts_total": 0,
             "attempt": 0,
@@ -51,6 +54,7 @@ STATUS: dict[str, Any] = {
             "outage_s_total": 0.0,
             "mttr_s": None,
             "media": {"frames": 9, "bytes": 9, "last_at": None, "fps": 25.0, "bitrate_bps": 2.1e6},
+            "usage": None,
             "outputs": [],
         }
     ],
@@ -168,9 +172,7 @@ def running(config: str) -> Iterator[Running]:
     sockets = [unix_socket(runtime), tcp]
 
     async def live() -> None:
-        serving = asyncio.create_task(
-            serve(create_app(manager, reload=manager.reload), sockets, asyncio.Event())
-        )
+        serving = asyncio.create_task(serve(create_app(manager, reload=manager.reload), sockets))
         await asyncio.to_thread(manager.ended.wait)
         serving.cancel()
         await asyncio.gather(serving, return_exceptions=True)
@@ -259,6 +261,15 @@ def test_reload_tells_what_it_did(cli: Cli, running: Running) -> None:
     code, out, err = cli("reload", *where)
     assert (code, err) == (0, "")
     assert out.startswith("no stream has changed. A new value of an environment variable takes")
+
+
+def test_reload_tells_a_program_the_same(cli: Cli, running: Running) -> None:
+    """With --json: the answer as it came, warnings too."""
+    running.manager.reloads = [{"changed": ["c"], "warnings": ["look"]}]
+    code, out, err = cli("reload", "--json", "--config", running.config)
+    assert (code, err) == (0, "")
+    answer = {"added": [], "changed": ["c"], "removed": [], "unchanged": ["front-door"]}
+    assert json.loads(out) == {**answer, "warnings": ["look"]}
 
 
 def test_reload_of_a_bad_configuration_is_misuse(cli: Cli, running: Running) -> None:

@@ -10,8 +10,8 @@ from tests.unit.probe.test_probe_report import SOUND, VIDEO
 
 from stream_manager import doctor, probe
 from stream_manager.doctor.finding import Finding, ok, problem, unknown, warning
-from stream_manager.pipelines.faults import scrub
 from stream_manager.pipelines.findings import Findings, Look
+from stream_manager.pipelines.scrubbing import scrub
 from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recovery import Fault
 

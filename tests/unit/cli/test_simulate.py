@@ -50,6 +50,7 @@ def test_nothing_but_json(cli: Cli) -> None:
     for it in told["policies"]:
         assert it["attempts"] >= 20
         assert 0 < it["recovery_p50_s"] <= it["recovery_p99_s"] < 12
+        assert it["recovery_p99_s"] - it["media_p99_s"] == pytest.approx(it["verify_for_s"])
         assert (it["not_recovered"], it["false_give_ups"]) == (0, 0)
 
 
@@ -59,7 +60,7 @@ def test_nobody_to_recover_is_null(cli: Cli) -> None:
     [ours] = json.loads(cli(*arguments, "--json")[1])["policies"]
     assert (ours["recovery_p50_s"], ours["recovery_p99_s"]) == (None, None)
     row = next(line for line in cli(*arguments)[1].splitlines() if line.startswith("ours"))
-    assert row.split()[3:] == ["-", "-", "0", "0"]
+    assert row.split()[3:] == ["-", "-", "-", "0", "0"]
 
 
 def test_the_same_in_every_process() -> None:

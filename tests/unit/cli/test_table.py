@@ -38,6 +38,7 @@ def make_stream(id_: str, state: str, health: str | None, **fields: object) -> d
         "state": state,
         "health": health,
         "pid": 42,
+        "abandoned": [],
         "epoch": 3,
         "restarts_total": 0,
         "attempt": 0,
@@ -286,6 +287,19 @@ def test_trouble_with_the_index_is_told_too() -> None:
     }
     told = " ".join(drawn(status, 100)[1:3])
     assert "The index of recordings is not being saved: locked; 3 rows wait" in told
+
+
+def test_a_broken_task_of_the_managers_own_is_told() -> None:
+    """Which, of what, and when it is tried again; nothing of those that work."""
+    status = make_status()
+    broken = fault("2026-01-31T11:59:59Z", "unknown", "ZeroDivisionError", "a bug")
+    works = {"id": "health", "state": "running", "attempt": 0, "next_attempt_in_s": None}
+    waits = {"id": "api", "state": "backing_off", "attempt": 2, "next_attempt_in_s": 4.0}
+    status["manager"]["tasks"] = [{**works, "last_fault": None}, {**waits, "last_fault": broken}]
+    (said,) = drawn(status, 100)[1:-1]
+    assert said.startswith(
+        "the manager's own api is backing off: ZeroDivisionError: a bug; attempt 2"
+    )
 
 
 def test_colours_only_repeat_what_words_say() -> None:

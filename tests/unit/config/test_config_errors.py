@@ -233,8 +233,43 @@ reserve = "1GiB"
 
 "two\\words" = 1
 => 10: streams.front-door."two\\words": found an unknown key, expected one of backoff, budget,
-   depends_on, enforce, give_up_after, id, latency, pipeline, probe_every, record, source,
-   stable_for, stall_after, start_deadline, transport, verify_for
+   depends_on, enforce, give_up_after, id, latency, limits, outputs, pipeline, probe_every, record,
+   source, stable_for, stall_after, start_deadline, transport, verify_for
+
+[[streams.outputs]]
+id = "record"
+pipeline = "fakesink"
+=> 11: streams.front-door.outputs.record.id: found "record", expected a name that no other part
+   has: not "record" nor "source"
+
+[[streams.outputs]]
+id = "eyes"
+=> 10: streams.front-door.outputs.eyes.pipeline: found nothing, expected a GStreamer bin description
+
+[[streams.outputs]]
+id = "eyes"
+pipeline = ""
+=> 12: streams.front-door.outputs.eyes.pipeline: found "", expected a GStreamer bin description
+
+[[streams.outputs]]
+id = "eyes"
+pipeline = "rtmp2sink location=${NOWHERE}"
+=> 12: streams.front-door.outputs.eyes.pipeline: found no environment variable NOWHERE,
+   expected a value for ${NOWHERE}
+
+[[streams.outputs]]
+id = "eyes"
+pipeline = "fakesink"
+pipelines = "fakesink"
+=> 13: streams.front-door.outputs.eyes.pipelines: found an unknown key, expected "pipeline"
+
+[[streams.outputs]]
+id = "eyes"
+pipeline = "fakesink"
+[[streams.outputs]]
+id = "eyes"
+pipeline = "fakesink"
+=> 14: streams.front-door.outputs.eyes.id: found "eyes", as in line 11, expected an id of its own
 """
 
 

@@ -11,6 +11,7 @@ from stream_manager.config.tables import (
     BackoffTable,
     BudgetTable,
     ManagerTable,
+    OutputTable,
     RecordTable,
     RecoveryTable,
     StreamTable,
@@ -22,7 +23,7 @@ PAGE = Path(__file__).parents[3] / "docs/configuration.md"
 EXAMPLE = Path(__file__).parents[3] / "examples/cameras.toml"
 TABLES = (
     *(ManagerTable, RecoveryTable, BackoffTable, BudgetTable),
-    *(VolumeTable, StreamTable, RecordTable),
+    *(VolumeTable, StreamTable, RecordTable, OutputTable),
 )
 
 

@@ -170,6 +170,32 @@ def test_packets_without_pictures_are_told_from_silence(per_s_after: int, *, tol
     assert (found[1].packets > 0) is told
 
 
+def test_the_usual_is_what_came_lately() -> None:
+    """After a lively hour a quiet scene's garbage is still told from silence."""
+    stops_s = 120.0
+
+    def packets(now_s: float) -> int:
+        return int(400 * min(now_s, 60.0) + 100 * max(0.0, now_s - 60.0))
+
+    camera = Arrivals("video", even(0.04, end_s=stops_s), packets=packets)
+    found = play(pulse_of(VIDEO), [camera], until_s=150.0)
+    assert found is not None
+    assert found[1].packets > 0
+
+
+def test_packets_that_ceased_too_are_a_silence() -> None:
+    """The rest of a picture that came in one burst does not make a frozen camera garbage."""
+    stops_s = 10.0
+
+    def packets(now_s: float) -> int:
+        return int(100 * min(now_s, stops_s)) + (80 if now_s > stops_s + 0.1 else 0)
+
+    camera = Arrivals("video", even(0.04, end_s=stops_s), packets=packets)
+    found = play(pulse_of(VIDEO), [camera], until_s=60.0)
+    assert found is not None
+    assert found[1].packets == 0
+
+
 def test_a_freeze_after_stutter_is_found_soon() -> None:
     """What a stuttering camera has taught costs a fraction of a second."""
     frozen_s = 60.0

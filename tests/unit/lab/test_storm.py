@@ -209,7 +209,14 @@ def test_the_collector_is_as_before(*, enabled: bool) -> None:
 
 def figures(*recoveries_s: float) -> Figures:
     """Return figures with these recoveries."""
-    return Figures(name="x", attempts={}, recoveries_s=recoveries_s, false_give_ups=0, decisions=0)
+    return Figures(
+        name="x",
+        attempts={},
+        recoveries_s=recoveries_s,
+        verify_for_s=1.0,
+        false_give_ups=0,
+        decisions=0,
+    )
 
 
 def test_percentiles_are_samples() -> None:
@@ -224,9 +231,16 @@ def test_who_never_came_back_counts() -> None:
     assert (it.recovery_s(0.5), it.recovery_s(0.99), it.unrecovered) == (1.0, inf, 1)
 
 
+def test_media_comes_before_its_proof() -> None:
+    """An outage is over with the first media of the run, not before it, and not for who is down."""
+    it = figures(0.5, 3.0, inf)
+    assert [it.media_s(share) for share in (0.3, 0.6, 1.0)] == [0.0, 2.0, inf]
+
+
 def test_no_figures() -> None:
     """Where nothing happened there is no percentile and no peak."""
     it = figures()
+    assert it.media_s(0.5) is None
     assert (it.recovery_s(0.5), it.peak, it.attempts_total, it.unrecovered) == (None, 0, 0, 0)
 
 

@@ -211,7 +211,7 @@ def test_a_seed_settles_the_lengths(name: Name) -> None:
 
 def test_nobody_is_no_scenario() -> None:
     """Without a component there is nothing to play."""
-    with pytest.raises(ValueError, match="components is 0: expected at least 1"):
+    with pytest.raises(ValueError, match="components is 0: expected a whole number from 1"):
         scenario(Name.SITE_OUTAGE, 0, 1)
 
 

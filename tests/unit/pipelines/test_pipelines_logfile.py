@@ -65,3 +65,29 @@ def test_a_log_put_aside_by_half_is_renewed_later(log: Path) -> None:
         os.write(2, b"a word")
     assert Path(f"{log}.1").read_text() == "a long sentence"
     assert log.read_text() == "a word"
+
+
+def test_a_log_tells_which_worker_wrote_what(log: Path) -> None:
+    """Each one's part begins with its head, and ends where the next begins."""
+    for epoch in (7, 8):
+        with output_to(log):
+            logfile.head(epoch=epoch, at=0.0)
+            os.write(2, f"words of {epoch}\n".encode())
+    text = log.read_text()
+    first, second = logfile.of_epoch(text, 7), logfile.of_epoch(text, 8)
+    assert first.splitlines()[1:] == ["words of 7"]
+    assert second.splitlines()[1:] == ["words of 8"]
+    assert second.startswith(f"=== epoch 8, pid {os.getpid()}, 1970-01-01T00:00:00")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("rotated\n=== epoch 8, pid 1, now\nlater", "rotated\n"),
+        ("=== epoch 6, pid 1, now\nearlier", ""),
+        ("no head at all", "no head at all"),
+    ],
+)
+def test_what_a_worker_wrote_whose_head_is_missing(text: str, told: str) -> None:
+    """Without its head it is what the next one's head ends; what is older is never its own."""
+    assert logfile.of_epoch(text, 7) == told

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stream_manager.errors import OutsideError
-from stream_manager.recordings.export import _publish
+from stream_manager.recordings.publishing import publish
 
 Link = Callable[..., None]
 
@@ -30,7 +30,7 @@ def test_a_file_gets_its_name(tmp_path: Path) -> None:
     written, path = tmp_path / "out.ts.part", tmp_path / "out.ts"
     written.write_bytes(b"video")
     with ExitStack() as undo:
-        _publish(written, path, undo)
+        publish(written, path, undo)
         assert (path.read_bytes(), written.exists()) == (b"video", False)
     assert not path.exists()
 
@@ -45,5 +45,5 @@ def test_a_file_that_appeared_in_the_meantime_is_left_alone(tmp_path: Path) -> N
         pytest.raises(OutsideError, match=r"out\.ts has appeared during the export"),
         ExitStack() as undo,
     ):
-        _publish(written, path, undo)
+        publish(written, path, undo)
     assert path.read_bytes() == b"mine"

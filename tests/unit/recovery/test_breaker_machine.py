@@ -270,6 +270,18 @@ def test_a_probe_whose_lease_runs_out_has_failed() -> None:
     assert (script.state, script.breaker.late_results) == (OPEN, 1)
 
 
+def test_a_lost_probe_has_failed_when_its_lease_was_over_and_not_when_that_is_noticed() -> None:
+    """Who calls an hour later waits for no open time, for that is over: it is the next probe."""
+    script = BreakerScript(probe_lease_s=10.0)
+    script.half_open()
+    over_s = script.now_s + 10.0
+    script.now_s += 3600.0
+    assert isinstance(script.admit(), Probe)
+    lost, again = script.told[-2:]
+    assert (lost.trigger, lost.at_s, lost.retry_at_s) == (Trigger.PROBE_LOST, over_s, over_s + 7.5)
+    assert (again.after, again.at_s) == (HALF_OPEN, script.now_s)
+
+
 def test_a_probe_that_comes_back_after_its_lease_has_failed_too() -> None:
     """Nobody need have called meanwhile: its own late success finds it out."""
     script = BreakerScript(probe_lease_s=10.0)

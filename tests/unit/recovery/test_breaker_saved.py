@@ -1,13 +1,13 @@
 """What of a breaker survives: a restart forgives nothing, and waits no longer than it must."""
 
 from dataclasses import replace
-from math import nan
+from math import inf, nan
 from typing import Unpack
 
 import pytest
 from tests.unit.recovery.breaker_script import BreakerScript
 
-from stream_manager.recovery import BreakerRules, BreakerState, Outcome
+from stream_manager.recovery import BreakerRules, BreakerState, Outcome, Probe
 from stream_manager.recovery.breaker_saved import restore, save
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState
@@ -94,6 +94,15 @@ def test_a_probe_that_died_with_its_process_has_failed_when_its_lease_is_over() 
     assert new.went == [("half_open", "probe_lost", "open")]
 
 
+def test_a_lease_that_ended_between_two_lives_began_the_open_time_there() -> None:
+    """6 s of the lease were left, and the 7.5 s after them are over as well."""
+    script = BreakerScript(probe_lease_s=10.0)
+    script.half_open()
+    script.now_s += 4.0
+    new = another_life(script, elapsed_s=6.0 + 7.5, probe_lease_s=10.0)
+    assert isinstance(new.admit(), Probe)
+
+
 def test_successful_probes_stay_counted() -> None:
     """One before the restart and one after it close."""
     script = BreakerScript()
@@ -155,16 +164,46 @@ def test_saving_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("open_for_s", nan),
-        ("reopens", -1),
-        ("probe_leases_s", (-1.0,)),
-        ("ramped_for_s", -0.1),
-        ("window", ((1, -1, 0),)),
-        ("window", ((1, 0, 0), (1, 0))),
+        ("state", "open"),
+        *(
+            (name, value)
+            for name in ("generation", "reopens", "consecutive", "probe_successes")
+            for value in (-1, 1.5, "3", None, True, 10**400)
+        ),
+        *((name, inf) for name in ("rejected", "late_results")),
+        *(("open_for_s", value) for value in (nan, inf, -1.0, 1e308, "3", None)),
+        *(("ramped_for_s", value) for value in (-0.1, nan, "3")),
+        *(("probe_leases_s", value) for value in ((-1.0,), (nan,), (True,), None, "3")),
+        ("probe_leases_s", (1.0,)),  # of a breaker that is closed
+        *((name, 7) for name in ("last_cause", "shape")),
+        *(("window", (row,)) for row in ((1, -1, 0), (1, 0), (1, 5, 0), (0, 9, 9), (1, nan, 0), 7)),
+        ("window", None),
     ],
 )
 def test_what_can_not_have_been_saved_is_refused_by_name(name: str, value: object) -> None:
     """A damaged file does not become a breaker that waits for ever."""
     saved = save(BreakerScript().breaker, 1000.0)
-    with pytest.raises(ValueError, match=f"^{name} is "):
+    with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
         replace(saved, **{name: value})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "rows"),
+    [
+        ({"min_calls": 9}, [[9, 9, 9]] * 11),
+        ({"min_calls": 9}, []),
+        ({"min_calls": 3, "window_calls": 3}, [[1, 1, 1]] * 4),
+        ({"min_calls": 3, "window_calls": 3}, [[2, 1, 1]]),
+    ],
+)
+def test_a_window_that_can_not_have_been_is_refused_and_changes_nothing(
+    rules: BreakerRules, rows: list[list[int]]
+) -> None:
+    """More than it holds, or less, of just this shape: nobody knows what else is wrong with it."""
+    script = BreakerScript(**rules)
+    script.calls("S")
+    before = save(script.breaker, script.now_s)
+    wrong = replace(before, window=rows, generation=100, consecutive=4)
+    with pytest.raises(ValueError, match=r"^window is .*: expected "):
+        restore(script.breaker, wrong, now_s=script.now_s, elapsed_s=0.0)
+    assert save(script.breaker, script.now_s) == before

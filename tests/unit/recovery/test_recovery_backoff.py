@@ -2,7 +2,6 @@
 
 import random
 from dataclasses import replace
-from math import inf, nan
 from typing import Any
 
 import pytest
@@ -119,12 +118,9 @@ def test_decorrelated_jitter_grows_from_the_delay_before() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"base_s": 0.0}, "base_s is 0.0"),
-        ({"base_s": nan}, "base_s is nan"),
         ({"factor": 0.5}, "factor is 0.5"),
         ({"factor": 101.0}, "factor is 101.0"),
         ({"cap_s": 0.1}, "cap_s is 0.1"),
-        ({"cap_s": inf}, "cap_s is inf"),
         ({"jitter": "some"}, "jitter is 'some'"),
     ],
 )

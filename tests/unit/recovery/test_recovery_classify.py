@@ -106,12 +106,19 @@ CASES = (
     Case("directory as a file", resource(5, origin="filesrc"), "file-unreadable", NEW),
     Case("garbage in a file", stream(4, "qtdemux"), "media", NEW),
     Case("no video in it", seen("source", "no-video"), "media", NEW),
+    Case("device unplugged", resource(9, origin="v4l2src"), "device"),
+    Case("device in use", resource(4, origin="alsasrc"), "device", NEW),
+    Case("device not there", resource(3, origin="v4l2src"), "file-missing"),
     # Processes.
     Case("no room for a process", seen("forkserver", "EAGAIN"), "scarcity"),
     Case("no fork server", seen("forkserver", "lost"), "no-worker"),
     Case("runtime directory gone", seen("forkserver", "ENOENT"), "no-worker"),
     Case("too many descriptors", seen("forkserver", "EMFILE"), "scarcity"),
-    Case("killed by its memory limit", seen("process", "SIGKILL:oom"), "out-of-memory"),
+    Case("killed for want of memory", seen("process", "SIGKILL:oom"), "out-of-memory"),
+    Case("an allocation failed", seen("process", "memory-limit"), "memory-limit"),
+    Case("no more for Python", seen("python", "MemoryError"), "memory-limit"),
+    Case("first growth past restart_above", seen("limits", "restart-above"), "memory-grown-once"),
+    Case("it grows on", seen("limits", "restart-above"), "memory-grown", AGAIN),
     Case("first crash", exit_fault(-11), "crash-once"),
     Case("second crash", exit_fault(-11), "crash", AGAIN),
     Case("crash before the first success", exit_fault(-6), "crash", NEW),
@@ -171,10 +178,10 @@ def test_what_its_restart_can_not_cure_is_never_charged() -> None:
     assert [rule.name for rule in RULES if rule.cause in outside and rule.charged] == []
 
 
-def test_only_crashes_hangs_and_media_are_retried_at_once() -> None:
+def test_only_what_is_the_workers_own_is_retried_at_once() -> None:
     """No rule makes a network fault TRANSIENT."""
     at_once = {rule.cause for rule in RULES if rule.fault_class is FaultClass.TRANSIENT}
-    assert at_once == {Cause.CRASH, Cause.HANG, Cause.MEDIA}
+    assert at_once == {Cause.CRASH, Cause.HANG, Cause.MEDIA, Cause.MEMORY}
 
 
 def test_a_missing_password_is_not_probed_but_a_refused_one_is() -> None:

@@ -200,6 +200,16 @@ def test_a_teardown_that_hangs_is_abandoned() -> None:
     assert script.manager.late_facts == 1
 
 
+def test_what_its_process_gave_up_is_followed_by_a_successor_in_its_turn() -> None:
+    """A hung teardown that is out of the way is told like any that hangs, and nothing escalates."""
+    script = healthy()
+    script.fails("cam", REFUSED)
+    script.take()
+    assert script.gone("cam", abandoned=True) == ["cam: abandoned"]
+    assert script.decisions[-1].saw["teardown_s"] == script["cam"].spec.policy.teardown_s
+    assert script.phase("cam") is Phase.BACKING_OFF
+
+
 def test_a_stop_that_hangs_is_abandoned() -> None:
     """A component that never confirms its end is STOPPED all the same."""
     script = healthy()
@@ -571,9 +581,6 @@ def test_only_what_is_stopped_and_not_needed_is_forgotten() -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        ({"stable_for_s": 0.0}, "stable_for_s is 0.0"),
-        ({"give_up_after_s": -1.0}, "give_up_after_s is -1.0"),
-        ({"give_up_after_attempts": 0}, "give_up_after_attempts is 0"),
         ({"verify_for_s": 15.0}, "verify_for_s is 15.0"),
         ({"backoff": Backoff(base_s=25.0, cap_s=40.0)}, "can never be reached"),
         ({"backoff": Backoff(base_s=20.0, jitter="decorrelated")}, "can never be reached"),
@@ -588,13 +595,41 @@ def test_a_policy_that_contradicts_itself_is_refused(wrong: dict[str, Any], told
 
 def test_a_limit_that_any_schedule_can_reach_is_accepted() -> None:
     """Full jitter may draw nothing but zeros."""
-    assert RecoveryPolicy(backoff=Backoff(base_s=20.0, jitter="full")).soonest_spent_s() == 0.0
+    RecoveryPolicy(backoff=Backoff(base_s=20.0, cap_s=20.0, jitter="full"))
+
+
+def test_a_limit_of_a_milliard_is_judged_at_once() -> None:
+    """The sum of so many waits is not added up one by one."""
+    with pytest.raises(ValueError, match=r"at least 1\.5e\+10 s: the limit can never be reached"):
+        RecoveryPolicy(budget=Budget(restarts=10**9))
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"), [({"restarts": 0}, "restarts is 0"), ({"within_s": 0.0}, "within_s is 0.0")]
+    ("rules", "odd"),
+    [
+        ({"stable_for_s": 59.0}, "stable_for_s is 59.0, less than twice cap_s (30.0)"),
+        (
+            {"give_up_after_attempts": 6, "give_up_after_s": 7.5},
+            "give_up_after_attempts is 6, but the last of them begins after 7.5 s at the soonest",
+        ),
+    ],
 )
-def test_an_impossible_budget_is_refused(wrong: dict[str, Any], told: str) -> None:
-    """A limit below one restart, or a window that is none, can't be meant."""
-    with pytest.raises(ValueError, match=told):
-        Budget(**wrong)
+def test_what_is_possible_but_odd_is_told(rules: dict[str, Any], odd: str) -> None:
+    """One sentence each, with the field and its value."""
+    (told,) = RecoveryPolicy(**rules).oddities()
+    assert odd in told
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"give_up_after_attempts": 6},
+        {"give_up_after_s": 1.0},
+        {"give_up_after_attempts": 6, "give_up_after_s": 7.6},
+        {"give_up_after_attempts": 1, "give_up_after_s": 0.1},
+    ],
+)
+def test_ordinary_rules_are_not_odd(rules: dict[str, Any]) -> None:
+    """Of two limits each can be the first."""
+    assert list(RecoveryPolicy(**rules).oddities()) == []

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from stream_manager.recovery import (
     Backoff,
+    Budget,
     Fault,
     IncidentPolicy,
     IncidentStep,
@@ -122,6 +123,8 @@ def test_an_incident_is_told_step_by_step() -> None:
     script.breaks("cam0", REFUSED)
     script.passes(2.0)
     script.comes_up("cam1")
+    for number in (0, 2, 3):
+        script.comes_up(f"cam{number}")
     assert told(script) == [
         (
             f"{HOST}: 3 members failed within 2 s, their cause network (ECONNREFUSED); 1 ran — "
@@ -135,8 +138,11 @@ def test_an_incident_is_told_step_by_step() -> None:
         (f"{HOST}: probe cam0 did not succeed (ECONNREFUSED) — the next one tries at 09:00:04"),
         f"{HOST}: probe 2 is cam1 — cam1 is trying, until 09:00:21 at the latest",
         f"{HOST}: cam1 is proven, and 3 follow — the next are let go at 09:00:04",
-        f"{HOST}: 3 were let go, 3 so far — the next are let go at 09:00:04",
-        f"{HOST}: the last of 4 was let go — incident 1 is over, after 4 s",
+        (
+            f"{HOST}: 3 were let go, 3 so far — those that were let go have until 09:00:21 to "
+            "prove themselves"
+        ),
+        f"{HOST}: its 4 members came back, or had the time to — incident 1 is over, after 4 s",
     ]
 
 
@@ -190,6 +196,47 @@ def test_every_rule_of_an_incident_has_its_words_and_no_more() -> None:
     seen = list(every_step())
     assert all(describe(step, wall=clock).startswith(step.id) for step in seen)
     assert {step.rule for step in seen} | {"incident-resolved"} == set(STEPS)
+
+
+def test_in_a_dry_run_explain_tells_what_would_be_done() -> None:
+    """Who would wait goes its own way, and says so beside what is spared it."""
+    slow = RecoveryPolicy(
+        backoff=Backoff(base_s=60.0, cap_s=60.0, jitter="none"),
+        budget=Budget(restarts=5, within_s=900.0),
+        stable_for_s=900.0,
+    )
+    ids = [f"cam{it}" for it in range(40)]
+    script = Script(
+        *(Spec(id=id_, policy=slow, domains=(HOST, "subnet:s")) for id_ in ids),
+        incidents=IncidentPolicy(enforce=False),
+    )
+    for id_ in ids:
+        script.wants(id_)
+        script.comes_up(id_)
+    script.passes(3600.0)
+    breaks(script, range(39))
+    script.fails("cam39", REFUSED)
+    first, begun, _, then, *_ = explained(script, "cam7")
+    assert first.startswith("cam7 is backing off: attempt 1 at 09:01:00")
+    assert begun == (
+        f"{HOST} has an incident since 09:00:00, for 0 s: 40 of its members would be parked, their "
+        "cause network. This is a dry run, which parks nobody: each recovers by itself."
+    )
+    assert then == f"At 09:00:02, in 2 s, whoever still runs tells that it is not {HOST}."
+    script.passes(2.0)
+    assert explained(script, "cam7")[3] == (
+        "cam0 would be trying for all of them, as probe 1; if it fails, the next one would try at "
+        "09:00:04, in 2 s."
+    )
+    script.wants("cam0", up=False)
+    assert explained(script, "cam7")[3] == (
+        "One at a time would try for all of them, 1 tried so far; the next one at 09:00:04, in 2 s."
+    )
+    script.restarts("cam9")
+    script.comes_up("cam9")
+    assert explained(script, "cam38")[3] == (
+        "20 would have been let go already, a few at a time; the next at 09:00:02, in 0 s."
+    )
 
 
 def test_each_step_of_a_dry_run_says_that_it_is_one() -> None:

@@ -28,6 +28,7 @@ from stream_manager.recovery.engine import TABLE, decide, illegal
 from stream_manager.recovery.states import (
     Admitted,
     Adopted,
+    Deaf,
     DomainDue,
     Due,
     Escalated,
@@ -66,6 +67,7 @@ EVENTS: tuple[Event, ...] = (
     Finished(id="cam", epoch=1),
     Gone(id="cam", epoch=1),
     Due(id="cam"),
+    Deaf(id="cam", late_s=2.5),
     Lifted(id="cam", by="worker"),
     Lost(id="cam", by="worker", cause=None),
     Swept(id="cam", by="sibling"),

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stream_manager.clock import SystemClock
+from stream_manager.errors import InvariantError
 from stream_manager.store import Entry, NewerSchema, OutageRow, Store, schema, writer
 from stream_manager.store import store as store_module
 
@@ -410,4 +411,34 @@ def test_closing_leaves_no_thread(tmp_path: Path, open_store: Open) -> None:
     store.close()
     assert threading.active_count() == before
     store.set_desired("front-door", True)
+    store.close()
+
+
+def test_a_writer_whose_thread_died_of_a_bug_is_begun_anew(
+    tmp_path: Path, entries: Entries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever looks after it hears of the death, and the next look begins with a new thread."""
+    told: list[str] = []
+
+    def bug(text: str) -> None:
+        told.append(text)
+        if len(told) == 1:
+            raise ValueError(text)
+
+    store = Store.open(tmp_path, clock=SystemClock(), on_fault=bug)
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    async def live() -> None:
+        (tmp_path / "manager.db").unlink()
+        looked_after = asyncio.create_task(store.keep_writing())
+        assert not await store.write(entries(1), 0.05)
+        with pytest.raises(InvariantError, match="has died"):
+            await asyncio.wait_for(looked_after, 10.0)
+        looked_after = asyncio.create_task(store.keep_writing())
+        await store.write(entries(2), 5.0)
+        looked_after.cancel()
+
+    asyncio.run(live())
+    until(lambda: store.health().waiting == 0)
+    assert [it.seq for it in store.journal()] == [1, 2]
     store.close()

@@ -33,8 +33,10 @@ from stream_manager.recovery import (
     exit_fault,
 )
 from stream_manager.store import Store
+from stream_manager.streams.cgroups import Cgroups
 from stream_manager.streams.counters import Counters
 from stream_manager.streams.launcher import Forked, Launcher
+from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.views import stream_status
@@ -42,6 +44,7 @@ from stream_manager.supervision import Supervisor
 from stream_manager.testing import FakeClock, settle
 
 if TYPE_CHECKING:
+    from stream_manager.evidence import Finding, Keeper
     from stream_manager.health import Outage
     from stream_manager.recordings import IndexKeeper
 
@@ -127,6 +130,19 @@ class Marks:
         return note
 
 
+class Findings:
+    """Where evidence goes: it is all kept here."""
+
+    log_dir = Path("/nonexistent")
+
+    def __init__(self) -> None:
+        self.kept: list[Finding] = []
+
+    def keep(self, finding: "Finding") -> None:
+        """Take a finding."""
+        self.kept.append(finding)
+
+
 class Simulation:
     """A stream under a real supervisor; the test is its worker."""
 
@@ -137,8 +153,10 @@ class Simulation:
         self.decisions: list[Decision] = []
         self.ended: list[Outage] = []
         self.index = Marks()
+        self.evidence = Findings()
         self.keyframes = True  # whether pictures can be decoded
         self.garbage = False  # whether packets go on without pictures
+        self.blocked: str | None = None  # the element that keeps a buffer
         self._packets = 0
         self._frames: dict[str, int] = {}
         self._first: dict[str, float] = {}
@@ -156,10 +174,12 @@ class Simulation:
             supervisor=self.supervisor,
             store=store,
             launcher=cast("Launcher", NoForks()),
-            oom=OutOfMemoryWatch(clock, Path("/nonexistent")),
+            kernel=KernelMemory(
+                cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock, Path("/nonexistent"))
+            ),
             clock=clock,
             socket_dir=Path("/nonexistent"),
-            log_dir=Path("/nonexistent"),
+            evidence=cast("Keeper", self.evidence),
             keeper=cast("IndexKeeper", self.index),
             counters=self.counters,
         )
@@ -300,6 +320,7 @@ class Simulation:
             sequence=1,
         )
         return Progress(
+            blocked=self.blocked,
             at_s=self.clock.now_s,
             late_s=0.0,
             epoch=self.record("source").epoch,

@@ -1,10 +1,13 @@
 """What a stream counted goes on after a crash of the manager, as if there had been none."""
 
 import asyncio
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
+from hashlib import sha256
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from stream_manager.recordings import find_gaps
 from stream_manager.recovery import Budget, Phase, Reset
 from stream_manager.store import Mark
 from stream_manager.streams import counters
+from stream_manager.streams.processes import boot_id
 from stream_manager.streams.views import stream_health, stream_status
 from stream_manager.testing import FakeClock, settle
 
@@ -153,16 +157,21 @@ def test_another_configuration_starts_clean(lives: Lives) -> None:
     asyncio.run(script())
 
 
+async def lose_a_worker(it: Simulation) -> None:
+    """Let it flow, its worker crash, and the next one come up to where it is to prove itself."""
+    await it.start()
+    await it.flow(2.0)
+    await it.worker_dies()
+    await it.worker_starts()
+    await it.source_starts()
+
+
 def test_a_manager_that_stopped_in_good_order_begins_anew(lives: Lives) -> None:
     """The next one starts everything at once and forgives it; the total of restarts goes on."""
 
     async def script() -> None:
         async with lives.life() as it:
-            await it.start()
-            await it.flow(2.0)
-            await it.worker_dies()
-            await it.worker_starts()
-            await it.source_starts()
+            await lose_a_worker(it)
             assert it.record().attempts == 1
             it.stream.want(up=False)
             await settle()
@@ -200,11 +209,7 @@ def test_what_flowed_starts_at_once(lives: Lives) -> None:
 
     async def script() -> None:
         async with lives.life() as it:
-            await it.start()
-            await it.flow(2.0)
-            await it.worker_dies()
-            await it.worker_starts()
-            await it.source_starts()
+            await lose_a_worker(it)
             await it.flow(2.0)
         async with lives.life() as it:
             await it.start()
@@ -308,21 +313,36 @@ def test_a_recorder_that_lasts_to_be_down_is_no_outage(tmp_path: Path) -> None:
     asyncio.run(script())
 
 
+def row(payload: object) -> tuple[str, str]:
+    """Give a row's text, and the sum that vouches for it."""
+    text = json.dumps(payload)
+    return text, sha256(text.encode()).hexdigest()
+
+
 @pytest.mark.parametrize(
-    ("payload", "sha256"),
+    ("payload", "vouched"),
     [
         ('{"record":{}}', ""),
-        ("{}", "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"),
+        row({}),
+        row([]),
+        *(
+            row({"boot_id": "another", "monotonic_s": odd, "at": "2026-01-01T00:00:00+00:00"})
+            for odd in (nan, 10**400, "7")
+        ),
+        *(
+            row({"boot_id": boot_id(), "monotonic_s": 7.0, "at": "", "record": odd})
+            for odd in (None, "{}", 7)
+        ),
     ],
 )
-def test_counters_that_can_not_be_read_are_let_go(lives: Lives, payload: str, sha256: str) -> None:
+def test_counters_that_can_not_be_read_are_let_go(lives: Lives, payload: str, vouched: str) -> None:
     """A damaged row, and a sound one that this program can't have written, cost one line each."""
 
     async def script() -> None:
         async with lives.life() as it:
             await fail_for_good(it)
         with closing(sqlite3.connect(lives.folder / "manager.db")) as database, database:
-            database.execute("UPDATE counters SET payload = ?, sha256 = ?", (payload, sha256))
+            database.execute("UPDATE counters SET payload = ?, sha256 = ?", (payload, vouched))
         with capture_logs() as lines:
             async with lives.life() as it:
                 await it.start()

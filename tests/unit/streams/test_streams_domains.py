@@ -46,6 +46,29 @@ def test_a_source_without_an_address_has_only_what_the_user_names(source: Source
     assert source_domains(replace(settings, depends_on=named)) == named
 
 
+@pytest.mark.parametrize(
+    ("description", "domains"),
+    [
+        ("v4l2src device=/dev/video0 ! jpegdec", ("device:/dev/video0",)),
+        ('v4l2src do-timestamp=true device = "/dev/video0" ! jpegdec', ("device:/dev/video0",)),
+        (
+            "v4l2src device=/dev/v1 ! a alsasrc device=hw:1,0 ! b",
+            ("device:/dev/v1", "device:hw:1,0"),
+        ),
+        ("v4l2src ! jpegdec", ()),
+        ("videotestsrc ! avenc device=/dev/video0", ()),
+        ("v4l2src device=/dev/secret-7 ! jpegdec", ()),
+    ],
+)
+def test_a_pipeline_shares_the_devices_that_it_reads(
+    description: str, domains: tuple[str, ...]
+) -> None:
+    """Those that its sources name, but for a name that holds a secret."""
+    settings = settings_of(source=PipelineSource(description=description))
+    secret = replace(settings, spec=with_fields(settings.spec, secrets=("secret",)))
+    assert source_domains(secret) == domains
+
+
 def test_what_the_user_names_comes_after_what_is_derived_and_once() -> None:
     """Narrowest first; a domain that is known already is not named twice."""
     settings = settings_of(source=RtspSource(url="rtsp://10.1.2.3/x"))
@@ -58,6 +81,9 @@ def test_a_host_that_is_a_secret_is_no_domain() -> None:
     settings = settings_of(source=RtspSource(url="rtsp://hidden.example/x"))
     secret = replace(settings, spec=with_fields(settings.spec, secrets=("hidden.example",)))
     assert source_domains(secret) == ()
+    settings = settings_of(source=RtspSource(url="rtsp://10.1.2.3/x"))
+    secret = replace(settings, spec=with_fields(settings.spec, secrets=("10.1.2.3",)))
+    assert source_domains(secret) == ()
 
 
 def test_a_recording_shares_its_volume() -> None:
@@ -67,12 +93,12 @@ def test_a_recording_shares_its_volume() -> None:
 
 
 def test_the_parts_of_a_stream_are_members_of_their_domains(tmp_path: Path) -> None:
-    """The source has the host, the recorder the volume, and the worker none."""
+    """The source has the host, the recorder the volume, and the worker the machine."""
 
     async def script(it: Simulation) -> None:
         domains = {id_: it.stream.record_of(id_).spec.domains for id_ in it.stream.ids}
         assert domains == {
-            "cam": (),
+            "cam": ("node",),
             "cam/source": ("host:nvr",),
             "cam/record": ("volume:main",),
         }
@@ -123,4 +149,8 @@ def test_the_status_follows_an_incident_from_its_begin_to_its_end() -> None:
 
     script.passes(2.0)
     script.comes_up("yard/source")
+    (found,) = domains_status(script.manager, clock)
+    assert (found["state"], found["waiting"], found["next_probe_in_s"]) == ("ramping", 0, None)
+    for id_ in ("door/source", "gate/source", "dock/source"):
+        script.comes_up(id_)
     assert domains_status(script.manager, clock) == []

@@ -29,7 +29,8 @@ def script() -> Script:
     script.passes(2.0)
     script.breaks("door/source", REFUSED)
     script.passes(2.0)
-    script.comes_up("yard/source")
+    for id_ in ("yard/source", "gate/source", "door/source"):
+        script.comes_up(id_)
     return script
 
 

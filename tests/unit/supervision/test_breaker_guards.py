@@ -10,6 +10,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, suppress
+from math import nan
 from typing import Any, NoReturn
 
 import pytest
@@ -555,17 +556,43 @@ def test_a_wall_clock_that_went_back_gives_no_time_back() -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"state": "ajar"}, {"reopens": -1}, {"at": None}, {"more": 1}, {"window": None}]
+    ("damage", "told"),
+    [
+        ({"state": "ajar"}, "state is 'ajar': expected one of"),
+        ({"reopens": -1}, "reopens is -1: expected"),
+        *(
+            ({"at": value}, f"at is {value!r}: expected")
+            for value in (None, "x", True, nan, 10**12)
+        ),
+        ({"more": 1}, "not a dump of a circuit breaker: .*'more'"),
+        ({"window": [[9, 0, 0]]}, r"window is \[\[9, 0, 0\]\]: expected 10 rows"),
+    ],
 )
-def test_a_damaged_dump_is_refused_and_changes_nothing(damage: dict[str, Any]) -> None:
-    """The breaker goes on as it was."""
+def test_a_damaged_dump_is_refused_and_changes_nothing(damage: dict[str, Any], told: str) -> None:
+    """The breaker goes on as it was, and so do the others that were to be restored with it."""
     it = Guarded()
     by_call(it)
-    with pytest.raises(ValueError, match=r"is|valid|dump"):
-        it.breaker.restore({**it.breaker.dump(), **damage})
-    with pytest.raises(ValueError, match="not a dump of a circuit breaker"):
-        it.breaker.restore({})
+    wrong = {**it.breaker.dump(), **damage}
+    with pytest.raises(ValueError, match=f"^{told}"):
+        it.breaker.restore(wrong)
     assert (it.breaker.state, it.breaker.tally().calls) == (CLOSED, 1)
+    registry = BreakerRegistry(clock=it.clock)
+    registry.of("sound").force_open()
+    sound = registry.of("sound").dump()
+    registry.of("sound").reset()
+    with pytest.raises(ValueError, match=f"^{told}"):
+        registry.restore({"sound": sound, "damaged": wrong})
+    assert [(it.name, it.state) for it in registry] == [("sound", CLOSED)]
+
+
+@pytest.mark.parametrize("dumped", [None, [1], "x", 7])
+def test_what_is_no_dump_at_all_is_refused(dumped: Any) -> None:  # noqa: ANN401 - anything
+    """By its value, whatever stands in the file."""
+    for restore in (CircuitBreaker("x").restore, BreakerRegistry().restore):
+        with pytest.raises(ValueError, match=r"^dumped is .*: expected of the type Mapping"):
+            restore(dumped)
+    with pytest.raises(ValueError, match="not a dump of a circuit breaker: 'state'"):
+        CircuitBreaker("x").restore({"at": 0.0})
 
 
 # By key
@@ -586,6 +613,22 @@ def test_a_registry_has_one_breaker_a_key() -> None:
     registry.discard("10.0.0.1")
     registry.discard("10.0.0.3")
     assert registry.of("10.0.0.1") is not one
+
+
+def test_a_registry_gives_no_breaker_away_before_its_listeners_hear_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another thread that asks for the same key at this moment could open it unheard."""
+    registry = BreakerRegistry(clock=FakeClock())
+    registry.on_transition(list[Transition]().append)
+    given_away: list[list[CircuitBreaker]] = []
+
+    def hear(_breaker: CircuitBreaker, _listener: object) -> None:
+        given_away.append([*registry._breakers.values()])
+
+    monkeypatch.setattr(CircuitBreaker, "on_transition", hear)
+    registry.of("10.0.0.1")
+    assert given_away == [[]]
 
 
 def test_a_registry_is_dumped_and_restored_by_key() -> None:

@@ -106,7 +106,7 @@ def test_a_waiter_cancelled_at_the_moment_it_is_let_in_passes_its_place_on(turns
 
 
 def test_a_waiter_whose_loop_was_closed_is_passed_over() -> None:
-    """A place is not given to a task that can never run again."""
+    """A place is not given to a task that can never run again, nor given back by it at its end."""
     bulkhead = Bulkhead("api", concurrent=1, wait_s=PATIENT_S)
     bulkhead.__enter__()
     loop = asyncio.new_event_loop()
@@ -124,9 +124,9 @@ def test_a_waiter_whose_loop_was_closed_is_passed_over() -> None:
     until(lambda: bulkhead.waiting == 0)
     holder.end()
     assert holder.error is None
-    assert bulkhead.running == 0
     task.get_coro().close()
     entering.close()
+    assert (bulkhead.running, bulkhead.waiting) == (0, 0)
 
 
 def test_threads_and_tasks_share_one_queue() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.unit.supervision.scenes import forever, supervised
 
-from stream_manager.errors import InvariantError, UsageError
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Backoff, Cause, Fault, Phase, RecoveryPolicy, Step
 from stream_manager.supervision import Run, Supervisor
 from stream_manager.supervision.ending import LAST_PATIENCE_S
@@ -57,6 +57,22 @@ def test_what_fails_is_started_again_after_its_backoff() -> None:
         assert (status.epoch, status.attempts, status.cause) == (3, 2, Cause.NETWORK)
         assert status.last_fault is not None
         assert status.last_fault.code == "ECONNREFUSED"
+
+    supervised(scene)
+
+
+def test_an_odd_policy_is_warned_of() -> None:
+    """By the component's name, and where it was added."""
+    odd = RecoveryPolicy(stable_for_s=1.0)
+
+    async def scene(supervisor: Supervisor, _clock: FakeClock) -> None:
+        with pytest.warns(
+            UserWarning, match=r"^component 'ingest': stable_for_s is 1\.0"
+        ) as caught:
+            await supervisor.add("ingest", forever, policy=odd)
+        assert caught[0].filename == __file__
+        with pytest.warns(UserWarning, match="^component 'all': stable_for_s"):
+            await supervisor.group("all", policy=odd)
 
     supervised(scene)
 
@@ -521,21 +537,24 @@ def test_a_removal_that_something_overtakes_is_refused_and_changes_nothing() -> 
     supervised(scene)
 
 
-def test_a_broken_loop_ends_the_block_with_the_reason() -> None:
-    """A supervisor that can't heal anything must not look as if it could."""
-    component = FakeComponent()
+@pytest.mark.parametrize("in_one_round", [True, False])
+@pytest.mark.parametrize("verb", ["stop", "remove"])
+def test_a_stop_that_somebody_overtakes_does_not_wait_for_ever(
+    verb: str, *, in_one_round: bool
+) -> None:
+    """It was started again before it had stopped: who wanted it down hears that, and it runs."""
 
-    def broken() -> None:
-        raise ZeroDivisionError
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("ingest", FakeComponent(teardowns=[Act.HANG]), policy=POLICY)
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+        stop = asyncio.create_task(getattr(supervisor, verb)("ingest"))
+        await (asyncio.sleep(0) if in_one_round else settle())
+        await supervisor.start("ingest")
+        with pytest.raises(UsageError, match="'ingest' was started again before it had stopped"):
+            await clock.until(stop)
+        await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
 
-    async def run() -> None:
-        async with Supervisor(clock=FakeClock(), came_round=broken) as supervisor:
-            await supervisor.add("ingest", component)
-            await forever()
-
-    with pytest.raises(InvariantError, match="loop broke") as caught:
-        asyncio.run(run())
-    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    supervised(scene)
 
 
 def test_a_cancelled_block_stops_everything_and_stays_cancelled() -> None:
@@ -558,26 +577,6 @@ def test_a_cancelled_block_stops_everything_and_stays_cancelled() -> None:
 
     asyncio.run(run())
     assert component.told == ["start 1", "teardown 1"]
-
-
-def test_an_end_that_is_cancelled_leaves_nothing_behind() -> None:
-    """Whoever can't wait for a slow teardown gets away at once, and no task stays."""
-
-    async def run() -> None:
-        clock = FakeClock()
-
-        async def block() -> None:
-            async with Supervisor(clock=clock) as supervisor:
-                await supervisor.add("ingest", FakeComponent(teardowns=[Act.HANG]))
-
-        task = asyncio.create_task(block())
-        await settle()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(run())
 
 
 def test_a_fault_is_given_as_it_is() -> None:
@@ -629,6 +628,9 @@ class Careless:
         """Work for ever."""
         self.alive.add(run.epoch)
         try:
+            if self.where == "task" and run.epoch == 1:
+                await run.clock.sleep(2.0)
+                sys.exit(3)
             await forever()
         finally:
             self.alive.discard(run.epoch)
@@ -645,6 +647,23 @@ class Careless:
         """Give none, or end the program."""
         if self.where == "snapshot":
             sys.exit(3)
+
+
+def test_a_task_of_a_run_that_ends_the_program_ends_that_run_alone() -> None:
+    """It is a fault, by the name of what was raised, and the component is started again."""
+    careless = Careless("task")
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("careless", careless, policy=POLICY)
+        await supervisor.add("other", forever, policy=POLICY)
+        await clock.until(supervisor.wait_until("careless", Phase.BACKING_OFF))
+        fault = supervisor.status("careless").last_fault
+        assert fault is not None
+        assert (fault.code, fault.text) == ("SystemExit", "3")
+        await clock.until(supervisor.wait_until("careless", Phase.RUNNING))
+        assert supervisor.status("other").epoch == 1
+
+    supervised(scene)
 
 
 @pytest.mark.parametrize("where", ["nowhere", "teardown", "snapshot"])

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import ssl
 
 import pytest
 
@@ -13,12 +14,27 @@ from stream_manager.supervision.outcome import exception_fault
 FRESH = History(proven=True, attempts=0, last_cause=None, since_last_s=None)
 
 
+class LostServerError(ConnectionError):
+    """What a library raises, without a number."""
+
+
 @pytest.mark.parametrize(
     ("error", "code", "cause"),
     [
         (ConnectionRefusedError(errno.ECONNREFUSED, "no"), "ECONNREFUSED", Cause.NETWORK),
         (OSError(errno.ENOSPC, "full"), "ENOSPC", Cause.STORAGE),
         (socket.gaierror(-2, "Name or service not known"), "dns", Cause.NETWORK),
+        (TimeoutError("timed out"), "ETIMEDOUT", Cause.NETWORK),
+        (ConnectionRefusedError("no"), "ECONNREFUSED", Cause.NETWORK),
+        (ConnectionResetError("no"), "ECONNRESET", Cause.NETWORK),
+        (BrokenPipeError("no"), "EPIPE", Cause.NETWORK),
+        (ConnectionAbortedError("no"), "ECONNABORTED", Cause.NETWORK),
+        (ConnectionError("no"), "ECONNABORTED", Cause.NETWORK),
+        (LostServerError("no"), "ECONNABORTED", Cause.NETWORK),
+        (ssl.SSLEOFError(8, "EOF occurred"), "ECONNRESET", Cause.NETWORK),
+        (ssl.SSLZeroReturnError(6, "closed"), "ECONNRESET", Cause.NETWORK),
+        (ssl.SSLCertVerificationError(1, "no"), "ssl.SSLCertVerificationError", Cause.UNKNOWN),
+        (TimeoutError(errno.EHOSTUNREACH, "no way"), "EHOSTUNREACH", Cause.NETWORK),
         (OSError("no number"), "OSError", Cause.UNKNOWN),
         (OSError(99999, "an unknown number"), "OSError", Cause.UNKNOWN),
         (ValueError("no"), "ValueError", Cause.UNKNOWN),

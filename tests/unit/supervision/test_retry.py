@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from math import inf, nan
 from typing import Any
 
 import pytest
@@ -141,13 +140,7 @@ def test_a_hook_that_raises_is_logged_and_changes_nothing(
         ({"on": ("OSError",)}, "on is ('OSError',)"),
         ({"on": (BaseException,)}, "expected a tuple of subclasses of Exception"),
         ({"on": (OSError, asyncio.CancelledError)}, "expected a tuple of subclasses of Exception"),
-        ({"attempts": 0}, "attempts is 0"),
-        ({"attempts": nan}, "attempts is nan"),
-        ({"deadline_s": 0.0}, "deadline_s is 0.0"),
-        ({"deadline_s": nan}, "deadline_s is nan"),
         ({"deadline_s": 1.0}, "the first retry waits at least 1 s"),
-        ({"retry_after_at_most_s": -1.0}, "retry_after_at_most_s is -1.0"),
-        ({"retry_after_at_most_s": inf}, "retry_after_at_most_s is inf"),
     ],
 )
 def test_an_impossible_retry_is_refused(wrong: dict[str, Any], told: str) -> None:

@@ -1,11 +1,15 @@
 """Only one layer retries, and for no longer than it runs."""
 
+import asyncio
 import contextvars
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.unit.supervision.retry_world import RefusedError, refusals, world
 
-from stream_manager.supervision import FailedAttempt, RetryBudget, deadline
+from stream_manager.recovery import Backoff
+from stream_manager.supervision import FailedAttempt, RetryBudget, deadline, retry
 
 
 def test_only_the_outermost_layer_retries() -> None:
@@ -40,6 +44,40 @@ def test_a_deadline_inside_a_retry_is_no_layer_that_ends_the_guard() -> None:
 
     with pytest.raises(RefusedError):
         made(attempts=2).call(step)
+    assert len(call.called_at_s) == 2
+
+
+async def by_to_thread(inner: Callable[[], str]) -> str:
+    """Take the context along, as it does by itself."""
+    return await asyncio.to_thread(inner)
+
+
+async def by_executor(inner: Callable[[], str]) -> str:
+    """Take the context along, which an executor does not."""
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(None, context.run, inner)
+
+
+async def by_pool(inner: Callable[[], str]) -> str:
+    """Do the same for a pool of one's own."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(contextvars.copy_context().run, inner).result()
+
+
+@pytest.mark.parametrize("elsewhere", [by_to_thread, by_executor, by_pool])
+def test_a_thread_that_has_the_context_is_the_same_layer(
+    elsewhere: Callable[[Callable[[], str]], Awaitable[str]],
+) -> None:
+    """Two attempts around a thread's five are two calls."""
+    call, made = world(*refusals(9))
+    inner = made()(call)
+    outer = retry(on=(OSError,), attempts=2, backoff=Backoff(base_s=0.001, cap_s=0.001))
+
+    async def script() -> None:
+        with pytest.raises(RefusedError):
+            await outer.acall(elsewhere, inner)
+
+    asyncio.run(script())
     assert len(call.called_at_s) == 2
 
 

@@ -19,7 +19,7 @@ from stream_manager.recovery import (
 )
 from stream_manager.supervision import MemorySnapshots, Run, Snapshot
 from stream_manager.supervision.component import Component
-from stream_manager.supervision.components.function import as_component
+from stream_manager.supervision.components.door import as_component
 from stream_manager.supervision.runner import SET_ASIDE, Runner
 from stream_manager.testing import Act, FakeClock, FakeComponent, settle
 

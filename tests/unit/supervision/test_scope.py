@@ -1,6 +1,7 @@
 """Deadlines that nested code inherits."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 from tests.unit.supervision.retry_world import world
@@ -32,11 +33,24 @@ def test_a_deadline_can_be_asked_for() -> None:
     assert left == [None, None, 5.0, 1.0, 3.0, 3.0, 0.0, None]
 
 
-@pytest.mark.parametrize("within_s", [0.0, -1.0, float("nan"), float("inf")])
-def test_an_impossible_deadline_is_refused(within_s: float) -> None:
-    """It is told by its name and value."""
-    with pytest.raises(ValueError, match=f"within_s is {within_s}"), deadline(within_s):
-        pass
+def test_a_generator_that_yields_outside_of_its_deadline_bounds_itself_alone() -> None:
+    """The deadline is entered anew for each step, and who iterates has none."""
+    left: dict[str, list[float | None]] = {"inside": [], "outside": []}
+
+    async def pages() -> AsyncIterator[int]:
+        for number in range(2):
+            with deadline(5.0):
+                await settle()
+                left["inside"].append(remaining_s())
+            yield number
+
+    async def script() -> None:
+        async for _ in pages():
+            left["outside"].append(remaining_s())
+
+    asyncio.run(script())
+    assert None not in left["inside"]
+    assert left["outside"] == [None, None]
 
 
 def test_a_retry_around_a_bulkhead_waits_within_its_deadline() -> None:

@@ -17,6 +17,7 @@ from stream_manager.recovery import (
     Proved,
     RecoveryManager,
     RecoveryPolicy,
+    Restart,
     Spec,
     Start,
     Started,
@@ -319,6 +320,55 @@ def test_components_come_and_go_between_rounds_alone() -> None:
             assert shell.told.index("change") > shell.told.index("begin Start 1")
 
     asyncio.run(script())
+
+
+def test_a_change_comes_to_its_turn_however_many_events_come_meanwhile() -> None:
+    """Who flaps while the journal writes brings an event into every round, and starves nobody."""
+
+    async def script(shell: Shell) -> None:
+        await shell.bring_up()
+        supervisor, write, rounds = shell.supervisor, shell.write, 0
+        changed_in: list[int] = []
+
+        async def flap(decisions: Sequence[Step], at_most_s: float) -> bool:
+            nonlocal rounds
+            rounds += 1
+            if rounds < 50:
+                supervisor.post(Restart(id="cam") if rounds % 2 else Gone(id="cam", epoch=epoch()))
+            return await write(decisions, at_most_s)
+
+        def epoch() -> int:
+            return supervisor.recovery.records["cam"].epoch
+
+        supervisor._journal = flap
+        supervisor.post(Restart(id="cam"))
+        supervisor.between_rounds(lambda: changed_in.append(rounds))
+        await settle()
+        assert rounds == 50
+        assert changed_in == [1]
+
+    scripted(script)
+
+
+def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever watches is not needed: what was decided is done, the loop goes on, and it is told."""
+
+    async def script() -> None:
+        shell = Shell()
+
+        def broken(*_: object) -> None:
+            raise ZeroDivisionError
+
+        shell.supervisor._watch = shell.supervisor._came_round = broken
+        async with shell.running():
+            await shell.bring_up()
+            assert shell.phase() is Phase.RUNNING
+            assert "begin Start 1" in shell.told
+
+    with caplog.at_level(logging.ERROR):
+        asyncio.run(script())
+    told = {record.getMessage() for record in caplog.records}
+    assert told == {"the callback watch failed", "the callback came_round failed"}
 
 
 def test_a_round_comes_when_asked_for_and_only_from_the_loop_itself() -> None:

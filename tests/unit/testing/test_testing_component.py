@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
+from stream_manager.errors import UsageError
 from stream_manager.recovery import Backoff, Fault, Phase, RecoveryPolicy
 from stream_manager.supervision import Component, Supervisor
 from stream_manager.testing import Act, FakeClock, FakeComponent, FaultScript
@@ -84,3 +85,15 @@ def test_a_fault_before_the_beginning_is_refused() -> None:
     """The message names the instant."""
     with pytest.raises(ValueError, match="comes at -1 s"):
         FaultScript((-1, FakeComponent(), LAG))
+
+
+def test_a_fault_of_what_was_never_started_is_a_mistake_that_is_named() -> None:
+    """It says what to do, and which of the faults it is."""
+
+    async def play() -> None:
+        script = FaultScript((1.0, FakeComponent(), LAG))
+        with pytest.raises(UsageError, match="never started: add it to a supervisor") as caught:
+            await script.play(FakeClock())
+        assert "at 1 s" in caught.value.__notes__[0]
+
+    asyncio.run(play())

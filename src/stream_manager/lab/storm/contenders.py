@@ -1,9 +1,9 @@
 """The policies that are compared, all on the same engine: what differs is pace and domains."""
 
 from dataclasses import dataclass, replace
-from sys import float_info
 
-from stream_manager.recovery import Backoff, Budget, RecoveryPolicy
+from stream_manager.recovery import Backoff, RecoveryPolicy
+from stream_manager.recovery.policy import soonest_spent_s
 
 # What the figures of the documentation are made with, where no policy is given.
 POLICY = RecoveryPolicy(backoff=Backoff(base_s=1.0, cap_s=10.0), verify_for_s=0.1)
@@ -33,7 +33,6 @@ def contenders(policy: RecoveryPolicy) -> tuple[Contender, ...]:
 
 def paced(policy: RecoveryPolicy, backoff: Backoff) -> RecoveryPolicy:
     """Return `policy` at another pace; its budget's window widens where it could never be spent."""
-    endless = Budget(restarts=policy.budget.restarts, within_s=float_info.max)
-    soonest_s = replace(policy, backoff=backoff, budget=endless).soonest_spent_s()
-    within_s = max(policy.budget.within_s, soonest_s)
-    return replace(policy, backoff=backoff, budget=replace(policy.budget, within_s=within_s))
+    budget = policy.budget
+    within_s = max(budget.within_s, soonest_spent_s(backoff, budget.restarts))
+    return replace(policy, backoff=backoff, budget=replace(budget, within_s=within_s))

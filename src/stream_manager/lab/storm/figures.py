@@ -11,13 +11,14 @@ class Figures:
 
     attempts: starts since the first trouble began, by slot of 100 ms of the clock; no slot with
         none. recoveries_s: how long after the end of its trouble a component was proved, each time;
-        inf for one that was not, to the end.
+        inf for one that was not, to the end. verify_for_s: how long media flows until it is proof.
     false_give_ups: components that were FAILED by a trouble that passes. decisions: the engine's.
     """
 
     name: str
     attempts: Mapping[int, int]
     recoveries_s: Sequence[float]
+    verify_for_s: float
     false_give_ups: int
     decisions: int
 
@@ -44,3 +45,8 @@ class Figures:
         if not self.recoveries_s:
             return None
         return sorted(self.recoveries_s)[math.ceil(share * len(self.recoveries_s)) - 1]
+
+    def media_s(self, share: float) -> float | None:
+        """Return the same to the first media of that run, where its outage counts as over."""
+        proved_s = self.recovery_s(share)
+        return None if proved_s is None else max(0.0, proved_s - self.verify_for_s)

@@ -14,6 +14,7 @@ from random import Random
 
 from stream_manager.lab.storm.world import DOOR, REFUSED, Door, Trouble
 from stream_manager.recovery import Fault
+from stream_manager.recovery.checks import require_counts
 
 BEGINS_S = 60.0
 LASTS_S = 3600.0  # how long each scenario is played
@@ -81,8 +82,7 @@ def scenario(name: Name, components: int, seed: int) -> Scenario:
 
     Raises ValueError for less than one component.
     """
-    if components < 1:
-        raise ValueError(f"components is {components}: expected at least 1")
+    require_counts(1, components=components)
     chance = Random(f"scenario {seed}").random  # noqa: S311 - it simulates, it guards nothing
     return _SCENARIOS[name](components, chance)
 

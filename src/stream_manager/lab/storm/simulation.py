@@ -164,6 +164,7 @@ class _Simulation:
             name=self._contender.name,
             attempts=dict(self._attempts),
             recoveries_s=(*self._recoveries_s, *[inf] * len(self._down)),
+            verify_for_s=self._contender.policy.verify_for_s,
             false_give_ups=len(self._given_up),
             decisions=self._steps,
         )

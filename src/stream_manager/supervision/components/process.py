@@ -33,6 +33,9 @@ class Subprocess:
     ) -> None:
         if isinstance(arguments, str) or not arguments:
             raise UsageError(f"arguments is {arguments!r}: expected a list, the program first")
+        for argument in arguments:
+            if not isinstance(argument, str | PathLike):
+                raise UsageError(f"arguments holds {argument!r}: expected strings or paths")
         self._arguments = tuple(fspath(it) for it in arguments)
         self._cwd = cwd
         self._env = env

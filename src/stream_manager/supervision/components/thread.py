@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from inspect import iscoroutinefunction
 
+from stream_manager.errors import UsageError
 from stream_manager.supervision.component import Run, Snapshot
-from stream_manager.supervision.components.arity import arity
+from stream_manager.supervision.components.arity import accepts, arity, name_of, require_callable
 
 Function = Callable[[threading.Event], object] | Callable[[threading.Event, Run], object]
 
@@ -20,8 +22,15 @@ class ThreadFunction:
     """
 
     def __init__(self, function: Function) -> None:
+        require_callable(function)
         self._function: Callable[..., object] = function
         self._takes_run = arity(function) > 1
+        if iscoroutinefunction(function):
+            raise UsageError(f"{name_of(function)} is async: hand it over as it is, in no thread")
+        if not accepts(function, 2 if self._takes_run else 1):
+            raise UsageError(
+                f"{name_of(function)} takes other arguments: expected (stop), or (stop, run)"
+            )
         self._life: _Life | None = None
 
     async def start(self, run: Run) -> None:

@@ -114,7 +114,7 @@ class Stream:
             snapshots=self._snapshots,
             record_of=self.record_of,
             post=self.post,
-            hung=self.worker.hung,
+            hung=self._hangs,
         )
         self._hearing = Hearing(
             settings,
@@ -358,6 +358,9 @@ class Stream:
         outage = self.history.proven(self._watch.verified())
         self._recording.repaired(outage)
         return outage
+
+    def _hangs(self, why: str) -> None:
+        self.worker.hung(why)
 
     def _fail(self, fault: Fault) -> None:
         self.post(Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault))

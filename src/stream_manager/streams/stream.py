@@ -4,8 +4,7 @@ worker's words  -> Hearing, Watch      -> events for the supervisor
 decisions       -> history, snapshots     (what it cost, what to go on from)
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 from stream_manager.clock import Clock
@@ -23,7 +22,6 @@ from stream_manager.pipelines.messages import (
     StartSource,
     Track,
 )
-from stream_manager.pipelines.spec import CustomSpec
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     UP,
@@ -35,15 +33,14 @@ from stream_manager.recovery import (
     Incident,
     Phase,
     Record,
-    Spec,
     Start,
     Started,
     Wanted,
 )
 from stream_manager.store import Store
 from stream_manager.streams.casebook import Casebook
+from stream_manager.streams.components import components
 from stream_manager.streams.counters import Counters, why_down
-from stream_manager.streams.domains import WORKER_DOMAINS, record_domains, source_domains
 from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
 from stream_manager.streams.launcher import Launcher
@@ -132,41 +129,11 @@ class Stream:
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
 
     def _join(self) -> None:
-        """Become components: the worker, proven by its source, and what needs them."""
-        policy = self.settings.policy
-        worker = Spec(id=self.id, policy=policy, proven_by=self.source_id, domains=WORKER_DOMAINS)
-        self._supervisor.enlist(worker, self.worker, epoch=self._snapshots.epoch(self.id))
-        source = Spec(
-            id=self.source_id,
-            policy=policy,
-            parent=self.id,
-            needs=(self.id,),
-            inside=True,
-            domains=source_domains(self.settings),
-        )
-        part = Part(self.source_id, self.worker, post=self.post, order=self._source_order)
-        self._supervisor.enlist(source, part, epoch=self._snapshots.epoch(self.source_id))
-        if self.settings.spec.record is not None:
-            self._join_output(self.record_id, self._record_order, record_domains(self.settings))
-        for output in self.settings.spec.outputs:
-            self._join_output(f"{self.id}/{output.id}", partial(self._custom_order, output))
-
-    def _join_output(
-        self,
-        id_: str,
-        order: Callable[[Start], StartRecord | StartCustom],
-        domains: tuple[str, ...] = (),
-    ) -> None:
-        output = Spec(
-            id=id_,
-            policy=self.settings.policy,
-            parent=self.id,
-            needs=(self.id, self.source_id),
-            inside=True,
-            domains=domains,
-        )
-        part = Part(id_, self.worker, post=self.post, order=order)
-        self._supervisor.enlist(output, part, epoch=self._snapshots.epoch(id_))
+        """Become components."""
+        for spec in components(self.settings):
+            part = Part(spec.id, self.worker, post=self.post, order=self._order)
+            performer = part if spec.inside else self.worker
+            self._supervisor.enlist(spec, performer, epoch=self._snapshots.epoch(spec.id))
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
@@ -365,17 +332,15 @@ class Stream:
     def _fail(self, fault: Fault) -> None:
         self.post(Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault))
 
-    def _source_order(self, action: Start) -> StartSource:
-        recorded = self.settings.spec.record is not None
-        waits = recorded and self.record_of(self.record_id).phase is Phase.PARKED
-        return self._snapshots.source_order(action, hold=waits)
-
-    def _record_order(self, action: Start) -> StartRecord:
-        record = self.settings.spec.record
-        assert record is not None
-        return self._snapshots.record_order(action, record)
-
-    def _custom_order(self, output: CustomSpec, action: Start) -> StartCustom:
+    def _order(self, action: Start) -> StartSource | StartRecord | StartCustom:
+        spec = self.settings.spec
+        if action.id == self.source_id:
+            waits = spec.record is not None and self.record_of(self.record_id).phase is Phase.PARKED
+            return self._snapshots.source_order(action, hold=waits)
+        if action.id == self.record_id:
+            assert spec.record is not None
+            return self._snapshots.record_order(action, spec.record)
+        output = next(it for it in spec.outputs if f"{self.id}/{it.id}" == action.id)
         return self._snapshots.custom_order(action, output)
 
 

@@ -150,8 +150,8 @@ class Hello(Struct, frozen=True, kw_only=True, tag=True):
     Every version's can be read: fields are added with a default, and none is taken away. What a
     worker of another version says after it can't be.
 
-    start_ticks: when the process was started, in clock ticks since boot. ending: it was told to
-    quit. last_media_s: when its source last brought video. forgotten: how many facts about files
+    start_ticks: when the process was started, in clock ticks since boot. cgroup: as in its Spawn.
+    ending: it was told to quit. last_media_s: when its source last brought video. forgotten: how many facts about files
     were given up since nobody came for them.
     """
 
@@ -162,6 +162,7 @@ class Hello(Struct, frozen=True, kw_only=True, tag=True):
     pid: int
     start_ticks: int = 0
     digest: str = ""
+    cgroup: str = ""
     parts: tuple[Standing, ...] = ()
     ending: bool = False
     last_media_s: float | None = None

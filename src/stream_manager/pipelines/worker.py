@@ -120,6 +120,7 @@ class Worker:
             pid=os.getpid(),
             start_ticks=self._start_ticks,
             digest=self._spawn.digest,
+            cgroup=self._spawn.cgroup,
             parts=self._parts.standing(),
             ending=self._quitting,
             last_media_s=self._last_media_s,

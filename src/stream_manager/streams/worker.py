@@ -128,7 +128,9 @@ class Worker:
     def adopt(self, met: Met) -> None:
         """Go on with a process that has outlived its manager, as if we had begun it."""
         epoch = met.hello.epoch
-        order = msgspec.structs.replace(self._order, epoch=epoch, socket_path=met.path)
+        order = msgspec.structs.replace(
+            self._order, epoch=epoch, socket_path=met.path, cgroup=met.hello.cgroup
+        )
         process = self._process = self._made(order)
         self._hung, self._examination = False, None
         self.heard_s = self._clock.monotonic_s()

@@ -151,8 +151,8 @@ class Hello(Struct, frozen=True, kw_only=True, tag=True):
     worker of another version says after it can't be.
 
     start_ticks: when the process was started, in clock ticks since boot. cgroup: as in its Spawn.
-    ending: it was told to quit. last_media_s: when its source last brought video. forgotten: how many facts about files
-    were given up since nobody came for them.
+    ending: it was told to quit. last_media_s: when its source last brought video. forgotten: how
+    many facts about files were given up since nobody came for them.
     """
 
     version: int

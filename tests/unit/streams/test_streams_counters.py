@@ -16,7 +16,7 @@ from tests.unit.streams.simulated import POLICY, Lives, Simulation, settings_of
 
 from stream_manager.recordings import find_gaps
 from stream_manager.recovery import Budget, Phase, Reset
-from stream_manager.store import Mark
+from stream_manager.store import Mark, Store
 from stream_manager.streams import counters
 from stream_manager.streams.processes import boot_id
 from stream_manager.streams.views import stream_health, stream_status

@@ -97,7 +97,7 @@ _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Wanted:    (wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted),
     Restart:   (ignore, restart, restart, restart, restart, restart, restart, restart, ignore),
     Reset:     (ignore, reset, reset, reset, reset, reset, reset, reset, ignore),
-    Adopted:   (adopted, illegal, illegal, illegal, illegal, adopted, illegal, adopted, illegal),
+    Adopted:   (adopted, illegal, illegal, illegal, illegal, adopted, adopted, adopted, illegal),
     Started:   (ignore, started, illegal, illegal, ignore, ignore, ignore, ignore, ignore),
     Proved:    (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
     Failed:    (ignore, failed, failed, failed, ignore, ignore, ignore, ignore, ignore),

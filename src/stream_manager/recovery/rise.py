@@ -29,7 +29,8 @@ from stream_manager.recovery.steps import (
 def adopted(record: Record, event: Event, context: Context) -> Decision:
     """It lives, and was counted until its manager ended: what holds of it is told anew.
 
-    What had FAILED is being probed; what waited was being torn down, or its wait was over.
+    What had FAILED is being probed; what waited was being torn down, or its wait was over. A domain
+    that held it holds it again when its teardown is confirmed.
     """
     assert isinstance(event, Adopted)
     failed = record.phase is Phase.FAILED
@@ -39,11 +40,12 @@ def adopted(record: Record, event: Event, context: Context) -> Decision:
     saw: Evidence = {"epoch": event.epoch}
     if event.ending:
         afterwards = Phase.FAILED if failed else Phase.BACKING_OFF
-        alive = replace(alive, resume_s=None if failed else record.due_s)
+        waits_until_s = record.resume_s if record.phase is Phase.PARKED else record.due_s
+        alive = replace(alive, resume_s=None if failed else waits_until_s)
         after, stop = stopping(alive, context, Phase.TEARING_DOWN, afterwards=afterwards)
         return decided(event, "adopted-ending", record, after, context, saw=saw, actions=stop)
     due_s = context.now_s + record.spec.policy.start_deadline_s
-    after = replace(alive, phase=Phase.STARTING, due_s=due_s, resume_s=None)
+    after = replace(alive, phase=Phase.STARTING, due_s=due_s, resume_s=None, held_by=None)
     return decided(event, "adopted", record, after, context, saw=saw)
 
 

@@ -1,6 +1,7 @@
 """What outlived its manager goes on as the run that it is, counted as before, and explained."""
 
 import json
+from dataclasses import replace
 
 from stream_manager.recovery import (
     Adopted,
@@ -8,6 +9,7 @@ from stream_manager.recovery import (
     Budget,
     Fault,
     Phase,
+    Record,
     RecoveryPolicy,
     Spec,
     describe,
@@ -16,6 +18,8 @@ from stream_manager.recovery import (
     save,
     was_ending,
 )
+from stream_manager.recovery.engine import decide
+from stream_manager.recovery.steps import Context
 from stream_manager.testing import Script
 
 POLICY = RecoveryPolicy(
@@ -149,3 +153,24 @@ def test_one_that_was_never_counted_is_adopted_as_it_is() -> None:
     script.breaks("cam", exit_fault(-11))
     script.passes(POLICY.backoff.base_s)
     assert script.take() == ["stop cam 7", "start cam 8"]
+
+
+def test_a_teardown_under_an_incident_is_carried_out_in_its_queue() -> None:
+    """Its domain was taken up first and holds it: it is torn down all the same, and waits there."""
+    spec = Spec(id="part", policy=POLICY, domains=("host:a",))
+    script = Script(spec)
+    record = replace(script["part"], phase=Phase.PARKED, resume_s=9.0, wanted=True, epoch=2)
+    context = Context(now_s=1.0, chance=lambda: 0.5, ready=True)
+    for held_by in (None, "host:a"):
+        event = Adopted(id="part", epoch=2, digest="", ending=True)
+        after = decided_by(replace(record, held_by=held_by), event, context)
+        assert (after.phase, after.resume_s, after.held_by) == (Phase.TEARING_DOWN, 9.0, held_by)
+    alive = decided_by(record, Adopted(id="part", epoch=2, digest=""), context)
+    assert (alive.phase, alive.held_by) == (Phase.STARTING, None)
+
+
+def decided_by(record: Record, event: Adopted, context: Context) -> Record:
+    """Return what an adoption makes of a record."""
+    decision = decide(record, event, context)
+    assert decision is not None
+    return decision.after

@@ -106,3 +106,20 @@ def test_error_isolation_an_isolated_output_that_fails_for_good_fails_alone(
     running.command("cam", "reset")
     running.wait("it to start anew", lambda: output(running, "bad")["epoch"] > epoch)
     recorded_without_a_hole(running)
+
+
+def test_error_isolation_an_isolated_output_starts_anew_under_the_next_manager(
+    service: MakeService,
+) -> None:
+    """The stream's worker is adopted and misses no picture; the output's is ended and replaced."""
+    running = service(
+        table("cam", "test:"), isolated(eyes="h264parse ! fakesink"), recovery=OFTEN
+    ).start()
+    first, worker = pid_of(running, "eyes"), running.stream("cam")["pid"]
+    running.crash()
+    running.start()
+    replaced(running, "eyes", first)
+    assert running.stream("cam")["pid"] == worker
+    assert set(running.workers()) == {worker, output(running, "eyes")["pid"]}
+    assert output(running, "eyes")["last_fault"] is None
+    recorded_without_a_hole(running)

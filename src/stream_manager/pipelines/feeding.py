@@ -19,8 +19,8 @@ from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.custom import CustomOutput
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import (
+    Fact,
     FeedReady,
-    FromWorker,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -45,7 +45,7 @@ class FeedOutput:
         *,
         source: Gst.Pipeline,
         tracks: Sequence[SourceTrack],
-        report: Callable[[FromWorker], None],
+        report: Callable[[Fact], None],
     ) -> None:
         self._order = order
         self._source = source

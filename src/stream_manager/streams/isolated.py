@@ -11,6 +11,7 @@ It has no parent: what it does to itself, over and over, must not replace the st
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import msgspec
 from stream_manager.clock import Clock
 from stream_manager.config import Limits
 from stream_manager.evidence import Examination, Keeper
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
     FeedReady,
     FromWorker,
@@ -40,9 +42,11 @@ from stream_manager.store import Store
 from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.limits import KernelMemory, LimitWatch
-from stream_manager.streams.processes import boot_id, start_ticks
+from stream_manager.streams.meeting import socket_path
+from stream_manager.streams.process import TERM_GRACE_S
+from stream_manager.streams.processes import boot_id
 from stream_manager.streams.snapshots import Snapshots
-from stream_manager.streams.worker import TERM_GRACE_S, Worker, socket_path
+from stream_manager.streams.worker import Worker
 
 FromFeed = FeedReady | PartStarted | PartFailed | PartGone
 
@@ -76,7 +80,7 @@ class IsolatedOutput:
         snapshots: Snapshots,
         means: Means,
         post: Callable[[Event], None],
-        judge: Callable[[OutputProgress, float], None],
+        judge: Callable[[str, OutputProgress, float], None],
     ) -> None:
         self.id = order.stream
         self._output = output
@@ -102,7 +106,6 @@ class IsolatedOutput:
             clock=means.clock,
         )
         self._socket_dir = means.socket_dir
-        self._feed_path = Path()
         self.taken: OutputProgress | None = None
         self._epoch = 0
         self._connected = False
@@ -113,12 +116,11 @@ class IsolatedOutput:
 
     def begin(self, action: Action) -> None:
         """Begin to start, or to end, the feed and the process."""
+        self._epoch = action.epoch  # at a stop too: an earlier manager may have begun the feed
         if isinstance(action, Start):
-            self._epoch = action.epoch
             self._connected, self._feed, self._gone = False, None, None
-            path = socket_path(self._socket_dir, self.id, action.epoch).with_suffix(".feed")
-            self._feed_path = path
-            self._host.send(StartFeed(part=self._output.id, epoch=action.epoch, path=str(path)))
+            path = str(self._feed_path)
+            self._host.send(StartFeed(part=self._output.id, epoch=action.epoch, path=path))
         elif not self._host.reachable:
             action = replace(action, grace_s=0.0)  # its media ended with that: nobody waits for it
         self.worker.begin(action)
@@ -152,6 +154,10 @@ class IsolatedOutput:
             case PartGone():
                 self._feed_gone(abandoned=fact.abandoned)
 
+    @property
+    def _feed_path(self) -> Path:
+        return socket_path(self._socket_dir, self.id, self._epoch).with_suffix(".feed")
+
     def _play(self) -> None:
         """Play the feed, once both ends are there."""
         if self._feed is None or not self._connected:
@@ -166,7 +172,8 @@ class IsolatedOutput:
     def _feed_gone(self, *, abandoned: bool) -> None:
         gone, self._gone = self._gone, None
         if gone is not None:
-            self._feed_path.unlink(missing_ok=True)
+            with suppress(OSError):  # the host has removed it, or the file system only reads
+                self._feed_path.unlink()
             self._post(replace(gone, abandoned=gone.abandoned or abandoned))
 
     # --- what its own process says (Owner) --------------------------------------------------------
@@ -191,7 +198,7 @@ class IsolatedOutput:
             case Progress():
                 for output in message.outputs:
                     self.taken = output
-                    self._judge(output, message.at_s)
+                    self._judge(self.id, output, message.at_s)
             case PartStarted(part="source"):
                 self.worker.send(StartCustom(epoch=self._epoch, output=self._output))
             case PartStarted():
@@ -202,6 +209,10 @@ class IsolatedOutput:
                 self.casebook.drew(message)
             case _:
                 pass  # that a part of it is gone: the process follows
+
+    async def written(self) -> bool:
+        """Say that it tells of nothing that is to be kept."""
+        return True
 
     def born(self, pid: int, epoch: int) -> None:
         """Note a new process, so that a later manager can find it."""

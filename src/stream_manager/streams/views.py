@@ -167,7 +167,7 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
     record = stream.told[id_]
-    isolated = stream.isolated.get(id_.rpartition("/")[2])
+    isolated = stream.isolated.get(id_)
     progress = stream.outputs.get(id_) if isolated is None else isolated.taken
     return {
         "id": id_.rpartition("/")[2],

@@ -74,7 +74,7 @@ class Rig:
             cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock, Path("/nonexistent"))
         )
         stream = Spawn(
-            stream="cam", instance="i", epoch=0, socket_path="", log_path="/logs/cam.log"
+            stream="cam", instance="i", epoch=0, digest="", socket_path="", log_path="/logs/cam.log"
         )
         self.order = order_of(EYES, stream)
         self.output = IsolatedOutput(
@@ -92,7 +92,7 @@ class Rig:
                 socket_dir=folder,
             ),
             post=self.posted.append,
-            judge=lambda progress, _: self.judged.append(progress.bytes),
+            judge=lambda _id, progress, _at_s: self.judged.append(progress.bytes),
         )
         self.output.worker = cast("Worker", self.own)
 

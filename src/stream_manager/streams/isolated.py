@@ -11,6 +11,7 @@ It has no parent: what it does to itself, over and over, must not replace the st
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -102,7 +103,6 @@ class IsolatedOutput:
             clock=means.clock,
         )
         self._socket_dir = means.socket_dir
-        self._feed_path = Path()
         self.taken: OutputProgress | None = None
         self._epoch = 0
         self._connected = False
@@ -113,12 +113,11 @@ class IsolatedOutput:
 
     def begin(self, action: Action) -> None:
         """Begin to start, or to end, the feed and the process."""
+        self._epoch = action.epoch
         if isinstance(action, Start):
-            self._epoch = action.epoch
             self._connected, self._feed, self._gone = False, None, None
-            path = socket_path(self._socket_dir, self.id, action.epoch).with_suffix(".feed")
-            self._feed_path = path
-            self._host.send(StartFeed(part=self._output.id, epoch=action.epoch, path=str(path)))
+            path = str(self._feed_path)
+            self._host.send(StartFeed(part=self._output.id, epoch=action.epoch, path=path))
         elif not self._host.reachable:
             action = replace(action, grace_s=0.0)  # its media ended with that: nobody waits for it
         self.worker.begin(action)
@@ -152,6 +151,10 @@ class IsolatedOutput:
             case PartGone():
                 self._feed_gone(abandoned=fact.abandoned)
 
+    @property
+    def _feed_path(self) -> Path:
+        return socket_path(self._socket_dir, self.id, self._epoch).with_suffix(".feed")
+
     def _play(self) -> None:
         """Play the feed, once both ends are there."""
         if self._feed is None or not self._connected:
@@ -166,7 +169,8 @@ class IsolatedOutput:
     def _feed_gone(self, *, abandoned: bool) -> None:
         gone, self._gone = self._gone, None
         if gone is not None:
-            self._feed_path.unlink(missing_ok=True)
+            with suppress(OSError):  # the host has removed it, or the file system only reads
+                self._feed_path.unlink()
             self._post(replace(gone, abandoned=gone.abandoned or abandoned))
 
     # --- what its own process says (Owner) --------------------------------------------------------

@@ -5,6 +5,7 @@ import socket
 import ssl
 
 from stream_manager.recovery import Fault
+from stream_manager.supervision.guarded import text_of
 
 ORIGIN = "python"
 # What the type alone says, first match first: many are raised by libraries, without a number.
@@ -27,7 +28,7 @@ def exception_fault(error: BaseException) -> Fault:
     stands for ("ETIMEDOUT" for a TimeoutError), "dns" for a name that can't be resolved, else the
     type as a traceback names it ("ValueError", "package.module.Error").
     """
-    return Fault(origin=ORIGIN, code=_code(error), text=str(error) or repr(error))
+    return Fault(origin=ORIGIN, code=_code(error), text=text_of(error) or f"{type(error).__name__}()")
 
 
 def _code(error: BaseException) -> str:

@@ -55,6 +55,18 @@ def test_an_exception_without_words_is_shown_as_it_is() -> None:
     assert exception_fault(KeyError()).text == "KeyError()"
 
 
+def test_an_exception_that_can_not_be_told_is_a_fault_all_the_same() -> None:
+    """Else what it ended would be dead, and count as running."""
+
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            raise LookupError("no words")
+
+    fault = exception_fault(SpeechlessError())
+    assert fault.code.endswith("SpeechlessError")
+    assert fault.text == "SpeechlessError()"
+
+
 def test_the_arity_of_anything_callable() -> None:
     """Defaults and keywords need not be given; what can't be asked is given nothing."""
 

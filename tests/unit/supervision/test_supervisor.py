@@ -359,7 +359,8 @@ def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixtu
         def broken(*_: object) -> None:
             raise ZeroDivisionError
 
-        shell.supervisor._watch = shell.supervisor._came_round = broken
+        supervisor = shell.supervisor
+        supervisor._watch = supervisor._came_round = supervisor._late = broken
         async with shell.running():
             await shell.bring_up()
             assert shell.phase() is Phase.RUNNING
@@ -368,7 +369,8 @@ def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.ERROR):
         asyncio.run(script())
     told = {record.getMessage() for record in caplog.records}
-    assert told == {"the callback watch failed", "the callback came_round failed"}
+    names = ("watch", "came_round", "late")
+    assert told == {f"the callback {name} failed" for name in names}
 
 
 def test_a_round_comes_when_asked_for_and_only_from_the_loop_itself() -> None:

@@ -65,9 +65,7 @@ class GroupWorld(World):
             if isinstance(action, Stop):
                 assert not [it for it in self._standing_on(spec.id) if phases[it] in ALIVE]
             elif self._strategy(spec) is not Strategy.ONE_FOR_ONE:
-                before = [it for it in self._siblings(spec) if self.manager.records[it].wanted]
-                before = before[: before.index(spec.id)]
-                assert all(phases[it] in UP for it in before[-1:])
+                assert all(phases[it] in UP for it in self.comes_before(spec)[-1:])
 
     def _begin(self, action: Start | Stop) -> None:
         if isinstance(action, Start):
@@ -86,8 +84,16 @@ class GroupWorld(World):
     def _standing_on(self, id_: str) -> list[str]:
         return [it for it in self.ids if id_ in self.manager.records[it].spec.needs]
 
-    def _siblings(self, spec: Spec) -> list[str]:
-        return [it for it in self.ids if self.manager.records[it].spec.parent == spec.parent]
+    def comes_before(self, spec: Spec) -> list[str]:
+        """Give the earlier siblings that are wanted, and are not over for good."""
+        records = [self.manager.records[it] for it in self.ids[: self.ids.index(spec.id)]]
+        return [
+            it.spec.id
+            for it in records
+            if it.spec.parent == spec.parent
+            and it.wanted
+            and (it.phase, it.spec.restart) != (Phase.FAILED, RestartType.TEMPORARY)
+        ]
 
     def _strategy(self, spec: Spec) -> Strategy:
         if spec.parent is None:
@@ -123,10 +129,8 @@ def test_recovery_of_groups_succeeds_once_the_world_is_good_again(
     records = world.manager.records
     for record in records.values():
         needs = [records[need].phase for need in record.spec.needs]
-        before = world._siblings(record.spec)
-        wanted = [it for it in before[: before.index(record.spec.id)] if records[it].wanted]
         held = any(phase not in UP for phase in needs) or (
-            any(records[it].phase not in UP for it in wanted[-1:])
+            any(records[it].phase not in UP for it in world.comes_before(record.spec)[-1:])
             and world._strategy(record.spec) is not Strategy.ONE_FOR_ONE
         )
         match record.phase:

@@ -27,6 +27,7 @@ from stream_manager.recovery.states import (
     Record,
     Reset,
     Restart,
+    RestartType,
     Spec,
     Strategy,
     Swept,
@@ -224,22 +225,25 @@ class Tree:
             return
         was = decision.before.phase
         failed = isinstance(decision.event, OWN_FAILURES) and was in UP | {Phase.STARTING}
-        if failed and now is Phase.TEARING_DOWN and not descends:
+        temporary = spec.restart is RestartType.TEMPORARY  # nobody goes down, or waits, for one
+        if failed and now is Phase.TEARING_DOWN and not descends and not temporary:
             yield from self._swept(decision)
         rose = now in UP and was not in UP
-        if rose or (now is Phase.STOPPED and was is not now):
+        over = now is Phase.STOPPED or (now is Phase.FAILED and temporary)
+        if rose or (over and was is not now):
             follower = self._nearest(spec, 1)
             if follower is not None:
                 yield Lifted(id=follower.spec.id, by=spec.id)
 
     def _nearest(self, spec: Spec, step: int) -> Record | None:
-        """Return the next sibling in one direction that is wanted."""
+        """Return the next sibling in one direction that is wanted, and can come up again."""
         assert spec.parent is not None
         children = self._children[spec.parent]
         at = self._places[spec.id] + step
         while 0 <= at < len(children):
             record = self._records[children[at]]
-            if record.wanted:
+            over = record.phase is Phase.FAILED and record.spec.restart is RestartType.TEMPORARY
+            if record.wanted and not over:
                 return record
             at += step
         return None

@@ -28,7 +28,9 @@ def exception_fault(error: BaseException) -> Fault:
     stands for ("ETIMEDOUT" for a TimeoutError), "dns" for a name that can't be resolved, else the
     type as a traceback names it ("ValueError", "package.module.Error").
     """
-    return Fault(origin=ORIGIN, code=_code(error), text=text_of(error) or f"{type(error).__name__}()")
+    return Fault(
+        origin=ORIGIN, code=_code(error), text=text_of(error) or f"{type(error).__name__}()"
+    )
 
 
 def _code(error: BaseException) -> str:

@@ -88,6 +88,9 @@ class Supervisor(Loop):
         check_part("journal", self._journal, "__call__")
         check_part("clock", clock, "monotonic_s", "wall", "sleep")
         check_part("snapshots", self._snapshots, "load_snapshot", "save_snapshot")
+        for option, callback in (("watch", watch), ("came_round", came_round), ("late", late)):
+            if callback is not None:
+                check_part(option, callback, "__call__")
         self._runners: dict[str, Runner] = {}
         self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
         self._task: asyncio.Task[None] | None = None

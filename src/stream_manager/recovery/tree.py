@@ -100,16 +100,20 @@ class Tree:
             if (descent := self._descents.get(spec.parent)) is not None:
                 descent.left.pop(spec.id, None)
 
-    def ready(self, spec: Spec) -> bool:
-        """Tell whether everything is up that the component needs to start."""
+    def awaits(self, spec: Spec) -> tuple[str, ...]:
+        """Name what has to come before the component can start: needs, or a sibling's turn."""
         if not spec.needs:
-            return True
-        if not all(self._records[need].phase in UP for need in spec.needs):
-            return False
+            return ()
+        if down := tuple(it for it in spec.needs if self._records[it].phase not in UP):
+            return down
         if self._strategy(spec) is Strategy.ONE_FOR_ONE:
-            return True
+            return ()
+        assert spec.parent is not None
+        if (descent := self._descents.get(spec.parent)) is not None:
+            going = (*descent.left, descent.initiator)
+            return tuple(it for it in going if it not in {None, spec.id}) or (spec.parent,)
         before = self._nearest(spec, -1)
-        return spec.parent not in self._descents and (before is None or before.phase in UP)
+        return () if before is None or before.phase in UP else (before.spec.id,)
 
     def burdened(self, id_: str) -> bool:
         """Tell whether something that has to go down before it is alive."""

@@ -238,8 +238,9 @@ class Supervisor(Loop):
 
     def explain(self, id_: str) -> list[str]:
         """Return why it stands there, and what happens next and when, in sentences."""
-        record = self._record(id_)
-        return sentences(record, clock=self._clock, incident=self.recovery.incident_of(id_))
+        record, core = self._record(id_), self.recovery
+        incident, awaits = core.incident_of(id_), core.awaits(id_)
+        return sentences(record, clock=self._clock, incident=incident, awaits=awaits)
 
     async def wait_until(self, id_: str, *phases: Phase) -> Phase:
         """Return the first of `phases` that a component is in, or comes to.

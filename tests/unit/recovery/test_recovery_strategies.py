@@ -236,6 +236,9 @@ def test_recovery_that_ends_in_failed_blocks_only_what_comes_after_it() -> None:
     goes_down(script)
     comes_back(script)
     assert [script.phase(it) for it in CHILDREN] == [Phase.RUNNING, Phase.FAILED, Phase.PARKED]
+    awaits = script.manager.awaits("c")
+    (told,) = explain(script["c"], now_s=script.now_s, wall=str, awaits=awaits)
+    assert told == "c is parked: waiting for b, charged nothing."
     script.resets("b")
     assert comes_back(script) == ["b", "c"]
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
 
 import pytest
 
@@ -356,7 +357,7 @@ def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixtu
     async def script() -> None:
         shell = Shell()
 
-        def broken(*_: object) -> None:
+        def broken(*_: object) -> NoReturn:
             raise ZeroDivisionError
 
         supervisor = shell.supervisor

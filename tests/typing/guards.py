@@ -55,8 +55,7 @@ async def fetch(host: str) -> int:
 async def uses() -> None:
     """Take what the guards give back."""
     assert_type(load("a", size=1), bytes)
-    made = fetch("a")
-    assert_type(made, Coroutine[Any, Any, int])
+    made = assert_type(fetch("a"), Coroutine[Any, Any, int])
     assert_type(await made, int)
     assert_type(breaker.call(load, "a", size=1), bytes)
     assert_type(await breaker.call(fetch, "a"), int)

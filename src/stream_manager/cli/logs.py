@@ -12,7 +12,10 @@ def set_up_logs(*, as_json: bool) -> None:
     render: list[Processor]
     if as_json:
         stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
-        render = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        # Local variables would tell passwords.
+        transform = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        tracebacks = structlog.processors.ExceptionRenderer(transform)
+        render = [tracebacks, structlog.processors.JSONRenderer()]
     else:
         on_terminal = sys.stderr.isatty()
         date = "" if on_terminal else "%Y-%m-%d "

@@ -134,6 +134,7 @@ def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: f
     breaker.closed_at_s = now_s - ramped_for_s
     if saved.state is BreakerState.CLOSED:
         breaker.find_carefree()
+        breaker.free_pass = breaker.generation if saved.ramped_for_s is None else 0
 
 
 def _require_row(row: object) -> None:

@@ -64,7 +64,7 @@ def require_kind(kind: type, /, **values: object) -> None:
     """Raise ValueError for what is of another type."""
     for name, value in values.items():
         if not isinstance(value, kind):
-            refuse(name, value, f"something of the type {kind.__name__}")
+            refuse(name, value, f"a {kind.__name__}")
 
 
 def require_functions(**values: object) -> None:

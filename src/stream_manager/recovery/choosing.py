@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from stream_manager.recovery.domains import Domain, Seen, Seens
 from stream_manager.recovery.faults import Cause
-from stream_manager.recovery.states import UP, Held, Record
+from stream_manager.recovery.states import UP, Held, Phase, Record
 
 # How many in the queue are asked for one that can try now: the next probe asks on from there.
 ASKED = 100
@@ -45,6 +45,19 @@ def able(
             return id_
         domain.waiting.move_to_end(id_)
     return None
+
+
+def stranded(domain: Domain, records: Mapping[str, Record]) -> bool:
+    """Tell whether all in the queue need what will not come back by itself, or not soon."""
+    return not domain.coming and all(_lacks(records[id_], records) for id_ in domain.waiting)
+
+
+def _lacks(record: Record, records: Mapping[str, Record]) -> bool:
+    """Tell whether something that a component needs, near or far, is FAILED or not wanted."""
+    needs = [records[need] for need in record.spec.needs]
+    if any(need.phase in {Phase.FAILED, Phase.STOPPED} for need in needs):
+        return True
+    return any(need.phase is Phase.PARKED and _lacks(need, records) for need in needs)
 
 
 def narrower(

@@ -4,7 +4,7 @@ Each tells the journal, and the members. Between two steps an incident waits for
 `due_s`, or for its probe, which has a lease: none waits for ever. `Comeback` has what follows.
 """
 
-from stream_manager.recovery.choosing import able, narrower
+from stream_manager.recovery.choosing import able, narrower, stranded
 from stream_manager.recovery.comeback import Comeback
 from stream_manager.recovery.domains import AT_REST, Domain, Seens, incident_of
 from stream_manager.recovery.incidents import Incident, IncidentState
@@ -127,6 +127,10 @@ class Course:
         next_s = self._ledger.next_probe_s(before.opened_s, now_s)
         suspected = before.state is IncidentState.SUSPECTED
         id_ = able(domain, self._ledger.under_way, self._ledger.records)
+        if id_ is None and stranded(domain, self._ledger.records):
+            freed = tuple(Admitted(id=it, by=domain.name, at_once=False) for it in domain.waiting)
+            yield self._ledger.ended(domain, event, now_s, "deserted", tells=freed)
+            return
         if id_ is None:
             due_s = before.due_s if suspected else next_s
             after = replace(before, next_probe_s=next_s, due_s=due_s)

@@ -87,7 +87,14 @@ class Ledger:
             yield self.ended(domain, event, now_s, "deserted")
 
     def ended(
-        self, domain: Domain, event: Event, now_s: float, outcome: str, *, by: str = ""
+        self,
+        domain: Domain,
+        event: Event,
+        now_s: float,
+        outcome: str,
+        *,
+        by: str = "",
+        tells: tuple[Event, ...] = (),
     ) -> IncidentStep:
         """Take the last step of an incident."""
         after = replace(
@@ -99,7 +106,8 @@ class Ledger:
             ended_s=now_s,
         )
         saw: Evidence = {"members": len(domain.involved), "by": by or None}
-        step = self.moved(domain, after, event, now_s, f"incident-{outcome}", by, saw=saw)
+        rule = f"incident-{outcome}"
+        step = self.moved(domain, after, event, now_s, rule, by, saw=saw, tells=tells)
         domain.closes()
         del self.under_way[domain.name]
         return step

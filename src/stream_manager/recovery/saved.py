@@ -65,7 +65,7 @@ def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float
         _check(saved)
         require_instants(moved_s=moved_s)
         return _revived(spec, saved, now_s, moved_s)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError) as error:
         raise ValueError(f"the saved counters of {spec.id} can't be read: {error!r}") from error
 
 
@@ -119,6 +119,8 @@ def _named(saved: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
 def _sighting(saved: Mapping[str, Any] | None, now_s: float, moved_s: float) -> Sighting | None:
     if saved is None:
         return None
+    require_kind(Mapping, last=saved)
+    require_kind(Mapping, fault=saved["fault"])
     fault = Fault(**_named(saved["fault"], _FAULT))
     require_kind(str, origin=fault.origin, code=fault.code, text=fault.text, name=saved["name"])
     require_counts(0, **given(status=fault.status))

@@ -164,8 +164,9 @@ class Tree:
             if spec.inside or spec.parent != id_:
                 yield Lost(id=other, by=id_, cause=cause)
         children = self._children.get(id_, ())
-        if children and not self._records[children[0]].spec.inside:
-            self._descents[id_] = _Descent(initiator=None, left=dict.fromkeys(children))
+        left = {it: None for it in children if not self._records[it].spec.inside}
+        if left:
+            self._descents[id_] = _Descent(initiator=None, left=left)
             yield from self._descend(id_)
 
     def _swept(self, decision: Decision) -> Iterator[Event]:
@@ -222,15 +223,17 @@ class Tree:
     def _told_siblings(self, decision: Decision) -> Iterator[Event]:
         spec, now = decision.after.spec, decision.after.phase
         assert spec.parent is not None
-        descends = spec.parent in self._descents
-        if descends:
+        descent = self._descents.get(spec.parent)
+        if descent is not None:
             yield from self._descend(spec.parent)
         if self._strategy(spec) is Strategy.ONE_FOR_ONE:
             return
         was = decision.before.phase
         failed = isinstance(decision.event, OWN_FAILURES) and was in UP | {Phase.STARTING}
         temporary = spec.restart is RestartType.TEMPORARY  # nobody goes down, or waits, for one
-        if failed and now is Phase.TEARING_DOWN and not descends and not temporary:
+        # One that was started before those that go down already takes more of them along.
+        wider = descent is None or descent.initiator is not None
+        if failed and now is Phase.TEARING_DOWN and wider and not temporary:
             yield from self._swept(decision)
         rose = now in UP and was not in UP
         over = now is Phase.STOPPED or (now is Phase.FAILED and temporary)

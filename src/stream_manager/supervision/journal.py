@@ -40,7 +40,10 @@ async def write(decisions: Sequence[Step], journal: Journal, clock: Clock) -> No
     writing = asyncio.create_task(written())
     try:
         if await within(writing, LOST_S, clock):
-            writing.result()
+            if writing.cancelled():  # by what it waits for: that must not look like our own end
+                logger.error("the journal was cancelled: %d decisions unwritten", len(decisions))
+            else:
+                writing.result()
         else:
             logger.error("the journal does not answer: %d decisions unwritten", len(decisions))
     except Exception:

@@ -158,6 +158,11 @@ def broken(loop: asyncio.Task[None]) -> InvariantError:
     return error
 
 
+def stopped() -> UsageError:
+    """Return what tells that a loop ended because its block was left."""
+    return UsageError("the supervisor has stopped: nothing more comes of it")
+
+
 def _called(name: str, callback: Callable[..., T], *arguments: object) -> T | None:
     """Call what a user gave: what it raises is told, and costs nobody a decision."""
     try:

@@ -49,13 +49,14 @@ class Runner:
         self._clock = clock
         self._post: Callable[[Event], None] | None = post
         self._life: Life | None = None
-        self._abandoned: list[Life] = []
+        self._lives: list[Life] = []  # the present one, and those abandoned that still have tasks
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def begin(self, action: Action) -> None:
         """Begin a run, or the end of the present one."""
         if isinstance(action, Start):
             life = self._life = self._new_life(action)
+            self._lives = [*(it for it in self._lives if it.tasks), life]
             life.main = life.create_task(self._live(life))
         elif self._life is not None:
             self._life.end = self._own(self._end(self._life, action.grace_s))
@@ -72,8 +73,7 @@ class Runner:
     def leave(self) -> list[asyncio.Task[Any]]:
         """Hear no more of it; return the tasks that are left, for the caller to end."""
         self._post = None
-        lives = (*self._abandoned, self._life)
-        return [*self._tasks, *(task for life in lives if life for task in life.tasks)]
+        return [*self._tasks, *(task for life in self._lives for task in life.tasks)]
 
     def _new_life(self, action: Start) -> Life:
         return Life(
@@ -114,34 +114,35 @@ class Runner:
     async def _end(self, life: Life, grace_s: float) -> None:
         """Save its snapshot, tear it down, and say Gone; or give it up after twice the grace."""
         self._take_snapshot(life)
-        teardown = self._own(self._tear_down(life, grace_s))
-        in_time = await within(teardown, 2 * grace_s, self._clock)
+        cut_off = True
+        while cut_off:  # by whoever cancels all tasks, perhaps before its first step
+            teardown = self._own(self._tear_down(life, grace_s))
+            in_time = await within(teardown, 2 * grace_s, self._clock)
+            cut_off = teardown.cancelled()
         life.over = True
         if in_time:
             self._tell(Gone(id=self._id, epoch=life.epoch))
             return
         # The core has abandoned it by now, and told so.
         teardown.cancel()
-        self._abandoned = [it for it in (*self._abandoned, life) if it.tasks]
 
     async def _tear_down(self, life: Life, grace_s: float) -> None:
         """Cancel the start or its watch, call the component, and end the tasks that it left."""
         assert life.main is not None
         await self._cancelled({life.main}, grace_s)
-        # A task of its own: a cancelled task that it awaits would else look like our own end.
-        teardown = self._own(self._teardown(life))
-        try:
-            await asyncio.wait({teardown})
-        finally:
-            teardown.cancel()
-        if teardown.cancelled():
-            logger.error("%s: the teardown of run %d was cancelled", self._id, life.epoch)
+        while not life.torn_down:
+            # A task of its own: a cancelled task that it awaits would else look like our own end.
+            teardown = self._own(self._teardown(life))
+            try:
+                await asyncio.wait({teardown})
+            finally:
+                teardown.cancel()
+            if teardown.cancelled():
+                logger.error("%s: the teardown of run %d was cancelled", self._id, life.epoch)
         await self._cancelled(life.tasks, grace_s)
 
     async def _teardown(self, life: Life) -> None:
-        if life.torn_down:
-            return  # once is what a component can expect, also where that was cancelled
-        life.torn_down = True
+        life.torn_down = True  # once is what it can expect, also where that is cancelled
         try:
             await awaited("teardown", self.component, self.component.teardown())
         except (Exception, SystemExit):

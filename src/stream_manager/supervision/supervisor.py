@@ -29,7 +29,7 @@ from stream_manager.supervision.components.function import Function
 from stream_manager.supervision.components.group import Group
 from stream_manager.supervision.ending import LAST_PATIENCE_S, end, within
 from stream_manager.supervision.journal import Journal, MemoryJournal
-from stream_manager.supervision.loop import Loop, broken
+from stream_manager.supervision.loop import Loop, broken, stopped
 from stream_manager.supervision.owner import Owner
 from stream_manager.supervision.runner import Runner
 from stream_manager.supervision.snapshots import MemorySnapshots
@@ -48,10 +48,9 @@ class Supervisor(Loop):
             await supervisor.add("ingest", ingest)
 
     Leaving the block tears all components down, whatever was under way: the newest first and so a
-    group after its children, each within twice its `teardown_s`; what can't be stopped is
-    abandoned, and named in the log. A block that is cancelled while it stops gives those that are
-    left one second, all at once. Should the loop itself end, by a bug or because its task was
-    cancelled, the block is interrupted, and raises InvariantError when all are torn down.
+    group after its children, each within twice its `teardown_s`; what can't be stopped is abandoned
+    and named in the log. A block that is cancelled while it stops gives what is left one second, at
+    once. Should the loop itself end, the block is interrupted, and raises InvariantError.
 
     recovery: decides. rules: classify faults, before the built-in ones. journal: told each decision
     before it is acted upon; by default the log. snapshots: what components go on from; by default
@@ -83,7 +82,7 @@ class Supervisor(Loop):
             came_round=came_round,
             late=late,
         )
-        self._snapshots: Snapshots = MemorySnapshots() if snapshots is None else snapshots
+        self._snapshots = MemorySnapshots() if snapshots is None else snapshots
         check_part("recovery", self.recovery, "handle", "due")
         check_part("journal", self._journal, "__call__")
         check_part("clock", clock, "monotonic_s", "wall", "sleep")
@@ -93,6 +92,7 @@ class Supervisor(Loop):
                 check_part(option, callback, "__call__")
         self._runners: dict[str, Runner] = {}
         self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
+        self._left: set[asyncio.Task[Any]] = set()  # by components that are removed
         self._task: asyncio.Task[None] | None = None
         self._owner: Owner | None = None
         self._leaving = False
@@ -207,9 +207,11 @@ class Supervisor(Loop):
             if runner := self._runners.pop(id_, None):
                 del self._ids[id(runner.component)]
                 left.extend(runner.leave())
+                self._left.update(left)  # seen to by the block's end, if by nobody before
 
         await self._waits.answer(self._inbox.changed(forget))
         await end(left, self._clock)
+        self._left -= {*left}
 
     async def stop(self, id_: str) -> None:
         """Stop a component; return when it has, or is abandoned after twice its `teardown_s`.
@@ -270,8 +272,7 @@ class Supervisor(Loop):
 
     def _ended(self, loop: asyncio.Task[None]) -> None:
         """Tell whoever waits for the loop that it has ended, and its block if it knows nothing."""
-        meant = self._leaving and loop.cancelled()
-        self._waits.end(_stopped if meant else lambda: broken(loop))
+        self._waits.end(stopped if self._leaving and loop.cancelled() else lambda: broken(loop))
         if not self._leaving and self._owner is not None:
             self._owner.tell()
 
@@ -299,8 +300,4 @@ class Supervisor(Loop):
             await within(closed, LAST_PATIENCE_S, self._clock)
         finally:
             left = [task for runner in runners for task in runner.leave()]
-            await end([loop, *left], self._clock)
-
-
-def _stopped() -> UsageError:
-    return UsageError("the supervisor has stopped: nothing more comes of it")
+            await end([loop, *left, *self._left], self._clock)

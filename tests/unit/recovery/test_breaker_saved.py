@@ -1,6 +1,7 @@
 """What of a breaker survives: a restart forgives nothing, and waits no longer than it must."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from math import inf, nan
 from typing import Unpack
 
@@ -8,7 +9,7 @@ import pytest
 from tests.unit.recovery.breaker_script import BreakerScript
 
 from stream_manager.recovery import BreakerRules, BreakerState, Outcome, Probe
-from stream_manager.recovery.breaker_saved import restore, save
+from stream_manager.recovery.breaker_saved import read, restore, save
 
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState
 
@@ -50,6 +51,16 @@ def test_the_window_goes_on(rules: BreakerRules) -> None:
     assert new.breaker.tally(new.now_s).calls == 7
     new.calls("F")
     assert new.state is OPEN
+
+
+def test_what_went_on_can_be_saved_before_anybody_has_called() -> None:
+    """A process that restarts twice in a row loses nothing of what it knew."""
+    script = BreakerScript()
+    script.calls("SFF")
+    new = another_life(script)
+    again = save(new.breaker, new.now_s)
+    assert (again.consecutive, again.ramped_for_s) == (2, None)
+    assert new.breaker.free_pass == new.breaker.generation
 
 
 def test_a_window_of_another_shape_begins_empty() -> None:
@@ -196,6 +207,18 @@ def test_what_can_not_have_been_saved_is_refused_by_name(name: str, value: objec
     saved = save(BreakerScript().breaker, 1000.0)
     with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
         replace(saved, **{name: value})  # type: ignore[arg-type]
+
+
+def test_plain_values_are_read_back_and_others_refused() -> None:
+    """What JSON has carried restores the same; a value too many or too few is told by its name."""
+    saved = save(BreakerScript().breaker, 1000.0)
+    plain = json.loads(json.dumps({**asdict(saved), "state": saved.state.value}))
+    assert asdict(read(plain)) == {**plain, "state": saved.state}
+    with pytest.raises(ValueError, match=r"^not a dump of a circuit breaker: .*'more'"):
+        read({**plain, "more": 1})
+    del plain["shape"]
+    with pytest.raises(ValueError, match=r"^not a dump of a circuit breaker: .*'shape'"):
+        read(plain)
 
 
 @pytest.mark.parametrize(

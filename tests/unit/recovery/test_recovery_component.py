@@ -633,3 +633,16 @@ def test_what_is_possible_but_odd_is_told(rules: dict[str, Any], odd: str) -> No
 def test_ordinary_rules_are_not_odd(rules: dict[str, Any]) -> None:
     """Of two limits each can be the first."""
     assert list(RecoveryPolicy(**rules).oddities()) == []
+
+
+def test_a_manager_that_was_stuck_gives_what_was_due_as_much_more_time() -> None:
+    """A start and a teardown are judged later; what has no deadline stays as it is."""
+    script = camera()
+    script.manager.add(Spec(id="idle", policy=STEADY))
+    assert [script.handle(it) for it in script.manager.deaf(40.0)] == [["cam: manager-was-late"]]
+    assert script.decisions[-1].saw == {"late_s": 40.0}
+    assert script.passes(54.9) == []
+    assert script.passes(0.1) == ["cam: start-deadline"]
+    assert [script.handle(it) for it in script.manager.deaf(10.0)] == [["cam: manager-was-late"]]
+    assert script.passes(13.9) == []
+    assert script.passes(0.1) == ["cam: abandoned"]

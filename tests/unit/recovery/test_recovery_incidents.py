@@ -493,6 +493,31 @@ def test_who_can_not_start_is_no_probe() -> None:
     assert "start s2 2" in script.take()
 
 
+def test_an_incident_ends_when_all_in_its_queue_wait_for_what_has_failed() -> None:
+    """Nobody could ever probe: they wait for their group alone, whose own probe waits no longer."""
+    group = Spec(id="group", policy=POLICY, domains=(HOST,))
+    inner = Spec(id="inner", policy=POLICY, parent="group", needs=("group",))
+    parts = [
+        Spec(id=id_, policy=POLICY, parent="inner", needs=("inner",), domains=(HOST,))
+        for id_ in names(3)
+    ]
+    script = healthy([group, inner, *parts])
+    breaks(script, names(3))
+    script.fails("group", Fault(origin="process", code="exit:2"))
+    for id_ in ("inner", "group"):
+        script.gone(id_)
+    assert script.phase("group") is Phase.FAILED
+    assert "host:10.0.0.5: incident-deserted" in script.passes(4.0)
+    assert script.manager.incidents == {}
+    assert [(script.phase(id_), script[id_].held_by) for id_ in names(3)] == [
+        (Phase.PARKED, None)
+    ] * 3
+    assert "group: slow-probe" in script.passes(300.0)
+    for id_ in ("group", "inner", *names(3)):
+        script.comes_up(id_)
+    assert set(script.phases().values()) == {Phase.RUNNING}
+
+
 def test_who_fails_by_another_cause_waits_for_the_domain_too() -> None:
     """It is charged as ever, but when its own wait is over it does not start."""
     script = site(4)

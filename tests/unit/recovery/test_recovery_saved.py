@@ -298,7 +298,7 @@ NO_FLAGS: tuple[object, ...] = (None, "false", 0)
         *(("delay_s", value) for value in (None, -1.0, nan, "x")),
         *(("charged", value) for value in (None, "x", [1.0, "x"], [nan])),
         *(("phase", value) for value in (None, "dancing", 7)),
-        *((name, 7) for name in ("digest", "ended_by")),
+        *((name, 7) for name in ("digest", "ended_by", "last")),
     ],
 )
 def test_counters_that_can_not_have_been_are_refused(name: str, value: object) -> None:
@@ -306,6 +306,8 @@ def test_counters_that_can_not_have_been_are_refused(name: str, value: object) -
     saved = save(crashing(2)["cam"]) | {name: value}
     with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
         revive(SPEC, saved, now_s=1.0, moved_s=0.0)
+    with pytest.raises(ValueError, match=rf"^{name} is .*: expected "):
+        revive(SPEC, saved | {"wanted": False, name: value}, now_s=1.0, moved_s=0.0)
 
 
 @pytest.mark.parametrize(
@@ -316,6 +318,7 @@ def test_counters_that_can_not_have_been_are_refused(name: str, value: object) -
         *((name, value) for name in ("cause", "class", "name") for value in (None, 7)),
         *((name, value) for name in ("origin", "code", "text") for value in (None, 7)),
         *(("status", value) for value in ("401", -1, 1.5)),
+        ("fault", 7),
     ],
 )
 def test_a_saved_fault_that_can_not_have_been_is_refused(name: str, value: object) -> None:
@@ -327,11 +330,11 @@ def test_a_saved_fault_that_can_not_have_been_is_refused(name: str, value: objec
         revive(SPEC, saved, now_s=1.0, moved_s=0.0)
 
 
-@pytest.mark.parametrize("damage", [{"last": {"at_s": 1.0}}, {"last": 7}])
-def test_counters_that_lack_something_are_refused(damage: dict[str, Any]) -> None:
-    """The error names the component."""
-    for saved in (save(crashing(2)["cam"]) | damage, {}):
-        with pytest.raises(ValueError, match="the saved counters of cam can't be read"):
+@pytest.mark.parametrize("lacking", [{"last": {"at_s": 1.0}}, {"last": {"fault": {}}}])
+def test_counters_that_lack_something_are_refused(lacking: dict[str, Any]) -> None:
+    """The error names the component, and what is not there."""
+    for saved in (save(crashing(2)["cam"]) | lacking, {}):
+        with pytest.raises(ValueError, match=r"^the saved counters of cam can't be read: KeyError"):
             revive(SPEC, saved, now_s=1.0, moved_s=0.0)
 
 

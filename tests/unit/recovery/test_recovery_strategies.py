@@ -407,3 +407,43 @@ def test_what_is_temporary_and_fails_on_its_way_up_lets_the_next_one_start() -> 
     assert script.phase("b") is Phase.PARKED
     script.breaks("a", BROKEN)
     assert comes_back(script) == ["b", "c"]
+
+
+def test_children_of_both_kinds_go_down_with_their_parent() -> None:
+    """What runs inside it ends with it, and what is torn down for itself is told to go first."""
+    member = Spec(id="", policy=POLICY, parent="worker", needs=("worker",))
+    script = Script(
+        Spec(id="worker", policy=POLICY),
+        replace(member, id="part", inside=True),
+        replace(member, id="a"),
+        replace(member, id="b"),
+    )
+    for id_ in ("worker", "part", "a", "b"):
+        script.wants(id_)
+    comes_back(script)
+    script.take()
+    script.fails("worker", BROKEN)
+    assert script.phase("part") is Phase.PARKED
+    assert goes_down(script) == ["b", "a", "worker"]
+    script.passes(1.0)
+    assert comes_back(script) == ["worker", "part", "a", "b"]
+
+
+def test_a_sibling_that_fails_while_younger_ones_go_down_takes_along_all_after_itself() -> None:
+    """Two failures at once: the earlier in the order of starts decides who goes, and comes back."""
+    member = Spec(id="", policy=POLICY, parent="group", needs=("group",))
+    children = ("a", "b", "c", "d")
+    script = Script(
+        Spec(id="group", policy=POLICY, strategy=Strategy.REST_FOR_ONE),
+        *(replace(member, id=child) for child in children),
+    )
+    for id_ in ("group", *children):
+        script.wants(id_)
+    comes_back(script)
+    script.take()
+    assert script.fails("c", BROKEN) == ["c: unmatched", "d: swept"]
+    script.fails("a", BROKEN)
+    assert goes_down(script) == ["c", "d", "a", "b"]
+    script.passes(1.0)
+    assert comes_back(script) == ["a", "b", "c", "d"]
+    assert [script[child].attempts for child in children] == [1, 0, 1, 0]

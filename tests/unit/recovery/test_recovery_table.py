@@ -119,6 +119,8 @@ def records() -> Iterator[Record]:
     ):
         if probing and phase not in {Phase.STARTING, Phase.VERIFYING, Phase.RUNNING}:
             continue
+        if not (spent or enforce):
+            continue  # a dry run is told from no run by a limit alone
         timers = (None, 1.0) if phase in AFTERWARDS else (None if phase in UNTIMED else 1.0,)
         for afterwards, due_s in product(AFTERWARDS.get(phase, (Phase.BACKING_OFF,)), timers):
             yield Record(

@@ -436,9 +436,9 @@ def test_a_writer_whose_thread_died_of_a_bug_is_begun_anew(
             await asyncio.wait_for(looked_after, 10.0)
         looked_after = asyncio.create_task(store.keep_writing())
         await store.write(entries(2), 5.0)
+        await asyncio.to_thread(until, lambda: store.health().waiting == 0)
         looked_after.cancel()
 
     asyncio.run(live())
-    until(lambda: store.health().waiting == 0)
     assert [it.seq for it in store.journal()] == [1, 2]
     store.close()

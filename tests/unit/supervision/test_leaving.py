@@ -257,6 +257,50 @@ def test_an_end_that_is_cancelled_is_hasty_and_still_an_end() -> None:
     assert told == ["c goes", "a goes", "b goes", "a is gone", "b is gone"]
 
 
+@pytest.mark.parametrize("part", ["_tear_down", "_teardown"])
+def test_a_teardown_that_is_cancelled_before_it_begins_is_called_all_the_same(part: str) -> None:
+    """A task that is cancelled before its first step would never run."""
+    told: list[str] = []
+
+    def begun() -> list[asyncio.Task[None]]:
+        return [it for it in asyncio.all_tasks() if getattr(it.get_coro(), "__name__", "") == part]
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await _add(supervisor, clock, Slow("a", told, 0.5))
+        restart = asyncio.create_task(supervisor.restart("a"))
+        for _ in range(20):  # turns of the event loop
+            await asyncio.sleep(0)
+            if tasks := begun():
+                break
+        assert told == []
+        tasks[0].cancel()
+        await restart
+        await clock.until(supervisor.wait_until("a", Phase.TEARING_DOWN))
+        await clock.until(supervisor.wait_until("a", Phase.RUNNING))
+
+    supervised(scene)
+    assert told == ["a goes", "a is gone"] * 2
+
+
+def test_what_a_removed_component_left_ends_with_the_block_at_the_latest() -> None:
+    """Also where whoever removed it was cancelled before that was seen to."""
+
+    async def scene(supervisor: Supervisor, clock: FakeClock) -> None:
+        await supervisor.add("it", FakeComponent(teardowns=[Act.RESIST]), policy=POLICY)
+        await clock.until(supervisor.wait_until("it", Phase.RUNNING))
+        removal = asyncio.create_task(supervisor.remove("it"))
+        await settle()
+        while supervisor.recovery.records:
+            await clock.advance(POLICY.teardown_s)
+            removal.cancel(
+                "not before it is forgotten"
+            ) if not supervisor.recovery.records else None
+        await settle()
+        assert removal.cancelled()
+
+    supervised(scene)  # asserts that no task is left
+
+
 def test_what_the_core_can_not_stop_is_torn_down_all_the_same() -> None:
     """A bug that refuses an order does not leave its component running."""
     component = FakeComponent()

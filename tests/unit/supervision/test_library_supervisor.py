@@ -460,6 +460,24 @@ def test_a_journal_that_raises_stops_nothing(caplog: pytest.LogCaptureFixture) -
     assert "not journalled: 1 decisions" in caplog.text
 
 
+def test_a_journal_that_is_cancelled_does_not_end_the_loop(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What it awaits was cancelled, and not whoever waits for it."""
+
+    async def cancelled(decisions: Sequence[Step], at_most_s: float) -> bool:  # noqa: ARG001
+        raise asyncio.CancelledError
+
+    async def run() -> None:
+        clock = FakeClock()
+        async with Supervisor(clock=clock, journal=cancelled) as supervisor:
+            await supervisor.add("ingest", forever, policy=POLICY)
+            await clock.until(supervisor.wait_until("ingest", Phase.RUNNING))
+
+    asyncio.run(run())
+    assert "the journal was cancelled: 1 decisions unwritten" in caplog.text
+
+
 @pytest.mark.parametrize("margin_s", [None, 0.0])
 def test_a_journal_that_hangs_stops_nothing(
     margin_s: float | None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

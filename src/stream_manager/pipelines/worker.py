@@ -88,7 +88,7 @@ class Worker:
         self._pulse_due_s = time.monotonic() + PULSE_S
         self._pulses = 0
         self._blockage = Blockage()
-        self._debug = DebugLog(spawn.secrets)
+        self._debug = DebugLog(spawn.secrets, wall=wall)
         hello = Hello(
             version=VERSION,
             instance=spawn.instance,

@@ -101,7 +101,7 @@ class Domain:
     def runs_no_more(self, id_: str) -> None:
         """A member is proven no longer, and vetoes nothing any more."""
         self.running.pop(id_, None)
-        if id_ in self.vetoes.values():
+        if self.vetoes and id_ in self.vetoes.values():
             self.vetoes = {cause: by for cause, by in self.vetoes.items() if by != id_}
 
     def sighted(self, id_: str, fault: Sighting, *, window_s: float, charged: bool) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stream_manager.recovery.classify import History, Rule
+from stream_manager.recovery.classify import Rule
 from stream_manager.recovery.faults import Cause, Fault, FaultClass
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
@@ -24,22 +24,27 @@ from stream_manager.recovery.steps import (
     decided,
     given_up,
     resume,
-    snapshot_blamed,
     stopping,
     taken_along,
 )
+from stream_manager.recovery.verdict import (
+    LIMITS,
+    charges_of,
+    end_of,
+    evidence_of,
+    limit_of,
+    marks_of,
+    rule_of,
+)
 
-# Five identical faults before anything ever worked: it is the configuration, not the weather.
-POISON_FAULTS = 5
-# Reasons that are limits of a policy. In a dry run the rule is named "would-" and the reason.
-LIMITS = ("poison", "give-up", "out-of-time", "budget-spent")
+# In a dry run the rule of a limit is named so, and with the reason.
 WOULD = "would-"
 
 
 def failed(record: Record, event: Event, context: Context) -> Decision:
     """A fault of its own."""
     assert isinstance(event, Failed)
-    rule = _rule(record, context, event.fault)
+    rule = rule_of(record, context, event.fault)
     return _judged(record, event, context, fault=event.fault, rule=rule)
 
 
@@ -55,7 +60,7 @@ def finished(record: Record, event: Event, context: Context) -> Decision:
     """It has ended by itself: a fault of what should always run, the aim of anything else."""
     if record.spec.restart is RestartType.PERMANENT:
         fault = Fault(origin="component", code="finished", text="it ended, and should go on")
-        rule = _rule(record, context, fault)
+        rule = rule_of(record, context, fault)
         return _judged(record, event, context, fault=fault, rule=rule)
     marks = {"wanted": False, "finished": True, "probing": False}
     after, stop = stopping(record, context, Phase.STOPPING, afterwards=Phase.STOPPED, marks=marks)
@@ -68,19 +73,8 @@ def overdue_start(record: Record, event: Event, context: Context) -> Decision:
     starting = record.phase is Phase.STARTING
     what = "did not start" if starting else f"brought no steady {record.spec.proof}"
     fault = Fault(origin="health", code="start-deadline", text=f"{what} within {deadline_s:g} s")
-    rule, seen = _rule(record, context, fault), {"start_deadline_s": deadline_s}
+    rule, seen = rule_of(record, context, fault), {"start_deadline_s": deadline_s}
     return _judged(record, event, context, fault=fault, rule=rule, seen=seen)
-
-
-def _rule(record: Record, context: Context, fault: Fault) -> Rule:
-    last = record.last
-    history = History(
-        proven=record.proven,
-        attempts=record.attempts,
-        last_cause=last.rule.cause if last and record.attempts else None,
-        since_last_s=context.now_s - last.at_s if last else None,
-    )
-    return context.classify(fault, history)
 
 
 def _judged(
@@ -97,12 +91,12 @@ def _judged(
     domain = _spared_by(record, context, rule)
     if domain is not None:
         return _spared(record, event, context, sighting=sighting, domain=domain)
-    marks = _marks(record, sighting)
-    end = _end(record, marks, context.now_s, rule)
-    saw = {**_evidence(record, sighting), **seen, **_charges(record, marks, rule)}
+    marks = marks_of(record, sighting)
+    end = end_of(record, marks, context.now_s, rule)
+    saw = {**evidence_of(record, sighting), **seen, **charges_of(record, marks, rule)}
     if end is None:
         return _retried(record, marks, event, context, rule=rule, saw=saw)
-    saw |= _limit(record, context.now_s, end)
+    saw |= limit_of(record, context.now_s, end)
     if end in LIMITS and not record.spec.policy.enforce:
         name = f"{WOULD}{end}"
         return _retried(record, marks, event, context, rule=rule, saw=saw, name=name)
@@ -153,68 +147,9 @@ def _spared(
     after, stop = stopping(
         record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF, marks=marks
     )
-    saw = _evidence(record, sighting) | {"domain": domain}
+    saw = evidence_of(record, sighting) | {"domain": domain}
     rule = sighting.rule.name
     return decided(event, rule, record, after, context, saw=saw, actions=stop)
-
-
-def _marks(record: Record, sighting: Sighting) -> dict[str, Any]:
-    """Return the fields of the record that a fault leaves its mark in."""
-    fault, rule, now_s = sighting.fault, sighting.rule, sighting.at_s
-    same = record.last is not None and fault.same_as(record.last.fault)
-    budget = record.spec.policy.budget
-    return {
-        "last": sighting,
-        "same_faults": record.same_faults + 1 if same else 1,
-        "charged": budget.charge(record.charged, now_s) if rule.charged else record.charged,
-        "failing_since_s": now_s if record.failing_since_s is None else record.failing_since_s,
-        "restore_failures": record.restore_failures + snapshot_blamed(record, rule.cause),
-        "probing": False,
-    }
-
-
-def _evidence(record: Record, sighting: Sighting) -> Evidence:
-    fault, rule, last = sighting.fault, sighting.rule, record.last
-    return {
-        "cause": rule.cause.value,
-        "class": rule.fault_class.value,
-        "origin": fault.origin,
-        "code": fault.code,
-        "status": fault.status,
-        "attempt": record.attempts,
-        "proven": str(record.proven).lower(),
-        "last_cause": last.rule.cause.value if last else None,
-        "since_last_s": round(sighting.at_s - last.at_s, 3) if last else None,
-    }
-
-
-def _charges(record: Record, marks: Mapping[str, Any], rule: Rule) -> Evidence:
-    """Return how far the fault brings the component to its limits."""
-    if not rule.charged:
-        return {"same_faults": marks["same_faults"]}
-    budget = record.spec.policy.budget
-    return {
-        "same_faults": marks["same_faults"],
-        "restarts": len(marks["charged"]),
-        "limit": budget.restarts,
-        "within_s": budget.within_s,
-    }
-
-
-def _limit(record: Record, now_s: float, end: str) -> Evidence:
-    """Return the numbers of the reason for which there is no next attempt."""
-    policy, since_s = record.spec.policy, record.failing_since_s
-    match end:
-        case "poison":
-            return {"poison_faults": POISON_FAULTS}
-        case "give-up":
-            used = record.attempts - record.excused
-            return {"retries": used, "allowed_retries": policy.give_up_after_attempts}
-        case "out-of-time":
-            failing_s = now_s - (now_s if since_s is None else since_s)
-            return {"failing_s": round(failing_s, 3), "allowed_s": policy.give_up_after_s}
-        case _:
-            return {}
 
 
 def _retried(
@@ -250,36 +185,15 @@ def _retried(
     return decided(event, name or rule.name, record, after, context, saw=saw, actions=stop)
 
 
-def _end(record: Record, marks: Mapping[str, Any], now_s: float, rule: Rule) -> str | None:
-    """Name the reason for which there is no next attempt, or return None."""
-    policy = record.spec.policy
-    if record.spec.restart is RestartType.TEMPORARY:
-        return "temporary"
-    if record.probing:
-        return "probe-failed"
-    if rule.fault_class is FaultClass.FATAL:
-        return rule.name
-    if rule.charged and not record.proven and marks["same_faults"] >= POISON_FAULTS:
-        return "poison"
-    attempts, patience_s = policy.give_up_after_attempts, policy.give_up_after_s
-    if attempts is not None and record.attempts - record.excused >= attempts:
-        return "give-up"
-    since_s = record.failing_since_s
-    if patience_s is not None and since_s is not None and now_s - since_s >= patience_s:
-        return "out-of-time"
-    if rule.charged and policy.budget.spent(marks["charged"]):
-        return "budget-spent"
-    return None
-
-
 def gone(record: Record, event: Event, context: Context) -> Decision:
     """The teardown is confirmed, or given up: what was settled at the fault comes now."""
     assert isinstance(event, Gone)
     if not event.abandoned:
         return _over(record, event, context, rule="gone")
     decision = _over(record, event, context, rule="abandoned")
-    allowed: Evidence = {"teardown_s": record.spec.policy.teardown_s}
-    return replace(decision, saw={**decision.saw, **allowed})
+    grace_s = 2 * record.spec.policy.teardown_s
+    waited_s = grace_s if record.due_s is None else context.now_s - (record.due_s - grace_s)
+    return replace(decision, saw={**decision.saw, "teardown_s": round(waited_s, 1)})
 
 
 def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decision:

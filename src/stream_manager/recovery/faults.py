@@ -34,6 +34,8 @@ class FaultClass(Enum):
     FATAL = "fatal"  # do not retry
     CASCADE = "cascade"  # something shared is broken: nobody's own fault
 
+    __hash__ = object.__hash__  # as Cause's
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:

@@ -160,7 +160,10 @@ class Domains:
         if after.phase is not before.phase:
             self._keep_running(before, after)
         if fault is not None and fault.rule.fault_class in TELLING:
-            yield from self._sighted(decision, fault)
+            found = self._sighted(after, fault)
+            if found is not None:
+                seens = found.sightings.pop(fault.rule.cause)
+                yield from self._course.begin(found, seens, decision.event, fault.at_s)
         under_way = self._ledger.under_way
         for name in names:
             if name in under_way:
@@ -197,9 +200,9 @@ class Domains:
             elif before.phase in UP and after.phase not in UP:
                 self._domains[name].runs_no_more(after.spec.id)
 
-    def _sighted(self, decision: Decision, fault: Sighting) -> Steps:
-        """Count a failure in each domain that it may be owed to, and find the one that it is."""
-        record, cause = decision.after, fault.rule.cause
+    def _sighted(self, record: Record, fault: Sighting) -> Domain | None:
+        """Count a failure in each domain that it may be owed to; return the one that it is."""
+        cause = fault.rule.cause
         window_s, charged = self._policy.window_s, record.held_by is None
         found: Domain | None = None
         covered = 0
@@ -214,9 +217,7 @@ class Domains:
             count = domain.sighted(record.spec.id, fault, window_s=window_s, charged=charged)
             if count > covered and self._policy.enough(count, len(domain.running)):
                 found, covered = domain, count
-        if found is not None:
-            seens = found.sightings.pop(cause)
-            yield from self._course.begin(found, seens, decision.event, fault.at_s)
+        return found
 
     def _follow(self, domain: Domain, decision: Decision, fault: Sighting | None) -> Steps:
         """See what a decision about a member means to the incident of its domain."""

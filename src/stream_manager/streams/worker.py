@@ -33,6 +33,7 @@ from stream_manager.streams.threads import in_thread
 
 TERM_GRACE_S = 0.5
 EXAMINED_WITHIN_S = 0.25
+KILLED_WITHIN_S = 1.0  # a process of any size ends in a tenth of it, if the kernel lets it
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,8 @@ class Worker:
             name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
             path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
-            self._abandon()
+            if self._process is not None:
+                self._abandon(self._process)
             # Made here and not in the task: a Stop in the same breath must find it.
             process = self._process = self._made(self._owner.limited(order))
             self._hung, self._examination, self.heard_s = False, None, None
@@ -135,8 +137,13 @@ class Worker:
 
     def condemn(self) -> None:
         """Take the living process for one that hangs, and begin to look at it: it is past words."""
-        if self._process is not None and not self._hung:
+        if not self._hung:
             self._hung = True
+            self.examine()
+
+    def examine(self) -> None:
+        """Begin to look at what the threads of the living process are doing; it goes on."""
+        if self._process is not None:
             self._examination = self._own(self._examine(self._process))
 
     @property
@@ -144,13 +151,14 @@ class Worker:
         """Whether there is somebody to talk to, even if nothing can be sent just now."""
         return self._process is not None and self._process.connected
 
-    def _abandon(self) -> None:
-        """Fence a process off that the core no longer waits for: it is killed, and not gone yet."""
-        process = self._process
-        if process is not None:
-            process.fence()
-            if process.pid is not None:
-                self._abandoned[process.order.epoch] = process.pid
+    def _abandon(self, process: Process) -> None:
+        """Fence a process off that is killed and not gone: whatever it still does, we go on."""
+        process.fence()
+        if process.pid is not None:
+            self._abandoned[process.order.epoch] = process.pid
+        if self._process is process:
+            self._process = None
+            self._owner.died()
 
     async def _examine(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -234,7 +242,8 @@ class Worker:
         life: asyncio.Task[None] | None,
         grace_s: float,
     ) -> None:
-        """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is."""
+        """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is, or abandoned."""
+        abandoned = False
         if process is not None and life is not None:
             if self._hung and self._examination is not None:
                 await asyncio.wait({self._examination}, timeout=EXAMINED_WITHIN_S)
@@ -246,5 +255,7 @@ class Worker:
                     await asyncio.wait({life}, timeout=TERM_GRACE_S)
             if not life.done():
                 process.kill(signal.SIGKILL)
-                await asyncio.wait({life})
-        self._owner.post(Gone(id=self._order.stream, epoch=epoch))
+                await asyncio.wait({life}, timeout=KILLED_WITHIN_S)
+            if abandoned := not life.done():
+                self._abandon(process)
+        self._owner.post(Gone(id=self._order.stream, epoch=epoch, abandoned=abandoned))

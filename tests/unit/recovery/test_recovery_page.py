@@ -9,7 +9,7 @@ from stream_manager.health import BORNE_FOR_S
 from stream_manager.recovery import FaultClass, RecoveryPolicy
 from stream_manager.recovery.classify import CALM_AFTER_S, RULES, UNMATCHED, Rule, When
 from stream_manager.recovery.explain import FAULTS
-from stream_manager.recovery.fall import POISON_FAULTS
+from stream_manager.recovery.verdict import POISON_FAULTS
 
 PAGE = Path(__file__).parents[3] / "docs/recovery.md"
 DONE = {

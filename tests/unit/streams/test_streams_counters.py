@@ -125,6 +125,32 @@ def test_a_budget_that_was_half_spent_is_spent_after_the_kill(tmp_path: Path) ->
     asyncio.run(script())
 
 
+def test_what_waited_in_an_incident_is_down_since_before(lives: Lives) -> None:
+    """The next manager lets it wait again, and its outage goes on."""
+
+    async def script() -> None:
+        async with lives.life() as it:
+            await it.start()
+            await it.flow(2.0)
+            await refused(it)
+        with closing(Store.open(lives.folder, clock=lives.clock, on_fault=pytest.fail)) as store:
+            saved = store.load_counters("cam/source")
+            assert saved is not None
+            saved["record"] |= {"phase": "parked", "held_by": "api:cameras"}
+            store.save_counters("cam/source", saved)
+        async with lives.life(replace(lives.settings, depends_on=("api:cameras",))) as it:
+            it.stream.want(up=True)
+            await settle()
+            await it.worker_starts()
+            status = stream_status(it.stream, it.clock)
+            assert (status["state"], status["waits_for"]) == ("parked", "api:cameras")
+            assert it.stream.history.outages.current is not None
+            await lives.clock.advance(2.5)
+            assert it.phases()["cam/source"] is Phase.STARTING
+
+    asyncio.run(script())
+
+
 async def fail_for_good(it: Simulation) -> None:
     """Let the camera refuse the password at the first start."""
     await it.start()

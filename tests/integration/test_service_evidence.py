@@ -50,6 +50,7 @@ for pipeline in [it for it in gc.get_objects() if isinstance(it, Gst.Pipeline)]:
     if victim := pipeline.get_by_name("victim"):
         victim.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, never_returns)
 """
+DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 EXIT = "import os; os._exit(3)"
 
 
@@ -101,17 +102,17 @@ class Trouble:
         os.kill(self.hurt["abort"]["pid"], signal.SIGABRT)
         self.drains.clear()
         for id_, code in (("exiting", EXIT), ("deadlocked", DEADLOCK), ("endless", ENDLESS)):
-            self.run_in(id_, code)
+            self.run_in(self.hurt[id_]["pid"], code)
         self.service.wait_for("blocked", lambda it: it["epoch"] == 2)
         self.drains.set()
         for id_ in ids:
             self.service.wait_for(id_, lambda it: it["epoch"] == 2 and it["health"] == "healthy")
 
-    def run_in(self, id_: str, code: str) -> None:
-        """Have the worker of a stream run `code`; return when it has begun to."""
+    def run_in(self, pid: int, code: str) -> None:
+        """Have a worker run `code`; return when it has begun to."""
         script = self.service.folder / "trouble.py"
         script.write_text(f"import os; os.remove('trouble.py')\n{code}")
-        os.kill(self.hurt[id_]["pid"], signal.SIGUSR1)
+        os.kill(pid, signal.SIGUSR1)
         self.service.wait("the code to be taken", lambda: not script.exists())
 
     def entry(self, id_: str) -> Json:
@@ -231,6 +232,19 @@ def test_evidence_holds_gstreamers_warnings_and_no_password(trouble: Trouble) ->
     texts += [it.read_bytes() for it in trouble.service.state_dir.glob("logs/*")]
     for form in (PASSWORD, PASSWORD.replace("/", "%2F"), "s3cr3t"):
         assert not any(form.encode() in text for text in texts)
+
+
+def test_error_isolation_of_a_worker_that_ignores_sigterm(trouble: Trouble) -> None:
+    """Asked to end by a command it does nothing, and is killed when its time is over."""
+    running, before = trouble.service, trouble.service.stream("exiting")
+    trouble.run_in(before["pid"], DEAF)
+    running.command("exiting", "restart")
+    running.wait_for(
+        "exiting", lambda it: it["epoch"] > before["epoch"] and it["health"] == "healthy"
+    )
+    assert before["pid"] not in running.pids()
+    rules = [it["rule"] for it in running.journal("exiting") if it["component"] == "exiting"]
+    assert rules[rules.index("restart-commanded") :].count("gone") == 1
 
 
 def test_an_incident_is_shown_and_bundled(trouble: Trouble, tmp_path: Path) -> None:

@@ -39,9 +39,10 @@ def _finding(it: Kept) -> Iterator[str]:
 def _files(files: Mapping[str, str]) -> Iterator[str]:
     if threads := files.get(THREADS):
         yield from _text("What its threads did", threads.partition(_KERNEL)[0])
-    if stacks := files.get(STACKS):
+    stacks = files.get(STACKS, "")
+    if stacks:
         yield from _text("Its stacks", stacks)
-    if log := files.get(LOG):
+    if log := files.get(LOG, "").replace(stacks, ""):
         lines = log.splitlines()
         some = f", the last {LOG_LINES} of {len(lines)} lines" if len(lines) > LOG_LINES else ""
         yield from _text(f"What it wrote into its log{some}", "\n".join(lines[-LOG_LINES:]))

@@ -9,7 +9,8 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.scrubbing import scrub
@@ -23,10 +24,14 @@ _LINE = re.compile(r"^(?P<hours>\d+):(?P<at>\d\d:\d\d\.\d+) +\d+ +\S+ +(?P<text>
 
 
 class DebugLog:
-    """Takes GStreamer's warnings over, unless GST_DEBUG asks for what an operator wants."""
+    """Takes GStreamer's warnings over, unless GST_DEBUG asks for what an operator wants.
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    `wall` gives UTC seconds.
+    """
+
+    def __init__(self, secrets: Iterable[str], *, wall: Callable[[], float]) -> None:
         self._secrets = tuple(secrets)
+        self._wall = wall
         self._taken = "GST_DEBUG" not in os.environ
         self._seen: list[str] = []
         self._newest = (0, "")
@@ -49,10 +54,11 @@ class DebugLog:
         if not fresh:
             return
         self._newest = fresh[-1][0]
+        at = datetime.fromtimestamp(self._wall(), UTC).isoformat(timespec="seconds")
         times = Counter(text for _, text in fresh)
         for text, count in list(times.items())[:LINES_AT_MOST]:
             often = f" ({count} times)" if count > 1 else ""
-            sys.stderr.write(f"{scrub(text, self._secrets)}{often}\n")
+            sys.stderr.write(f"{at} {scrub(text, self._secrets)}{often}\n")
         if len(times) > LINES_AT_MOST:
-            sys.stderr.write(f"and {len(times) - LINES_AT_MOST} other warnings\n")
+            sys.stderr.write(f"{at} and {len(times) - LINES_AT_MOST} other warnings\n")
         sys.stderr.flush()

@@ -84,7 +84,7 @@ class Worker:
         self._pulse_due_s = time.monotonic() + PULSE_S
         self._pulses = 0
         self._blockage = Blockage()
-        self._debug = DebugLog(spawn.secrets)
+        self._debug = DebugLog(spawn.secrets, wall=wall)
         self._start_ticks = start_ticks(os.getpid()) or 0
         self._ledger = Ledger()
         self._link = Link(

@@ -191,8 +191,9 @@ def gone(record: Record, event: Event, context: Context) -> Decision:
     if not event.abandoned:
         return _over(record, event, context, rule="gone")
     decision = _over(record, event, context, rule="abandoned")
-    allowed: Evidence = {"teardown_s": record.spec.policy.teardown_s}
-    return replace(decision, saw={**decision.saw, **allowed})
+    grace_s = 2 * record.spec.policy.teardown_s
+    waited_s = grace_s if record.due_s is None else context.now_s - (record.due_s - grace_s)
+    return replace(decision, saw={**decision.saw, "teardown_s": round(waited_s, 1)})
 
 
 def _over(record: Record, event: Event, context: Context, *, rule: str) -> Decision:

@@ -70,8 +70,8 @@ class Casebook:
         for run in self._of(epoch):
             run.exit = how
 
-    def decided(self, decision: Decision) -> None:
-        """Follow a decision about a component of the stream."""
+    def decided(self, decision: Decision) -> bool:
+        """Follow a decision about a component of the stream; tell whether it is a new finding."""
         before, after = decision.before, decision.after
         part = after.spec.id.removeprefix(self._order.stream).removeprefix("/")
         scope = "stream" if part in {"", "source"} else part
@@ -80,13 +80,15 @@ class Casebook:
             self._open.pop(scope, None)
         sighting = after.last
         if sighting is None or sighting is before.last:
-            return
+            return False
         incident = self._open.setdefault(scope, _Incident(number=decision.seq, faults=[]))
         known = any(sighting.fault.same_as(fault) for fault in incident.faults)
-        if not known and len(incident.faults) < FINDINGS_AT_MOST:
-            incident.faults.append(sighting.fault)
-            self.number = incident.number
-            self._find(decision, incident.number)
+        if known or len(incident.faults) == FINDINGS_AT_MOST:
+            return False
+        incident.faults.append(sighting.fault)
+        self.number = incident.number
+        self._find(decision, incident.number)
+        return True
 
     def close(self) -> None:
         """Hand on what has not settled."""
@@ -131,10 +133,11 @@ class Casebook:
             pid=run.pid,
             exit=run.exit,
         )
+        examination, run.examination = run.examination, None  # of this moment, not of the next
         return Finding(
             kept=kept,
             log_path=Path(self._order.log_path),
             secrets=self._order.secrets,
             graphs=graphs,
-            examination=run.examination,
+            examination=examination,
         )

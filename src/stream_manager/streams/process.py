@@ -23,6 +23,7 @@ from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.meeting import Met
 
 TERM_GRACE_S = 0.5
+KILLED_WITHIN_S = 1.0  # a process of any size ends in a tenth of it, if the kernel lets it
 
 _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
@@ -94,7 +95,7 @@ class Process:
             self._close()
 
     async def end(self, life: asyncio.Task[None], grace_s: float, *, ask: bool = True) -> None:
-        """See to it that it ends, which ends `life`: asked, then SIGTERM, then SIGKILL."""
+        """Have it end, which ends `life`, if the kernel lets it: asked, then SIGTERM, SIGKILL."""
         if ask and self.send(Quit(grace_s=grace_s)):
             await asyncio.wait({life}, timeout=grace_s)
         if not life.done():
@@ -102,7 +103,7 @@ class Process:
             await asyncio.wait({life}, timeout=TERM_GRACE_S if ask else grace_s)
         if not life.done():
             self.kill(signal.SIGKILL)
-            await asyncio.wait({life})
+            await asyncio.wait({life}, timeout=KILLED_WITHIN_S)
 
     def send(self, message: Struct) -> bool:
         """Tell it something; False if it can't be told."""

@@ -305,9 +305,11 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
-        self.casebook.decided(decision)
+        is_news = self.casebook.decided(decision)
         if id_ == self.id and after.last is not before.last and _hangs_inside(after):
             self.worker.condemn()
+        elif is_news and id_ == self.record_id and _stalled(after):
+            self.worker.examine()
         if id_ not in self.output_ids or id_ == self.record_id:
             self._recording.decided(decision)
         if id_ in self.output_ids:
@@ -347,3 +349,8 @@ class Stream:
 def _hangs_inside(worker: Record) -> bool:
     """Tell whether a worker was ended because a part of it does not let itself be torn down."""
     return worker.last is not None and worker.last.fault.origin == "teardown"
+
+
+def _stalled(output: Record) -> bool:
+    """Tell whether an output takes nothing more, though it does not say why."""
+    return output.last is not None and output.last.fault.code == "stall"

@@ -28,7 +28,7 @@ from stream_manager.pipelines.messages import (
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import Launcher, SpawnRefused
 from stream_manager.streams.meeting import Met, socket_path
-from stream_manager.streams.process import TERM_GRACE_S, Process, in_words
+from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process, in_words
 from stream_manager.streams.threads import in_thread
 
 EXAMINED_WITHIN_S = 0.25
@@ -117,7 +117,8 @@ class Worker:
         if isinstance(action, Start):
             path = socket_path(self._socket_dir, self._order.stream, action.epoch)
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
-            self._abandon()
+            if self._process is not None:
+                self._abandon(self._process)
             # Made here and not in the task: a Stop in the same breath must find it.
             process = self._process = self._made(self._owner.limited(order))
             self._hung, self._examination, self.heard_s = False, None, None
@@ -151,8 +152,13 @@ class Worker:
 
     def condemn(self) -> None:
         """Take the living process for one that hangs, and begin to look at it: it is past words."""
-        if self._process is not None and not self._hung:
+        if not self._hung:
             self._hung = True
+            self.examine()
+
+    def examine(self) -> None:
+        """Begin to look at what the threads of the living process are doing; it goes on."""
+        if self._process is not None:
             self._examination = self._own(self._examine(self._process))
 
     @property
@@ -160,13 +166,14 @@ class Worker:
         """Whether there is somebody to talk to, even if nothing can be sent just now."""
         return self._process is not None and self._process.connected
 
-    def _abandon(self) -> None:
-        """Fence a process off that the core no longer waits for: it is killed, and not gone yet."""
-        process = self._process
-        if process is not None:
-            process.fence()
-            if process.pid is not None:
-                self._abandoned[process.order.epoch] = process.pid
+    def _abandon(self, process: Process) -> None:
+        """Fence a process off that is killed and not gone: whatever it still does, we go on."""
+        process.fence()
+        if process.pid is not None:
+            self._abandoned[process.order.epoch] = process.pid
+        if self._process is process:
+            self._process = None
+            self._owner.died()
 
     async def _examine(self, process: Process) -> None:
         loop = asyncio.get_running_loop()
@@ -263,12 +270,15 @@ class Worker:
         life: asyncio.Task[None] | None,
         grace_s: float,
     ) -> None:
-        """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is."""
+        """End the process: asked, then SIGTERM, then SIGKILL; say Gone when it is, or abandoned."""
+        abandoned = False
         if process is not None and life is not None:
             if self._hung and self._examination is not None:
                 await asyncio.wait({self._examination}, timeout=EXAMINED_WITHIN_S)
                 process.kill(signal.SIGKILL)
-                await asyncio.wait({life})
+                await asyncio.wait({life}, timeout=KILLED_WITHIN_S)
             else:
                 await process.end(life, grace_s)
-        self._owner.post(Gone(id=self._order.stream, epoch=epoch))
+            if abandoned := not life.done():
+                self._abandon(process)
+        self._owner.post(Gone(id=self._order.stream, epoch=epoch, abandoned=abandoned))

@@ -205,8 +205,9 @@ def test_what_its_process_gave_up_is_followed_by_a_successor_in_its_turn() -> No
     script = healthy()
     script.fails("cam", REFUSED)
     script.take()
+    assert script.passes(0.3) == []
     assert script.gone("cam", abandoned=True) == ["cam: abandoned"]
-    assert script.decisions[-1].saw["teardown_s"] == script["cam"].spec.policy.teardown_s
+    assert script.decisions[-1].saw["teardown_s"] == 0.3
     assert script.phase("cam") is Phase.BACKING_OFF
 
 

@@ -293,6 +293,29 @@ def test_a_worker_whose_part_hangs_is_past_words(
     simulated(tmp_path, script)
 
 
+def test_an_output_that_stalls_is_looked_into_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its threads wait for is kept; the next stall of the same outage is no news."""
+
+    async def script(it: Simulation) -> None:
+        looks: list[int] = []
+        monkeypatch.setattr(it.stream.worker, "examine", lambda: looks.append(1))
+        await it.start()
+        await it.flow(2.0)
+        await it.part_fails("rtspsrc", "gst-resource-error:9")
+        await it.part_gone()
+        await it.clock.advance(5.0)
+        await it.source_starts()
+        assert looks == []
+        for _ in range(2):
+            await it.flow(2.0)
+            await it.part_fails("health", "stall", part="record")
+        assert looks == [1]
+
+    simulated(tmp_path, script)
+
+
 def test_attempts_return_to_zero_only_after_stability(tmp_path: Path) -> None:
     """Health for less than stable_for forgives nothing."""
 

@@ -29,15 +29,11 @@ async def main() -> None:
             print(*supervisor.explain("ingest"), sep="\n")
 
 
-async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Be the server: a line every half second, for as long as somebody reads."""
-    try:
-        while True:
-            writer.write(b"a line\n")
-            await writer.drain()
-            await asyncio.sleep(0.5)
-    except ConnectionError:
-        writer.close()
+async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Be the server: a line, and then nothing until the reader leaves."""
+    writer.write(b"a line\n")
+    await reader.read()
+    writer.close()
 
 
 if __name__ == "__main__":

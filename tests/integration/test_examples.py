@@ -10,6 +10,7 @@ EXAMPLES = Path(__file__).parents[2] / "examples" / "library"
 PRINTED = {
     "readme.py": ("ingest is backing off", "ECONNREFUSED", "read a line", "ingest is running"),
     "supervised_process.py": ("worker is running", "SIGKILL"),
+    "own_rules.py": ("poll is backing off", "Rule api-down", "upload is failed"),
     "own_component.py": ("run 1 goes on from 0", "run 2 goes on from 20", "run 2 is at"),
     "test_ingest.py": ("2 passed",),
 }
@@ -33,5 +34,6 @@ def test_an_example_runs(name: str) -> None:
         check=False,
     )
     assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr
     for words in PRINTED[name]:
         assert words in run.stdout

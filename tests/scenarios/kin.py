@@ -11,6 +11,7 @@ from stream_manager.recovery import (
     Finished,
     Phase,
     Record,
+    RestartType,
     Spec,
     Strategy,
 )
@@ -40,6 +41,7 @@ class Kin:
             self._goes_in_order(step, younger)
         strategy = self._records[spec.parent].spec.strategy
         failed = isinstance(step.event, OWN_FAILURES) and was in UP | {Phase.STARTING}
+        failed = failed and spec.restart is not RestartType.TEMPORARY
         if failed and strategy is not Strategy.ONE_FOR_ONE and self._is_up(spec.parent):
             taken = younger if strategy is Strategy.REST_FOR_ONE else siblings
             self._sweeps.setdefault(spec.parent, set()).update(filter(self._is_up, taken))
@@ -102,5 +104,6 @@ class Kin:
         for record in self._ordered(spec):
             if record.spec.id == spec.id:
                 break
-            before = record if record.wanted else before
+            over = record.phase is Phase.FAILED and record.spec.restart is RestartType.TEMPORARY
+            before = record if record.wanted and not over else before
         return before

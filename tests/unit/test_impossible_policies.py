@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stream_manager import Bulkhead, CircuitBreaker, RetryBudget, deadline, retry
+from stream_manager import BreakerRegistry, Bulkhead, CircuitBreaker, RetryBudget, deadline, retry
 from stream_manager.errors import UsageError
 from stream_manager.recovery import Backoff, BreakerPolicy, Budget, Ramp, RecoveryPolicy
 from stream_manager.recovery.incidents import IncidentPolicy
@@ -103,6 +103,12 @@ def cases() -> Iterator[tuple[Made, str, object]]:
         yield made_bulkhead, "queue", value
     yield BreakerPolicy, "ramp", 5
     yield made_retry, "budget", 5
+    for name in ("watch", "retry_after", "chance"):
+        yield made_retry, name, 5
+    for made in (CircuitBreaker, Bulkhead, RetryBudget):
+        yield made, "name", print  # what `@CircuitBreaker` without its call hands over
+    for made in (CircuitBreaker("api").on_transition, BreakerRegistry().on_transition):
+        yield made, "listener", 5
 
 
 def test_what_can_not_be_is_refused_by_name_and_value() -> None:

@@ -99,8 +99,8 @@ def save(breaker: Breaker, now_s: float) -> SavedBreaker:
 def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: float) -> None:
     """Put `breaker` where `saved` stood, `elapsed_s` later. Nothing is told: nothing happened.
 
-    Permits that are out become late. A window of another shape begins empty, and an open time
-    ends at the latest after the policy's cap.
+    Permits that are out become late. A window of another shape begins empty, an open time ends at
+    the latest after the policy's cap, and a lease after the policy's.
     Raises ValueError, and nothing has changed, for a window that this breaker can't have had.
     """
     window = breaker.new_window(now_s)
@@ -125,7 +125,7 @@ def restore(breaker: Breaker, saved: SavedBreaker, *, now_s: float, elapsed_s: f
         -number: Probe(
             generation=breaker.generation,
             id=-number,
-            deadline_s=now_s + lease_s - elapsed_s,
+            deadline_s=now_s + min(lease_s, breaker.policy.probe_lease_s) - elapsed_s,
         )
         for number, lease_s in enumerate(sorted(saved.probe_leases_s))
     }

@@ -67,6 +67,13 @@ def require_kind(kind: type, /, **values: object) -> None:
             refuse(name, value, f"a {kind.__name__}")
 
 
+def require_functions(**values: object) -> None:
+    """Raise ValueError for what can't be called."""
+    for name, value in values.items():
+        if not callable(value):
+            refuse(name, value, "a function")
+
+
 def member(kind: type[E], name: str, value: object) -> E:
     """Return the member of an Enum with that value. Raises ValueError where there is none."""
     try:

@@ -195,11 +195,14 @@ def _next(decision: Decision, wall: Wall) -> str:
         return f"{record.spec.parent} has to heal it"
     if record.phase is Phase.FAILED:
         return f"failed; {standing(record, wall)}"
-    return standing(record, wall)
+    return standing(record, wall, awaits=decision.saw.get("waits_for"))
 
 
-def standing(record: Record, wall: Wall) -> str:
-    """Return half a sentence: what a component in its phase waits for, and until when."""
+def standing(record: Record, wall: Wall, *, awaits: object = None) -> str:
+    """Return half a sentence: what a component in its phase waits for, and until when.
+
+    awaits: what keeps it from its start, where that is known; else it is told what it needs.
+    """
     if record.phase is Phase.TEARING_DOWN:
         return _after_teardown(record, wall)
     if record.phase is Phase.STOPPED and record.finished:
@@ -208,7 +211,7 @@ def standing(record: Record, wall: Wall) -> str:
     return words.format(
         attempt=_attempt(record),
         at="" if record.due_s is None else wall(record.due_s),
-        waits_for=record.held_by or " and ".join(record.spec.needs),
+        waits_for=record.held_by or awaits or " and ".join(record.spec.needs),
         proof=record.spec.proof,
         prover=record.spec.proven_by,
     )

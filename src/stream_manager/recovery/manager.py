@@ -79,6 +79,10 @@ class RecoveryManager:
         """Return the incident in which a component waits, or would but for a dry run, or None."""
         return self._domains.incident_of(self._records[id_].spec)
 
+    def awaits(self, id_: str) -> tuple[str, ...]:
+        """Return what has to be up before a component can start, and is not."""
+        return self._tree.awaits(self._records[id_].spec)
+
     def add(self, spec: Spec, *, epoch: int = 0) -> None:
         """Take a component in, STOPPED; see `take`.
 
@@ -174,7 +178,7 @@ class RecoveryManager:
             now_s=now_s,
             chance=self._chance,
             classify=self._classify,
-            ready=self._tree.ready(record.spec),
+            awaits=self._tree.awaits(record.spec),
             burdened=self._tree.burdened(event.id),
             held_by=held_by,
             incidents=incidents,

@@ -3,7 +3,7 @@
 For a tired person, so each sentence stands alone. What a person can do is said by advice.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stream_manager.recovery.circumstances import circumstances
 from stream_manager.recovery.explain import Wall, in_words, standing
@@ -24,12 +24,18 @@ _WAITING = frozenset({Phase.BACKING_OFF, Phase.TEARING_DOWN})
 
 
 def explain(
-    record: Record, *, now_s: float, wall: Wall, incident: Incident | None = None
+    record: Record,
+    *,
+    now_s: float,
+    wall: Wall,
+    incident: Incident | None = None,
+    awaits: Sequence[str] = (),
 ) -> list[str]:
     """Return sentences: where the component stands, why, and what happens next and when.
 
     now_s: the present monotonic instant. wall: renders such an instant for people. incident: that
-        of the domain which holds the component.
+        of the domain which holds the component. awaits: what keeps it from its start, as
+        `RecoveryManager.awaits` tells it.
     """
 
     def at(instant_s: float) -> str:
@@ -37,7 +43,9 @@ def explain(
         return f"{wall(instant_s)}, in {span(ahead_s)}" if ahead_s > 0 else wall(instant_s)
 
     phase = record.phase.value.replace("_", " ")
-    sentences = [f"{record.spec.id} is {phase}: {standing(record, at)}."]
+    sentences = [
+        f"{record.spec.id} is {phase}: {standing(record, at, awaits=' and '.join(awaits))}."
+    ]
     if incident is not None:
         sentences += circumstances(incident, now_s=now_s, wall=wall, at=at)
     last = record.last
@@ -72,7 +80,8 @@ def _rule(record: Record, last: Sighting, now_s: float) -> str:
         return f"{judged}, and charged to no budget of restarts."
     budget = record.spec.policy.budget
     used = sum(at_s >= now_s - budget.within_s for at_s in record.charged)
-    then = "its process is restarted" if record.spec.parent else "it is given up"
+    parent = record.spec.parent
+    then = f"{parent} is restarted" if parent else "it is given up"
     if not record.spec.policy.enforce:
         then = "that is told, and nothing else, for its policy is a dry run"
     return (

@@ -107,7 +107,7 @@ def backoff_over(record: Record, event: Event, context: Context) -> Decision:
 
 def slow_probe(record: Record, event: Event, context: Context) -> Decision:
     """FAILED is tried once more."""
-    if not context.ready or context.held_by is not None:
+    if context.awaits or context.held_by is not None:
         every_s = record.spec.policy.probe_every_s
         after = replace(record, due_s=context.now_s + every_s)
         saw: Evidence = {"next_probe_s": every_s}
@@ -117,7 +117,7 @@ def slow_probe(record: Record, event: Event, context: Context) -> Decision:
 
 def lifted(record: Record, event: Event, context: Context) -> Decision | None:
     """All it needs is up: go on where it was parked."""
-    if not context.ready:
+    if context.awaits:
         return None
     return resume(record, event, context, rule="need-is-up")
 

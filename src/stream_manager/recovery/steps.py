@@ -31,8 +31,8 @@ RESTORE_CAUSES = frozenset({Cause.MEDIA, Cause.CONFIG, Cause.CRASH, Cause.HANG, 
 class Context:
     """What a decision may look at besides the record and the event; made for each, and not frozen.
 
-    ready: everything that the component needs is up. burdened: something is alive that has to go
-        down before it. held_by: the domain that lets it not start.
+    awaits: what has to come before the component can start. burdened: something is alive that has
+        to go down before it. held_by: the domain that lets it not start.
     incidents: those under way in its domains, of which each spares who fails by its cause.
     seq, because: the number that the decision will have, and of the one that led to it.
     classify: judges faults.
@@ -40,7 +40,7 @@ class Context:
 
     now_s: float
     chance: Callable[[], float]
-    ready: bool
+    awaits: tuple[str, ...] = ()
     burdened: bool = False
     held_by: str | None = None
     incidents: tuple[Incident, ...] = ()
@@ -88,10 +88,10 @@ def begin(
     probing: bool = False,
 ) -> Decision:
     """Start now if all it needs is up and no domain holds it, else wait for that."""
-    if not context.ready:
+    if context.awaits:
         after = replace(record, phase=Phase.PARKED, due_s=None, held_by=None)
-        needs = ", ".join(after.spec.needs)
-        return decided(event, rule, before, after, context, saw={"waits_for": needs})
+        saw: Evidence = {"waits_for": " and ".join(context.awaits)}
+        return decided(event, rule, before, after, context, saw=saw)
     if context.held_by is not None:
         after = replace(record, phase=Phase.PARKED, due_s=None, held_by=context.held_by)
         return decided(event, rule, before, after, context, saw={"waits_for": context.held_by})
@@ -112,7 +112,7 @@ def begin(
         restore=record.restore_failures < RESTORE_FAILURES,
         deadline_s=policy.start_deadline_s,
     )
-    saw: Evidence = {
+    saw = {
         "epoch": after.epoch,
         "attempt": after.attempts,
         "restore": str(start.restore).lower(),

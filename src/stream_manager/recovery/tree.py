@@ -27,6 +27,7 @@ from stream_manager.recovery.states import (
     Record,
     Reset,
     Restart,
+    RestartType,
     Spec,
     Strategy,
     Swept,
@@ -99,16 +100,20 @@ class Tree:
             if (descent := self._descents.get(spec.parent)) is not None:
                 descent.left.pop(spec.id, None)
 
-    def ready(self, spec: Spec) -> bool:
-        """Tell whether everything is up that the component needs to start."""
+    def awaits(self, spec: Spec) -> tuple[str, ...]:
+        """Name what has to come before the component can start: needs, or a sibling's turn."""
         if not spec.needs:
-            return True
-        if not all(self._records[need].phase in UP for need in spec.needs):
-            return False
+            return ()
+        if down := tuple(it for it in spec.needs if self._records[it].phase not in UP):
+            return down
         if self._strategy(spec) is Strategy.ONE_FOR_ONE:
-            return True
+            return ()
+        assert spec.parent is not None
+        if (descent := self._descents.get(spec.parent)) is not None:
+            going = (*descent.left, descent.initiator)
+            return tuple(it for it in going if it not in {None, spec.id}) or (spec.parent,)
         before = self._nearest(spec, -1)
-        return spec.parent not in self._descents and (before is None or before.phase in UP)
+        return () if before is None or before.phase in UP else (before.spec.id,)
 
     def burdened(self, id_: str) -> bool:
         """Tell whether something that has to go down before it is alive."""
@@ -225,24 +230,27 @@ class Tree:
             return
         was = decision.before.phase
         failed = isinstance(decision.event, OWN_FAILURES) and was in UP | {Phase.STARTING}
+        temporary = spec.restart is RestartType.TEMPORARY  # nobody goes down, or waits, for one
         # One that was started before those that go down already takes more of them along.
         wider = descent is None or descent.initiator is not None
-        if failed and now is Phase.TEARING_DOWN and wider:
+        if failed and now is Phase.TEARING_DOWN and wider and not temporary:
             yield from self._swept(decision)
         rose = now in UP and was not in UP
-        if rose or (now is Phase.STOPPED and was is not now):
+        over = now is Phase.STOPPED or (now is Phase.FAILED and temporary)
+        if rose or (over and was is not now):
             follower = self._nearest(spec, 1)
             if follower is not None:
                 yield Lifted(id=follower.spec.id, by=spec.id)
 
     def _nearest(self, spec: Spec, step: int) -> Record | None:
-        """Return the next sibling in one direction that is wanted."""
+        """Return the next sibling in one direction that is wanted, and can come up again."""
         assert spec.parent is not None
         children = self._children[spec.parent]
         at = self._places[spec.id] + step
         while 0 <= at < len(children):
             record = self._records[children[at]]
-            if record.wanted:
+            over = record.phase is Phase.FAILED and record.spec.restart is RestartType.TEMPORARY
+            if record.wanted and not over:
                 return record
             at += step
         return None

@@ -57,6 +57,7 @@ class CircuitBreaker:
         policy = BreakerPolicy(**rules)
         for oddity in policy.oddities():
             warnings.warn(f"circuit breaker {name!r}: {oddity}", stacklevel=2)
+        require_kind(str, name=name)
         self.name = name
         self._ignore = catchable("ignore", ignore)
         self._clock = SystemClock() if clock is None else clock

@@ -1,13 +1,13 @@
 """Circuit breakers by key, such as one a host: made when first asked for, all by the same rules."""
 
 from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+from threading import RLock
 from typing import Any, Unpack
 
 from stream_manager.clock import Clock
 from stream_manager.clock import chance as system_chance
 from stream_manager.recovery.breaker_policy import BreakerRules
-from stream_manager.recovery.checks import require_kind
+from stream_manager.recovery.checks import require_functions, require_kind
 from stream_manager.supervision.breaker import CircuitBreaker, Listener
 from stream_manager.supervision.guarded import Errors
 
@@ -26,7 +26,8 @@ class BreakerRegistry:
         chance: Callable[[], float] = system_chance,
         **rules: Unpack[BreakerRules],
     ) -> None:
-        self._lock = Lock()
+        # Re-entrant: a finaliser may run at any allocation, and ask for a breaker.
+        self._lock = RLock()
         self._breakers: dict[str, CircuitBreaker] = {}
         self._listeners: tuple[Listener, ...] = ()
 
@@ -46,7 +47,8 @@ class BreakerRegistry:
                     breaker = self._make(key)
                     for listener in self._listeners:
                         breaker.on_transition(listener)
-                    self._breakers[key] = breaker  # only now: others look without the lock
+                    # Only now, for others look without the lock; and a finaliser may have made it.
+                    breaker = self._breakers.setdefault(key, breaker)
         return breaker
 
     def __iter__(self) -> Iterator[CircuitBreaker]:
@@ -61,6 +63,7 @@ class BreakerRegistry:
 
     def on_transition(self, listener: Listener) -> Listener:
         """Call `listener` with every transition of every breaker, also of those to come."""
+        require_functions(listener=listener)
         with self._lock:
             self._listeners += (listener,)
             for breaker in self._breakers.values():

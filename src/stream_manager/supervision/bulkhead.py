@@ -9,7 +9,7 @@ from types import CoroutineType
 from typing import ParamSpec, Protocol, Self, TypeVar
 
 from stream_manager.errors import BulkheadFullError
-from stream_manager.recovery.checks import require_counts, require_durations
+from stream_manager.recovery.checks import require_counts, require_durations, require_kind
 from stream_manager.supervision.guarded import refuse_coroutine, runs_async
 from stream_manager.supervision.scope import remaining_s
 
@@ -90,6 +90,7 @@ class Bulkhead:
     def __init__(
         self, name: str, *, concurrent: int = 10, queue: int = 20, wait_s: float = 1.0
     ) -> None:
+        require_kind(str, name=name)
         require_counts(1, concurrent=concurrent)
         require_counts(0, queue=queue)
         require_durations(wait_s=wait_s)

@@ -54,13 +54,17 @@ def name_of(function: Callable[..., object]) -> str:
 
 
 def in_words(error: Exception) -> str:
-    """Return kind and text of an error, cut; the text is made by the user's class and may raise."""
-    try:
-        said = str(error)[:CAUSE_LENGTH]
-    except Exception:  # noqa: BLE001 - it is not our code, and nothing here depends on it
-        said = ""
-    kind = type(error).__name__
+    """Return kind and text of an error, cut."""
+    said, kind = text_of(error)[:CAUSE_LENGTH], type(error).__name__
     return f"{kind}: {said}" if said else kind
+
+
+def text_of(error: BaseException) -> str:
+    """Return what an error says; nothing where its class, which may be the user's, can't say it."""
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - it is not our code, and nothing here depends on it
+        return ""
 
 
 def catchable(name: str, errors: Errors) -> Errors:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Generic, TypeVar
 
+from stream_manager.recovery.checks import require_functions
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,8 @@ class Listeners(Generic[T]):
         self.put = self._untold.append
 
     def add(self, listener: Callable[[T], None]) -> None:
-        """Tell `listener` of all that comes from now on."""
+        """Tell `listener` of all that comes from now on. Raises ValueError for no function."""
+        require_functions(listener=listener)
         self._listeners += (listener,)
 
     def tell(self) -> None:

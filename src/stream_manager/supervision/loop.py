@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from itertools import islice
+from typing import TypeVar
 
 from stream_manager.clock import Clock
 from stream_manager.errors import InvariantError, UsageError
@@ -20,6 +21,7 @@ from stream_manager.supervision.waits import Waits
 
 # How many components an error names, to whoever has mistaken the name of one.
 SOME = 5
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class Loop:
         decisions: list[Step] = []
         while self._inbox.events:
             decisions += self._handle(self._inbox.events.popleft(), now_s)
-        if late_s := self._late():
+        if late_s := _called("late", self._late):
             for deaf in self.recovery.deaf(late_s):
                 decisions += self._handle(deaf, now_s)
         for event in self.recovery.due(now_s):
@@ -161,9 +163,10 @@ def stopped() -> UsageError:
     return UsageError("the supervisor has stopped: nothing more comes of it")
 
 
-def _called(name: str, callback: Callable[..., None], *arguments: object) -> None:
+def _called(name: str, callback: Callable[..., T], *arguments: object) -> T | None:
     """Call what a user gave: what it raises is told, and costs nobody a decision."""
     try:
-        callback(*arguments)
+        return callback(*arguments)
     except Exception:
         logger.exception("the callback %s failed", name)
+        return None

@@ -16,6 +16,7 @@ from stream_manager.recovery.checks import (
     refuse,
     require_counts,
     require_durations,
+    require_functions,
     require_kind,
 )
 from stream_manager.supervision.attempts import FailedAttempt, GaveUp
@@ -76,6 +77,9 @@ class Retry:
         )
         require_kind(Backoff, backoff=self.backoff)
         require_kind(RetryBudget, **given(budget=self.budget))
+        require_functions(
+            retry_after=self.retry_after, chance=self.chance, **given(watch=self.watch)
+        )
         shortest_s = self.backoff.shortest_s(0)
         if self.deadline_s is not None and self.attempts > 1 and self.deadline_s <= shortest_s:
             raise ValueError(

@@ -3,6 +3,7 @@
 import threading
 
 from stream_manager.clock import Clock, SystemClock
+from stream_manager.recovery.checks import require_kind
 from stream_manager.recovery.retry_budget import RetryAllowance, RetryWindow
 
 
@@ -23,11 +24,13 @@ class RetryBudget:
         within_s: float = 10.0,
         clock: Clock | None = None,
     ) -> None:
+        require_kind(str, name=name)
         self.name = name
         self.allowance = RetryAllowance(share=share, floor_per_s=floor_per_s, within_s=within_s)
         self._window = RetryWindow(self.allowance)
         self._now_s = (clock or SystemClock()).monotonic_s
-        self._lock = threading.Lock()
+        # Re-entrant: a finaliser may run at any allocation, and make a call that is retried.
+        self._lock = threading.RLock()
 
     def request(self) -> None:
         """Count a first attempt, which is what retries are a share of."""

@@ -1,5 +1,6 @@
 """What people and programs are told of one component."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stream_manager.clock import Clock, local_time, wall_of
@@ -44,14 +45,16 @@ def status(record: Record, *, now_s: float) -> Status:
     )
 
 
-def sentences(record: Record, *, clock: Clock, incident: Incident | None) -> list[str]:
+def sentences(
+    record: Record, *, clock: Clock, incident: Incident | None, awaits: Sequence[str]
+) -> list[str]:
     """Return why it stands there and what comes next, in sentences with local times.
 
-    incident: that of the domain which holds it, if one does.
+    incident: that of the domain which holds it, if one does. awaits: what it can't start without.
     """
     now = clock.wall()
 
     def wall(instant_s: float) -> str:
         return local_time(wall_of(instant_s, clock), now)
 
-    return explain(record, now_s=clock.monotonic_s(), wall=wall, incident=incident)
+    return explain(record, now_s=clock.monotonic_s(), wall=wall, incident=incident, awaits=awaits)

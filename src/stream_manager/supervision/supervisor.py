@@ -87,6 +87,9 @@ class Supervisor(Loop):
         check_part("journal", self._journal, "__call__")
         check_part("clock", clock, "monotonic_s", "wall", "sleep")
         check_part("snapshots", self._snapshots, "load_snapshot", "save_snapshot")
+        for option, callback in (("watch", watch), ("came_round", came_round), ("late", late)):
+            if callback is not None:
+                check_part(option, callback, "__call__")
         self._runners: dict[str, Runner] = {}
         self._ids: dict[int, str] = {}  # by the object that runs under it: it can have but one run
         self._left: set[asyncio.Task[Any]] = set()  # by components that are removed
@@ -237,8 +240,9 @@ class Supervisor(Loop):
 
     def explain(self, id_: str) -> list[str]:
         """Return why it stands there, and what happens next and when, in sentences."""
-        record = self._record(id_)
-        return sentences(record, clock=self._clock, incident=self.recovery.incident_of(id_))
+        record, core = self._record(id_), self.recovery
+        incident, awaits = core.incident_of(id_), core.awaits(id_)
+        return sentences(record, clock=self._clock, incident=incident, awaits=awaits)
 
     async def wait_until(self, id_: str, *phases: Phase) -> Phase:
         """Return the first of `phases` that a component is in, or comes to.

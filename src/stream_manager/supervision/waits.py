@@ -36,7 +36,7 @@ class Waits:
     """All who wait; told of every decision, so that no phase is missed, and of the loop's end."""
 
     def __init__(self) -> None:
-        self._waits: dict[_Wait, None] = {}
+        self._waits: dict[str, dict[_Wait, None]] = {}  # by component
         self._asked: set[asyncio.Future[Any]] = set()
         self._over: Callable[[], StreamManagerError] | None = None
 
@@ -69,18 +69,22 @@ class Waits:
         wait = _Wait(id=record.spec.id, phases=phases, unwanted=unwanted, came=came)
         wait.tell(record)
         if not came.done():
-            self._waits[wait] = None
-            came.add_done_callback(lambda _: self._waits.pop(wait))
+            self._waits.setdefault(wait.id, {})[wait] = None
+            came.add_done_callback(lambda _: self._drop(wait))
         return came
 
     def tell(self, record: Record) -> None:
         """Say where a component stands now."""
-        for wait in self._waits:
-            if wait.id == record.spec.id:
-                wait.tell(record)
+        for wait in self._waits.get(record.spec.id, ()):
+            wait.tell(record)
 
     def forget(self, id_: str) -> None:
         """Say that a component is no more."""
-        for wait in self._waits:
-            if wait.id == id_ and not wait.came.done():
+        for wait in self._waits.get(id_, ()):
+            if not wait.came.done():
                 wait.came.set_exception(UsageError(f"component {id_!r} was removed"))
+
+    def _drop(self, wait: _Wait) -> None:
+        del self._waits[wait.id][wait]
+        if not self._waits[wait.id]:
+            del self._waits[wait.id]

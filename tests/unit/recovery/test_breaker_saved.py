@@ -114,6 +114,17 @@ def test_a_lease_that_ended_between_two_lives_began_the_open_time_there() -> Non
     assert isinstance(new.admit(), Probe)
 
 
+def test_a_lease_is_never_longer_than_the_new_policys() -> None:
+    """A longer one of an earlier life would keep the breaker half-open, and in the way."""
+    script = BreakerScript(probe_lease_s=3600.0)
+    script.half_open()
+    new = another_life(script, probe_lease_s=10.0)
+    assert new.refused()
+    new.now_s += 10.0
+    assert new.refused()
+    assert new.went == [("half_open", "probe_lost", "open")]
+
+
 def test_successful_probes_stay_counted() -> None:
     """One before the restart and one after it close."""
     script = BreakerScript()

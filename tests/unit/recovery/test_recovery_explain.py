@@ -200,7 +200,7 @@ def test_a_crash_that_is_tried_at_once_names_its_budget() -> None:
     script.started("door")
     script.breaks("door/source", GARBAGE)
     (rule,) = [it for it in explained(script, "door/source") if it.startswith("Rule")]
-    assert rule.endswith("with one more than those its process is restarted.")
+    assert rule.endswith("with one more than those door is restarted.")
 
 
 @pytest.mark.parametrize(

@@ -236,6 +236,9 @@ def test_recovery_that_ends_in_failed_blocks_only_what_comes_after_it() -> None:
     goes_down(script)
     comes_back(script)
     assert [script.phase(it) for it in CHILDREN] == [Phase.RUNNING, Phase.FAILED, Phase.PARKED]
+    awaits = script.manager.awaits("c")
+    (told,) = explain(script["c"], now_s=script.now_s, wall=str, awaits=awaits)
+    assert told == "c is parked: waiting for b, charged nothing."
     script.resets("b")
     assert comes_back(script) == ["b", "c"]
 
@@ -382,6 +385,28 @@ def test_the_one_that_failed_may_be_forgotten_while_its_siblings_go_down() -> No
     assert comes_back(script) == ["b", "c"]
     with pytest.raises(UsageError, match="there is no component 'a'"):
         script.manager.remove("a")
+
+
+@pytest.mark.parametrize("strategy", [Strategy.REST_FOR_ONE, Strategy.ONE_FOR_ALL])
+def test_what_is_temporary_takes_nobody_along_and_keeps_nobody_waiting(strategy: Strategy) -> None:
+    """It does not come back, so its siblings would wait for ever; later ones pass it over."""
+    script = group(strategy, restart=RestartType.TEMPORARY)
+    script.breaks("a", BROKEN)
+    assert [script.phase(it) for it in CHILDREN] == [Phase.FAILED, Phase.RUNNING, Phase.RUNNING]
+    script.restarts("b")
+    script.gone("b")
+    assert comes_back(script) == ["b"]
+
+
+def test_what_is_temporary_and_fails_on_its_way_up_lets_the_next_one_start() -> None:
+    """The order of a start asks for what can come up, and for nothing else."""
+    script = group(Strategy.ONE_FOR_ALL, restart=RestartType.TEMPORARY)
+    script.restarts("group")
+    assert goes_down(script) == ["c", "b", "a", "group"]
+    script.comes_up("group")
+    assert script.phase("b") is Phase.PARKED
+    script.breaks("a", BROKEN)
+    assert comes_back(script) == ["b", "c"]
 
 
 def test_children_of_both_kinds_go_down_with_their_parent() -> None:

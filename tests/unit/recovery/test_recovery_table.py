@@ -101,7 +101,7 @@ def test_an_illegal_pair_raises(phase: Phase, kind: type[Event]) -> None:
     record = Record(spec=Spec(id="cam", policy=RecoveryPolicy()), phase=phase, epoch=1)
     event = next(event for event in EVENTS if type(event) is kind)
     with pytest.raises(InvariantError, match=f"cam got {kind.__name__} while {phase.value}"):
-        decide(record, event, Context(now_s=1.0, chance=lambda: 0.5, ready=True))
+        decide(record, event, Context(now_s=1.0, chance=lambda: 0.5))
 
 
 def test_an_illegal_fact_changes_nothing() -> None:
@@ -148,12 +148,12 @@ def records() -> Iterator[Record]:
 
 def decisions() -> Iterator[Decision]:
     """Yield all that the table decides for them."""
-    for record, event, ready, burdened, held_by in product(
-        records(), EVENTS, (False, True), (False, True), (None, "node")
+    for record, event, awaits, burdened, held_by in product(
+        records(), EVENTS, (("cam",), ()), (False, True), (None, "node")
     ):
         if TABLE[record.phase, type(event)] is not illegal:
             context = Context(
-                now_s=1.0, chance=lambda: 0.5, ready=ready, burdened=burdened, held_by=held_by
+                now_s=1.0, chance=lambda: 0.5, awaits=awaits, burdened=burdened, held_by=held_by
             )
             decision = decide(record, event, context)
             if decision is not None:

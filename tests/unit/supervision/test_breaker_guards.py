@@ -20,6 +20,8 @@ from stream_manager.recovery import BreakerState, Transition
 from stream_manager.supervision import BreakerRegistry, CircuitBreaker
 from stream_manager.testing import FakeClock
 
+PATIENT_S = 30.0
+
 CLOSED, OPEN, HALF_OPEN, FORCED_OPEN = BreakerState
 
 
@@ -596,6 +598,29 @@ def test_what_is_no_dump_at_all_is_refused(dumped: Any) -> None:  # noqa: ANN401
 
 
 # By key
+def test_a_finaliser_may_ask_for_the_breaker_that_is_being_made() -> None:
+    """The collector may run one at any allocation, also under the lock: all get the same one."""
+    made: list[CircuitBreaker] = []
+
+    class AskingClock(FakeClock):
+        asks = False
+
+        def monotonic_s(self) -> float:
+            if self.asks:
+                self.asks = False
+                made.append(registry.of("api"))
+            return super().monotonic_s()
+
+    clock = AskingClock()
+    registry = BreakerRegistry(clock=clock)
+    clock.asks = True
+    thread = threading.Thread(target=lambda: made.append(registry.of("api")), daemon=True)
+    thread.start()
+    thread.join(PATIENT_S)
+    inner, outer = made
+    assert inner is outer is registry.of("api")
+
+
 def test_a_registry_has_one_breaker_a_key() -> None:
     """Always the same one, with the same rules and a name of its own."""
     clock = FakeClock()

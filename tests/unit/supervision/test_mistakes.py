@@ -266,6 +266,8 @@ def test_a_mistake_at_the_end_of_a_run_is_logged_with_the_mend(
         (lambda: Subprocess(["sleep", 5]), "arguments holds 5: expected strings or paths"),  # type: ignore[list-item]
         (lambda: Supervisor(clock=FakeClock), "clock is <class .*: expected an object with mono"),  # type: ignore[arg-type]
         (lambda: Supervisor(journal=5), "journal is 5: expected"),  # type: ignore[arg-type]
+        (lambda: Supervisor(watch=5), "watch is 5: expected"),  # type: ignore[arg-type]
+        (lambda: Supervisor(late=0.5), "late is 0.5: expected"),  # type: ignore[arg-type]
         (lambda: Supervisor(snapshots=5), "snapshots is 5: expected"),  # type: ignore[arg-type]
         (lambda: Supervisor(recovery=POLICY), "recovery is RecoveryPolicy.*: expected"),  # type: ignore[arg-type]
         (

@@ -55,6 +55,28 @@ def test_an_exception_without_words_is_shown_as_it_is() -> None:
     assert exception_fault(KeyError()).text == "KeyError()"
 
 
+def test_a_group_of_errors_is_the_fault_that_all_in_it_are() -> None:
+    """What a TaskGroup raises when the network is down is no unknown fault."""
+    refused = [ConnectionRefusedError(errno.ECONNREFUSED, text) for text in ("one", "two")]
+    group = ExceptionGroup("reading", [ExceptionGroup("both", refused), refused[1]])
+    fault = exception_fault(group)
+    assert (fault.code, fault.text) == ("ECONNREFUSED", "[Errno 111] one")
+    mixed = exception_fault(ExceptionGroup("reading", [*refused, KeyError("it")]))
+    assert (mixed.code, mixed.text) == ("ExceptionGroup", "reading (3 sub-exceptions)")
+
+
+def test_an_exception_that_can_not_be_told_is_a_fault_all_the_same() -> None:
+    """Else what it ended would be dead, and count as running."""
+
+    class SpeechlessError(Exception):
+        def __str__(self) -> str:
+            raise LookupError("no words")
+
+    fault = exception_fault(SpeechlessError())
+    assert fault.code.endswith("SpeechlessError")
+    assert fault.text == "SpeechlessError()"
+
+
 def test_the_arity_of_anything_callable() -> None:
     """Defaults and keywords need not be given; what can't be asked is given nothing."""
 

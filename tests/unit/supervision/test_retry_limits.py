@@ -15,6 +15,8 @@ from stream_manager.recovery.backoff import Jitter
 from stream_manager.supervision import FailedAttempt, GaveUp, RetryBudget, deadline
 from stream_manager.testing import FakeClock
 
+PATIENT_S = 30.0
+
 # Deadlines
 
 
@@ -227,3 +229,23 @@ def test_threads_can_not_overdraw_a_budget(monkeypatch: pytest.MonkeyPatch) -> N
         thread.join()
     assert len(granted) == 4000
     assert sum(granted) == 800 + 100
+
+
+def test_a_finaliser_may_retry_while_the_budget_is_asked() -> None:
+    """The collector may run one at any allocation, also under the budget's lock."""
+    asked: list[bool] = []
+
+    class RetryingClock(FakeClock):
+        retries = True
+
+        def monotonic_s(self) -> float:
+            if self.retries:
+                self.retries = False
+                asked.append(budget.take())
+            return super().monotonic_s()
+
+    budget = RetryBudget("api", clock=RetryingClock())
+    thread = threading.Thread(target=lambda: asked.append(budget.take()), daemon=True)
+    thread.start()
+    thread.join(PATIENT_S)
+    assert asked == [True, True]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
 
 import pytest
 
@@ -356,10 +357,11 @@ def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixtu
     async def script() -> None:
         shell = Shell()
 
-        def broken(*_: object) -> None:
+        def broken(*_: object) -> NoReturn:
             raise ZeroDivisionError
 
-        shell.supervisor._watch = shell.supervisor._came_round = broken
+        supervisor = shell.supervisor
+        supervisor._watch = supervisor._came_round = supervisor._late = broken
         async with shell.running():
             await shell.bring_up()
             assert shell.phase() is Phase.RUNNING
@@ -368,7 +370,8 @@ def test_a_callback_that_raises_costs_no_decision(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.ERROR):
         asyncio.run(script())
     told = {record.getMessage() for record in caplog.records}
-    assert told == {"the callback watch failed", "the callback came_round failed"}
+    names = ("watch", "came_round", "late")
+    assert told == {f"the callback {name} failed" for name in names}
 
 
 def test_a_round_comes_when_asked_for_and_only_from_the_loop_itself() -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import (
+    adopt,
     capacity,
     core,
     faults,
@@ -32,6 +33,7 @@ SUBJECTS = {
     "freeze": freeze.measure,
     "reboot": reboot.measure,
     "faults": faults.measure,
+    "adopt": adopt.measure,
     "capacity": capacity.measure,
     "segments": segments.measure,
     "guards": guards.measure,

@@ -1,6 +1,7 @@
 """A real manager in a fresh folder: configured, started, asked, killed, and always cleaned up."""
 
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,6 +66,17 @@ class Rig:
         """Return the folder of a stream's files."""
         return self._folder / "recordings" / stream
 
+    def kill(self) -> None:
+        """End the manager by SIGKILL; its workers go on for a while."""
+        self._manager.kill()
+        self._manager.wait()
+
+    def restart(self) -> float:
+        """Start the next manager and return when that was, as seconds since 1970."""
+        began_s = time.time()
+        self._run()
+        return began_s
+
     def streams(self) -> dict[str, Json]:
         """Return what `status --json` says of each stream, by id."""
         return {stream["id"]: stream for stream in self._client.get("status")["streams"]}
@@ -127,27 +139,34 @@ class Rig:
         config = self._folder / "bench.toml"
         config.write_text(self._configuration())
         self._log_path = self._folder / "manager.log"
-        with self._log_path.open("wb") as log:
+        self._config = config
+        self._run()
+        self._stack.callback(self._stop)
+        self._client: Client = self._stack.enter_context(connect(config, None))
+        self.wait_healthy()
+
+    def _run(self) -> None:
+        with self._log_path.open("ab") as log:
             # In a process group of its own it is spared a terminal's Ctrl-C: we end it ourselves.
             self._manager = subprocess.Popen(
-                [Path(sys.executable).parent / "stream-manager", "run", config],
+                [Path(sys.executable).parent / "stream-manager", "run", self._config],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 process_group=0,
             )
-        self._stack.callback(self._stop)
-        socket_path = self._folder / "run" / "api.sock"
-        self.wait_until("the manager answers", socket_path.exists, within_s=UP_WITHIN_S)
-        self._client: Client = self._stack.enter_context(connect(config, None))
-        self.wait_healthy()
+        self.wait_until("the manager answers", self._answers, within_s=UP_WITHIN_S)
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self._folder / "run" / "api.sock")) == 0
 
     def _stop(self) -> None:
         self._manager.send_signal(signal.SIGTERM)
         try:
             self._manager.wait(STOP_WITHIN_S)
         except subprocess.TimeoutExpired:
-            self._manager.kill()  # its workers see that, and end themselves
+            self._manager.kill()  # its workers end themselves soon
             self._manager.wait()
 
     def _configuration(self) -> str:
@@ -155,6 +174,7 @@ class Rig:
             "[manager]",
             'state_dir = "./state"',
             'runtime_dir = "./run"',
+            'orphan_grace = "60s"',
             "[recovery]",
             self._recovery,
             "[[volumes]]",

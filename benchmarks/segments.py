@@ -152,7 +152,7 @@ class _Library:
         keeper = IndexKeeper(index, clock=SystemClock())
         began_s = time.monotonic()
         keeper.configure({"main": self._root})
-        running = asyncio.create_task(keeper.audit.run([]))
+        running = asyncio.create_task(keeper.audit.run())
         while await index.written():
             if len(read_index(self._state_dir, read_segments)) >= count:
                 break

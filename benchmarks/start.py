@@ -76,7 +76,8 @@ def _fork_server() -> Iterator[Spawner]:
         server = subprocess.Popen(
             [
                 *(sys.executable, "-m", "stream_manager.pipelines.forkserver"),
-                *("--socket", socket_path, "--registry", folder / "registry.bin", "--log", log),
+                *("--socket", socket_path, "--registry", folder / "registry.bin"),
+                *("--name", "bench", "--log", log),
             ],
             stdin=subprocess.DEVNULL,
             process_group=0,
@@ -92,7 +93,12 @@ def _fork_server() -> Iterator[Spawner]:
         def spawn(name: str, epoch: int) -> tuple[str, float]:
             path = str(folder / f"{epoch}.sock")
             order = Spawn(
-                stream=name, instance="", epoch=epoch, socket_path=path, log_path=str(log)
+                stream=name,
+                instance="",
+                epoch=epoch,
+                digest="",
+                socket_path=path,
+                log_path=str(log),
             )
             asked_s = time.monotonic()
             connection.send(encode(order))

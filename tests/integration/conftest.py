@@ -1,7 +1,10 @@
 """What integration tests share."""
 
+import os
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from tests.integration.service import Service
@@ -27,3 +30,15 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., 
             return made
 
         yield make
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Give a file system of two megabytes and few files; skip where none can be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9,mode=700", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("mounting a small file system takes root and its permission")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)

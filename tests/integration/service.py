@@ -2,25 +2,38 @@
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count, pairwise, takewhile
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx
+
+from stream_manager.lab.picture import Picture
+from stream_manager.recordings import find_gaps
+from stream_manager.store import read_index, read_marks, read_segments
 
 Json = dict[str, Any]
 Answer = TypeVar("Answer")
 
 WITHIN_S = 30.0
 POLL_S = 0.05
-# The whole process tree is gone this soon after the end of its manager: a worker that lost it
-# takes four seconds at most for its files.
+# The whole process tree is gone this soon after the end of its manager: a worker that is told to
+# end takes four seconds at most for its files.
 GONE_WITHIN_S = 10.0
+
+# A source that has to be rebuilt again and again.
+ENDS_SOON = (
+    "videotestsrc is-live=true num-buffers=40 ! video/x-raw,width=160,height=120,framerate=25/1"
+    " ! x264enc tune=zerolatency key-int-max=25"
+)
 
 PROGRAM = Path(sys.executable).parent / "stream-manager"
 
@@ -58,12 +71,22 @@ class Service:
         self.config = folder / "config.toml"
         self._recovery = recovery
         self._process: subprocess.Popen[bytes] | None = None
+        self._outlived = False  # a manager ended, and its workers need not have
         self._log = folder / "manager.log"
-        transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
-        self._http = httpx.Client(
-            transport=transport, base_url="http://manager/api/v1", timeout=10.0
-        )
+        self._http = self._client()
         self.configure(*streams)
+
+    def place_runtime(self, directory: Path) -> None:
+        """Have the manager's sockets in another directory than the usual one."""
+        text = self.config.read_text()
+        self.config.write_text(text.replace('"./run"', f'"{directory}"'))
+        self.runtime_dir = directory
+        self._http.close()
+        self._http = self._client()
+
+    def _client(self) -> httpx.Client:
+        transport = httpx.HTTPTransport(uds=str(self.runtime_dir / "api.sock"))
+        return httpx.Client(transport=transport, base_url="http://manager/api/v1", timeout=10.0)
 
     def configure(self, *streams: str) -> None:
         """Write the configuration; a running manager reads it on SIGHUP."""
@@ -81,6 +104,10 @@ class Service:
         self._process = self.launch(*wrapper, umask=umask, **environment)
         self.wait("the manager to answer", self._answers)
         return self
+
+    def run(self) -> None:
+        """Start a manager, and return at once."""
+        self._process = self.launch()
 
     def launch(self, *wrapper: str, umask: int = -1, **environment: str) -> subprocess.Popen[bytes]:
         """Start a manager and return at once; what it logs is in log().
@@ -118,8 +145,15 @@ class Service:
 
     def crash(self) -> None:
         """End the manager by SIGKILL."""
+        self._outlived = True
         self.process.kill()
         self.process.wait()
+
+    def leave(self, within_s: float = GONE_WITHIN_S) -> int:
+        """End the manager alone by SIGUSR2, and return its exit code."""
+        self._outlived = True
+        self.signal(signal.SIGUSR2)
+        return self.process.wait(within_s)
 
     def close(self) -> None:
         """End everything that was started, and fail if something of it would have stayed."""
@@ -132,6 +166,8 @@ class Service:
                 self.crash()
         self._http.close()
         try:
+            if self._outlived:
+                self.wait("what outlived it to end", self._end_workers, GONE_WITHIN_S)
             self.wait("every process to end", lambda: not self.pids(), GONE_WITHIN_S)
         finally:
             for pid in self.pids():
@@ -257,6 +293,12 @@ class Service:
         """Return the size of all that is on disk of a stream."""
         return sum(path.stat().st_size for path in self.files(id_))
 
+    def _end_workers(self) -> bool:
+        for pid in self.workers():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        return not self.pids()
+
     def _answers(self) -> bool:
         assert self.process.poll() is None, f"the manager has ended\n{self.log()}"
         with socket.socket(socket.AF_UNIX) as probe:  # httpx leaks those that are refused
@@ -282,6 +324,51 @@ def frame_times_s(path: Path, track: str = "v:0") -> list[float]:
     )
     times = [line.split(",")[0] for line in shown.stdout.split()]
     return sorted(float(at_s) for at_s in times if at_s != "N/A")
+
+
+def pictures_lost(service: Service, id_: str) -> list[tuple[int, int]]:
+    """Return the numbers between which pictures of a simulated camera lack in all recordings.
+
+    They are burnt into its pictures, so it does not matter when the camera got to send them.
+    """
+    picture = Picture()
+    row = 9 * picture.square
+    above = bytes(row * picture.width)
+    crop = f"format=gray,crop={picture.width}:1:0:{row}"
+    numbers = []
+    for path in service.files(id_):
+        command = ("ffmpeg", "-v", "error", "-i", path, "-vf", crop, "-fps_mode", "passthrough")
+        form = ("-pix_fmt", "gray", "-f", "rawvideo", "-")
+        shown = subprocess.run([*command, *form], check=True, capture_output=True, timeout=60)
+        rows = (shown.stdout[at : at + picture.width] for at in count(0, picture.width))
+        numbers += [picture.number(above + it) for it in takewhile(len, rows)]
+    assert len(numbers) > 25
+    last = max(numbers)  # then its film begins anew
+    return [
+        (one, next_)
+        for one, next_ in pairwise(numbers)
+        if next_ not in (one + 1, 0 if one == last else None)
+    ]
+
+
+def gaps_of(service: Service, stream: str) -> list[tuple[str, str]]:
+    """Return the causes and codes of what the index misses, but for what a start itself takes."""
+    segments = read_index(service.state_dir, lambda it: read_segments(it, stream=stream))
+    marks = read_index(service.state_dir, lambda it: read_marks(it, stream))
+    gaps = find_gaps(stream, segments, marks)
+    return [(it.cause, it.code) for it in gaps if it.cause != "starting"]
+
+
+def kill_at_a_moment(service: Service, draw: random.Random) -> None:
+    """Start a manager if none runs and kill it at some moment, perhaps just after a worker."""
+    if service.process.poll() is not None:
+        service.run()
+    time.sleep(draw.uniform(0.0, 3.0))  # any moment will do: that is what is tried
+    flapping = [pid for pid, name in service.workers().items() if name == "flaps"]
+    if flapping and draw.random() < 0.3:
+        os.kill(flapping[0], signal.SIGKILL)
+        time.sleep(draw.uniform(0.0, 0.3))
+    service.crash()
 
 
 def _title(pid: int) -> str:

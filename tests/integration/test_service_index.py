@@ -93,7 +93,9 @@ def test_a_killed_manager_and_a_stop_are_told_apart(service: Callable[..., Servi
     it = service(table("cam", "test:")).start()
     wait_indexed(it, 1, SegmentState.WHOLE)
     it.crash()
-    it.wait("the workers to end", lambda: not it.pids())
+    for pid in it.pids():
+        os.kill(pid, signal.SIGKILL)
+    it.wait("every process to end", lambda: not it.pids())
     it.start().wait_healthy("cam")
     it.command("cam", "stop")
     it.wait("the stop to last", lambda: _lasts(gaps_of(it)[-1], "stopped"))

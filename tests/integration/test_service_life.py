@@ -5,12 +5,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
-from tests.integration.service import GONE_WITHIN_S, Service, frame_times_s, table
+from tests.integration.service import Service, frame_times_s, table
 
 from stream_manager.pipelines.logfile import LIMIT_BYTES
 
@@ -36,18 +36,6 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
         timeout=60,
     )
     return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of two megabytes and few files; skip where none can be mounted."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m,nr_inodes=9,mode=700", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small file system takes root and its permission")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 def refusals(service: Service) -> tuple[int, str]:
@@ -283,29 +271,6 @@ def test_recovery_past_a_fork_server_that_hangs(service: MakeService) -> None:
     running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
     assert running.stream("other")["epoch"] == 1
     assert server not in running.fork_servers()
-
-
-def test_recovery_from_a_crash_of_the_manager(service: MakeService) -> None:
-    """Its workers end, by themselves or by the next manager, and none records beside another."""
-    running = service(table("cam", "test:"), table("other", "test:")).start()
-    running.wait_healthy("cam", "other")
-    old = set(running.workers())
-    running.crash()
-    running.start().wait_healthy("cam", "other")
-    assert not old & running.pids()
-    assert sorted(running.workers().values()) == ["cam", "other"]
-    assert running.stream("cam")["epoch"] == 2
-    running.wait("one fork server", lambda: len(running.fork_servers()) == 1)
-
-
-def test_workers_do_not_outlive_a_manager_that_never_comes_back(service: MakeService) -> None:
-    """They finish their files and end, and the fork server with the last of them."""
-    running = service(table("cam", "test:")).start()
-    running.wait_healthy("cam")
-    running.wait_recorded("cam")
-    running.crash()
-    running.wait("every process to end", lambda: not running.pids(), GONE_WITHIN_S)
-    assert frame_times_s(running.files("cam")[0])
 
 
 def test_a_corrupt_snapshot_is_set_aside(service: MakeService, film: Path) -> None:

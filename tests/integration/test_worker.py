@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -20,22 +21,27 @@ from stream_manager.lab.camera import Camera
 from stream_manager.pipelines import sockets
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
+    Attend,
     Exited,
     FromForkServer,
     FromWorker,
     Hello,
+    Noted,
     PartFailed,
     PartGone,
     PartStarted,
     Progress,
     Quit,
     SegmentClosed,
+    SegmentOpened,
+    Serving,
     Spawn,
     Spawned,
     SpawnFailed,
     StartRecord,
     StartSource,
     StopPart,
+    ToWorker,
     encode,
 )
 from stream_manager.pipelines.spec import (
@@ -76,9 +82,17 @@ class Worker:
         self.connection = sockets.connect(str(path))
         self.decode = msgspec.msgpack.Decoder(FromWorker).decode
 
-    def ask(self, order: StartSource | StartRecord | StopPart | Quit) -> None:
+    def ask(self, order: ToWorker) -> None:
         """Send an order."""
         self.connection.send(encode(order))
+
+    def again(self, server: "Server") -> "Worker":
+        """Return the connection of another manager, which the fixture ends in place of this one."""
+        spawned = Spawned(stream="cam", epoch=7, pid=self.pid)
+        self.connection.close()
+        another = Worker(spawned, self.pidfd, self.path)
+        server.workers[server.workers.index(self)] = another
+        return another
 
     def facts(self) -> Iterator[FromWorker]:
         """Yield what comes until the worker closes; fail when nothing comes for DEADLINE_S."""
@@ -114,6 +128,7 @@ class Server:
         self.path = directory / "fork.sock"
         command = [sys.executable, "-m", "stream_manager.pipelines.forkserver"]
         options = ["--socket", str(self.path), "--registry", str(directory / "registry.bin")]
+        options += ["--name", "test"]
         self.process = subprocess.Popen([*command, *options, "--log", str(directory / "fork.log")])
         self.connection = self.connect()
         self.workers: list[Worker] = []
@@ -129,6 +144,9 @@ class Server:
                 time.sleep(0.01)  # between two looks at a condition
             else:
                 connection.settimeout(DEADLINE_S)
+                packet = connection.recv(MAX_PACKET_BYTES)  # nothing where another one is served
+                if packet:
+                    assert msgspec.msgpack.decode(packet, type=Serving) == Serving(name="test")
                 return connection
 
     def order(self, stream: str, directory: Path, data_max_bytes: int | None = None) -> None:
@@ -137,6 +155,7 @@ class Server:
             stream=stream,
             instance="test",
             epoch=7,
+            digest="d1",
             socket_path=str(directory / f"{stream}.sock"),
             log_path=str(directory / f"{stream}.log"),
             secrets=(SECRET,),
@@ -171,7 +190,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
     """Give a running fork server and end it, with all its workers."""
     running = Server(tmp_path)
     yield running
-    for worker in running.workers:  # without us they end by themselves
+    for worker in running.workers:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(worker.pidfd, signal.SIGTERM)
         worker.connection.close()
         os.close(worker.pidfd)
     running.connection.close()
@@ -249,7 +270,9 @@ def test_worker_that_runs_away_is_contained_by_the_kernel(server: Server) -> Non
         clock=clock,
         fail=lambda fault: pytest.fail(str(fault)),
     )
-    order = Spawn(stream="cam", instance="test", epoch=7, socket_path="", log_path=str(log))
+    order = Spawn(
+        stream="cam", instance="test", epoch=7, digest="d1", socket_path="", log_path=str(log)
+    )
     fault = watch.end_of(order, exit_code)
     assert fault.code == "memory-limit"
     assert "SIGTRAP, refused more memory by its limit of 256.0 MiB" in fault.text
@@ -282,9 +305,12 @@ def test_forkserver_answers_what_it_can_not_do(server: Server) -> None:
 
 
 def test_forkserver_ends_with_its_manager(server: Server, worker: Worker) -> None:
-    """When manager and workers are gone the fork server is too."""
+    """When manager and workers are gone the fork server is too, and not before."""
     server.connection.close()
     worker.connection.close()
+    server.connection = server.connect()
+    server.connection.close()
+    signal.pidfd_send_signal(worker.pidfd, signal.SIGTERM)
     assert server.process.wait(DEADLINE_S) == 0
 
 
@@ -415,16 +441,66 @@ def test_worker_rebuilds_without_a_leak(worker: Worker) -> None:
     assert min(threads for _, threads in late) <= max(threads for _, threads in early) + pooled
 
 
-def test_worker_finishes_its_files_when_the_manager_is_gone(
+def test_worker_goes_on_without_a_manager_and_tells_the_next_one_what_holds(
     server: Server, worker: Worker, tmp_path: Path
 ) -> None:
-    """A worker that has lost its manager closes its segment and exits 0."""
-    worker.ask(StartSource(epoch=1, source=TestSource(), hold=True))
+    """Files that nobody has noted are told again, in order, with the parts that there are."""
+    worker.start(TestSource())
+    worker.wait_for(PartStarted)
+    record = RecordSpec(directory=str(tmp_path), segment_s=1.0)
+    worker.ask(StartRecord(epoch=4, record=record, sequence=1))
+    first = worker.wait_for(SegmentClosed)
+    again = worker.again(server)
+    hello = again.wait_for(Hello)
+    assert (hello.digest, hello.ending, hello.last_media_s is None) == ("d1", False, False)
+    assert [(it.part, it.epoch, it.ending) for it in hello.parts] == [
+        ("source", 1, False),
+        ("record", 4, False),
+    ]
+    facts = again.facts()
+    told = [next(facts) for _ in range(5)]
+    assert [type(it) for it in told] == [
+        *(PartStarted, PartStarted, SegmentOpened, SegmentOpened, SegmentClosed)
+    ] or [type(it) for it in told] == [
+        *(PartStarted, PartStarted, SegmentOpened, SegmentClosed, SegmentOpened)
+    ]
+    assert first in told
+
+    # What is noted is not told a third time, but for what holds still.
+    again.ask(Noted(facts=5))
+    again.ask(StopPart(part="source", epoch=1, grace_s=4.0))
+    again.wait_for(PartGone, lambda gone: gone.part == "source")
+    third = again.again(server)
+    hello = third.wait_for(Hello)
+    assert hello.parts == ()
+    told = []
+    for fact in third.facts():
+        if isinstance(fact, Progress):
+            break
+        told.append(fact)
+    assert first not in told
+    assert isinstance(told[-1], PartGone)
+    third.ask(Quit(grace_s=2.0))
+    assert server.exit_of(worker) == 0
+
+
+def test_worker_ends_after_the_grace_that_its_manager_gave_it(
+    server: Server, worker: Worker, tmp_path: Path
+) -> None:
+    """Left alone it closes its segment and exits 0, unless another manager comes in time."""
+    worker.ask(Attend(orphan_grace_s=30.0))
+    worker.start(TestSource())
     worker.wait_for(PartStarted)
     worker.ask(StartRecord(epoch=1, record=RecordSpec(directory=str(tmp_path)), sequence=1))
     worker.wait_for(Progress, lambda now: any(output.bytes for output in now.outputs))
-    worker.connection.close()
+    again = worker.again(server)
+    again.ask(Attend(orphan_grace_s=0.0))
+    again.wait_for(Progress)
+    again.connection.close()
     assert server.exit_of(worker) == 0
+    (path,) = tmp_path.glob("cam/*/*.ts")
+    assert path.stat().st_size
+    assert "no manager came for 0 s" in (server.directory / "cam.log").read_text()
 
 
 def test_worker_obeys_sigterm(server: Server, worker: Worker) -> None:
@@ -449,10 +525,12 @@ def test_worker_refuses_a_second_manager(worker: Worker) -> None:
 def test_worker_parts_from_a_manager_that_talks_nonsense(
     server: Server, worker: Worker, packet: bytes
 ) -> None:
-    """What nobody understands ends the connection and stands in the log; no part has failed."""
+    """What nobody understands ends the connection and stands in the log; the worker goes on."""
     worker.connection.send(packet)
     assert not any(isinstance(fact, PartFailed) for fact in worker.facts())
-    assert server.exit_of(worker) == 0
+    again = worker.again(server)
+    again.start(TestSource())
+    again.wait_for(PartStarted)
     assert "Traceback" in (server.directory / "cam.log").read_text()
 
 

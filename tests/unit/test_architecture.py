@@ -46,7 +46,7 @@ WITH_GI = ("pipelines", "lab")
 WITH_TIME = ("clock", "pipelines", "lab")
 WITHOUT_GI = (
     *("pipelines.spec", "pipelines.sockets", "pipelines.messages"),
-    *("pipelines.names", "pipelines.measurement"),
+    *("pipelines.names", "pipelines.measurement", "pipelines.identity", "pipelines.ledger"),
     *("pipelines.containers", "pipelines.findings"),
     *("pipelines.logfile", "pipelines.scrubbing"),
 )

@@ -1,7 +1,9 @@
-"""The HTTP API. Read service (what stands behind it), models, app, then guard, sockets, serve."""
+"""The HTTP API. Read service (what stands behind it), models, app, then guard, sockets, serve.
 
-from stream_manager.api.app import create_app
-from stream_manager.api.serve import serve
+app and serve are imported by their own names, by who needs them: FastAPI takes a third of a
+manager's start, and streams come first.
+"""
+
 from stream_manager.api.service import Service, Verb
 from stream_manager.api.sockets import CannotListen, tcp_socket, unix_socket
 
@@ -9,8 +11,6 @@ __all__ = [
     "CannotListen",
     "Service",
     "Verb",
-    "create_app",
-    "serve",
     "tcp_socket",
     "unix_socket",
 ]

@@ -18,10 +18,18 @@ def run(
     config: Annotated[Path, typer.Argument(metavar="CONFIG", help="A TOML file.")],
     *,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON lines.")] = False,
+    keep_workers: Annotated[
+        bool,
+        typer.Option(
+            "--keep-workers",
+            help="At SIGTERM or Ctrl-C leave the streams running, for the next manager.",
+        ),
+    ] = False,
 ) -> None:
-    """Run the streams of CONFIG.
+    """Run the streams of CONFIG, and go on with those that an earlier run has left.
 
-    SIGTERM, SIGUSR2 or Ctrl-C ends it, a second one at once; SIGHUP reads CONFIG again.
+    SIGTERM or Ctrl-C stops them and ends it, a second one at once; SIGUSR2 ends it alone; SIGHUP
+    reads CONFIG again.
     """
     # Its default action would end us half started; serve() takes it when it can end in good order.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
@@ -42,7 +50,7 @@ def run(
     for warning in configuration.warnings:
         structlog.get_logger().warning(str(warning))
     try:
-        code = asyncio.run(serve(configuration, reload=reload))
+        code = asyncio.run(serve(configuration, reload=reload, keep_workers=keep_workers))
     except AlreadyRunning as error:
         # Another state_dir's manager may have its sockets anywhere: its pid alone leads there.
         same = error.directory == configuration.manager.runtime_dir

@@ -92,9 +92,11 @@ ExecReload=/bin/kill -HUP $MAINPID
 EnvironmentFile=-{_word(scope.secrets)}
 Restart=always
 RestartSec=2
+# It ends by itself where it was told to: by `stream-manager shutdown` for example.
+RestartPreventExitStatus=0
 # The loop of decisions itself gives the sign of life. SIGABRT then tells where it was stuck.
 WatchdogSec=30
-# Only the manager is told to leave; each worker finishes its files and ends by itself.
+# Only the manager is told to leave; the workers record on, and the next manager takes them over.
 KillMode=process
 KillSignal=SIGUSR2
 SuccessExitStatus=SIGUSR2

@@ -59,6 +59,7 @@ def _duration(
 
 _or_auto = _duration('"auto" or ')
 _or_attempts = _duration('"never", a number of attempts above 0, or ')
+_or_never = _duration('"never" or ', least="0s", most="30d")
 
 
 LEAST_MEMORY, MOST_MEMORY = "64MiB", "1TiB"  # a worker of one small stream takes 25 MiB
@@ -135,6 +136,10 @@ def _stall_after(value: object) -> float | None:
     return None if value == "auto" else _or_auto(value)
 
 
+def _grace(value: object) -> float | None:
+    return None if value == "never" else _or_never(value)
+
+
 Duration = Annotated[float, PlainValidator(_duration()), Form("duration, 1ms to 365d")]
 Segment = Annotated[float, PlainValidator(_duration(least="1s")), Form("duration, 1s to 365d")]
 Latency = Annotated[
@@ -149,6 +154,11 @@ StallAfter = Annotated[
     float | None,
     PlainValidator(_stall_after),
     Form('"auto" or duration, 1ms to 365d', default='"auto"'),
+]
+Grace = Annotated[
+    float | None,
+    PlainValidator(_grace),
+    Form('"never" or duration, 0s to 30d', default='"never"'),
 ]
 GiveUpAfter = Annotated[
     Patience,

@@ -202,6 +202,7 @@ def _manager(
             else _resolved(directory, table.runtime_dir)
         ),
         listen=table.listen,
+        orphan_grace_s=table.orphan_grace,
     )
 
 

@@ -13,11 +13,13 @@ class ManagerSettings:
     """Where the manager keeps its state and its sockets (absolute, perhaps not there yet).
 
     `listen` is the loopback host and port of the API on TCP; None leaves the Unix socket alone.
+    `orphan_grace_s` is how long workers run without any manager; None: for ever.
     """
 
     state_dir: Path
     runtime_dir: Path
     listen: tuple[str, int] | None
+    orphan_grace_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,7 @@ from stream_manager.recovery.policy import RecoveryPolicy
 
 # What messages hold beside the stream's own values, as long as it can become.
 _LONGEST_PATH = "/" * 4096
-_LONGEST_INSTANCE = "f" * 16
+_LONGEST_INSTANCE = _LONGEST_DIGEST = "f" * 16
 _LAST_EPOCH = 2**63 - 1
 PARTS = frozenset({"source", "record"})  # of a worker, by their names
 
@@ -196,6 +196,7 @@ def _largest_packet_bytes(spec: StreamSpec) -> int:
         stream=spec.id,
         instance=_LONGEST_INSTANCE,
         epoch=_LAST_EPOCH,
+        digest=_LONGEST_DIGEST,
         socket_path=_LONGEST_PATH,
         log_path=_LONGEST_PATH,
         secrets=spec.secrets,

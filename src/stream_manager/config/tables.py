@@ -15,6 +15,7 @@ from stream_manager.config.forms import (
     Duration,
     Form,
     GiveUpAfter,
+    Grace,
     Id,
     Latency,
     Listen,
@@ -64,6 +65,13 @@ class ManagerTable(Table):
     listen: Annotated[
         Listen,
         _means("Offers the API on TCP too; the Unix socket in `runtime_dir` is always there."),
+    ] = None
+    orphan_grace: Annotated[
+        Grace,
+        _means(
+            "How long streams run on without a manager, after its crash or where it left them on"
+            " purpose. They are recorded meanwhile, and the next manager goes on with them."
+        ),
     ] = None
 
 

@@ -266,7 +266,7 @@ class Campaign:
 
     def _configuration(self) -> str:
         parts = [
-            '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\n',
+            '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\norphan_grace = "5s"\n',
             f"[recovery]\n{self._recovery}\n",
             f'[[volumes]]\nid = "main"\npath = "./{RECORDINGS}"\n',
             *(

@@ -88,7 +88,7 @@ def _make_folder(clock: Clock) -> Path:
 
 def _configuration(urls: Mapping[str, str]) -> str:
     parts = [
-        '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\n',
+        '[manager]\nstate_dir = "./state"\nruntime_dir = "./run"\norphan_grace = "5s"\n',
         f'[[volumes]]\nid = "main"\npath = "./{RECORDINGS}"\n',
         *(
             f'[[streams]]\nid = "{id_}"\nsource = "{url}"\nrecord = {{ volumes = ["main"] }}\n'

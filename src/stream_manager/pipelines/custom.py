@@ -14,7 +14,7 @@ from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.elements import BadSourceError, make
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import (
-    FromWorker,
+    Fact,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -40,7 +40,7 @@ class CustomOutput:
         epoch: int,
         source: Gst.Pipeline,
         tracks: Sequence[SourceTrack],
-        report: Callable[[FromWorker], None],
+        report: Callable[[Fact], None],
     ) -> None:
         self._part = spec.id
         self._description = spec.description
@@ -192,7 +192,7 @@ class CustomOutput:
         hung = f"the output {self._part} does not let itself be stopped, as others before it"
         self._end(self._failure(faults.Reading(origin="teardown", code="deadline", text=hung)))
 
-    def _end(self, fact: FromWorker) -> None:
+    def _end(self, fact: Fact) -> None:
         self.pipeline.get_bus().remove_watch()
         self._report(fact)
         assert self._on_gone is not None

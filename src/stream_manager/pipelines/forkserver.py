@@ -1,8 +1,8 @@
 """A process that forks workers: GStreamer initialised, its usual plugins loaded, nothing running.
 
 A worker shares all of that memory until it writes to it, and starts at once. The server has one
-thread, knows nothing of streams, and outlives the manager as long as it has children,
-so that their exit statuses are not lost.
+thread, knows nothing of streams, and outlives the manager as long as it has children, so that
+their exit statuses are not lost: the next manager takes it over.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
     UNREADABLE,
     Exited,
+    FromForkServer,
+    Serving,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -50,9 +52,13 @@ _decode = msgspec.msgpack.Decoder(Spawn).decode
 class ForkServer:
     """Serves one manager; another is refused until that one has closed its connection."""
 
-    def __init__(self, listener: socket.socket, *, log_path: str | None) -> None:
-        """Serve on `listener`, which stays the caller's to close; keep the log there short."""
+    def __init__(self, listener: socket.socket, *, name: str, log_path: str | None) -> None:
+        """Serve on `listener`, which stays the caller's to close; keep the log there short.
+
+        name: what a manager knows by whether this one forks what it would fork itself.
+        """
         self._listener = listener
+        self._name = name
         self._log_path = log_path
         self._manager: socket.socket | None = None
         self._met_a_manager = False
@@ -97,6 +103,7 @@ class ForkServer:
         self._manager = connection
         self._met_a_manager = True
         self._selector.register(connection, selectors.EVENT_READ)
+        self._send(Serving(name=self._name))
         self._deliver_exits()
 
     def _part(self) -> None:
@@ -193,7 +200,7 @@ class ForkServer:
         while self._exits and self._send(self._exits[0]):
             self._exits.popleft()
 
-    def _send(self, message: Spawned | SpawnFailed | Exited, *fds: int) -> bool:
+    def _send(self, message: FromForkServer, *fds: int) -> bool:
         """Return whether the manager has the message; without one it is not sent."""
         if self._manager is None:
             return False
@@ -227,6 +234,7 @@ def main() -> None:
     """Serve at --socket until the manager is gone and the last child has ended."""
     parser = argparse.ArgumentParser(prog="stream_manager.pipelines.forkserver")
     parser.add_argument("--socket", required=True, help="where the manager connects")
+    parser.add_argument("--name", required=True, help="what it is known by")
     parser.add_argument("--registry", required=True, help="GStreamer's plugin cache")
     parser.add_argument("--log", help="file for stdout and stderr")
     options = parser.parse_args()
@@ -240,7 +248,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()  # a collection in a child would touch, and so copy, every page of ours
     with sockets.listen(options.socket, backlog=64) as listener:
-        ForkServer(listener, log_path=options.log).serve()
+        ForkServer(listener, name=options.name, log_path=options.log).serve()
         # The socket's file stays: a later server may serve there by now.
 
 

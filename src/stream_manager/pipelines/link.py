@@ -11,12 +11,14 @@ import msgspec
 from stream_manager.pipelines import sockets
 from stream_manager.pipelines.callbacks import lasting
 from stream_manager.pipelines.gst import GLib
+from stream_manager.pipelines.ledger import KEPT_FACTS, Ledger
 from stream_manager.pipelines.messages import (
     MAX_PACKET_BYTES,
     UNREADABLE,
-    FromWorker,
+    Fact,
     Graph,
     Hello,
+    Noted,
     PartFailed,
     Progress,
     ToWorker,
@@ -24,7 +26,6 @@ from stream_manager.pipelines.messages import (
 )
 from stream_manager.pipelines.scrubbing import scrub
 
-KEPT_FACTS = 1000
 _READABLE = GLib.IOCondition.IN | GLib.IOCondition.HUP | GLib.IOCondition.ERR
 
 _decode = msgspec.msgpack.Decoder(ToWorker).decode
@@ -33,7 +34,7 @@ _decode = msgspec.msgpack.Decoder(ToWorker).decode
 class Link:
     """One manager connection at a time; another is refused until the manager has closed its own.
 
-    Facts are kept, up to KEPT_FACTS, until a manager takes them; of a pulse only the newest
+    A manager that connects is greeted, and told all that `ledger` keeps. Of a pulse only the newest
     counts, so one that can't be sent at once is dropped.
     """
 
@@ -41,7 +42,8 @@ class Link:
         self,
         listener: socket.socket,
         *,
-        hello: Hello,
+        hello: Callable[[], Hello],
+        ledger: Ledger,
         secrets: Iterable[str],
         on_order: Callable[[ToWorker], None],
         on_lost: Callable[[], None],
@@ -51,11 +53,12 @@ class Link:
         `on_lost` tells that the manager closed its connection, or sent what nobody understands.
         """
         self._listener = listener
-        self._hello = encode(hello)
+        self._hello = hello
+        self._ledger = ledger
         self._secrets = tuple(secrets)
         self._on_order = on_order
         self._on_lost = on_lost
-        self._facts: deque[bytes] = deque(maxlen=KEPT_FACTS)
+        self._outgoing: deque[bytes] = deque()
         self._manager: socket.socket | None = None
         self.met_a_manager = False
         self._watches: list[int] = []
@@ -63,17 +66,22 @@ class Link:
         listener.setblocking(False)
         _watch(listener, _READABLE, self._on_connection)
 
-    def tell(self, fact: FromWorker) -> None:
+    def tell(self, fact: Fact) -> None:
         """Send `fact` now, or as soon as a manager takes it."""
         if isinstance(fact, PartFailed):
             text = scrub(fact.text, self._secrets)
             fact = msgspec.structs.replace(fact, text=text)
-        self._facts.append(encode(fact))
-        self._send_facts()
+        self._ledger.take(fact)
+        if self._manager is None:
+            return
+        self._outgoing.append(encode(fact))
+        self._send()
+        if len(self._outgoing) > KEPT_FACTS:  # it has read nothing for days
+            self._lose()
 
     def pulse(self, reading: Progress | Graph) -> None:
         """Send `reading` if that is possible now and nothing older waits."""
-        if self._manager is not None and not self._facts:
+        if self._manager is not None and not self._outgoing:
             with suppress(OSError):  # full: dropped; closed: seen by the watch
                 self._manager.send(encode(reading))
 
@@ -88,9 +96,8 @@ class Link:
             self._manager = connection
             self.met_a_manager = True
             self._watches.append(_watch(connection, _READABLE, self._on_packet))
-            with suppress(OSError):
-                connection.send(self._hello)
-            self._send_facts()
+            self._outgoing.extend(map(encode, (self._hello(), *self._ledger.begin())))
+            self._send()
         return True
 
     @lasting
@@ -107,22 +114,24 @@ class Link:
             traceback.print_exc()
             order = None
         if order is None:
-            self._drop()
-            self._on_lost()
+            self._lose()
             return False
-        self._on_order(order)
+        if isinstance(order, Noted):
+            self._ledger.noted(order.facts)
+        else:
+            self._on_order(order)
         return True
 
-    def _send_facts(self) -> None:
-        while self._manager is not None and self._facts:
+    def _send(self) -> None:
+        while self._manager is not None and self._outgoing:
             try:
-                self._manager.send(self._facts[0])
+                self._manager.send(self._outgoing[0])
             except BlockingIOError:
                 self._wait_for_room()
                 return
             except OSError:
                 return  # closed: the watch sees it, and the next manager is told
-            self._facts.popleft()
+            self._outgoing.popleft()
 
     def _wait_for_room(self) -> None:
         if not self._waits_for_room and self._manager is not None:
@@ -133,14 +142,20 @@ class Link:
     def _on_room(self) -> bool:
         self._waits_for_room = False
         self._watches.pop()
-        self._send_facts()
+        self._send()
         return False
+
+    def _lose(self) -> None:
+        self._drop()
+        self._on_lost()
 
     def _drop(self) -> None:
         for watch in self._watches:
             GLib.source_remove(watch)
         self._watches.clear()
         self._waits_for_room = False
+        self._outgoing.clear()
+        self._ledger.leave()
         if self._manager is not None:
             self._manager.close()
             self._manager = None

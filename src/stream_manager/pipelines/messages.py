@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from stream_manager.pipelines.spec import CustomSpec, Discreet, RecordSpec, Source
 
-VERSION = 4
+VERSION = 5
 MAX_PACKET_BYTES = 65536
 # A worker that gets it writes the stacks of its Python threads into its log, and goes on.
 DUMP_SIGNAL = signal.SIGQUIT
@@ -24,8 +24,9 @@ DUMP_SIGNAL = signal.SIGQUIT
 class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     """Fork a worker that listens on `socket_path` and writes stdout and stderr to `log_path`.
 
-    `data_max_bytes` bounds what it may allocate (RLIMIT_DATA); `cgroup` is the directory of the
-    control group that it joins, empty for none.
+    `digest` names the settings of the stream that it is for. `data_max_bytes` bounds what it may
+    allocate (RLIMIT_DATA); `cgroup` is the directory of the control group that it joins, empty for
+    none.
     """
 
     hidden: ClassVar = frozenset({"secrets"})
@@ -33,11 +34,18 @@ class Spawn(Discreet, frozen=True, kw_only=True, tag=True):
     stream: str
     instance: str
     epoch: int
+    digest: str
     socket_path: str
     log_path: str
     secrets: tuple[str, ...] = ()
     data_max_bytes: int | None = None
     cgroup: str = ""
+
+
+class Serving(Struct, frozen=True, kw_only=True, tag=True):
+    """First packet on every connection: who forks here, by the name that its starter gave it."""
+
+    name: str
 
 
 class Spawned(Struct, frozen=True, kw_only=True, tag=True):
@@ -112,15 +120,53 @@ class Quit(Struct, frozen=True, kw_only=True, tag=True):
     grace_s: float
 
 
+class Attend(Struct, frozen=True, kw_only=True, tag=True):
+    """The manager's first packet on every connection.
+
+    orphan_grace_s: how long the worker goes on when this manager is gone; None: for ever.
+    """
+
+    orphan_grace_s: float | None
+
+
+class Noted(Struct, frozen=True, kw_only=True, tag=True):
+    """So many more facts of this connection are written down, in the order of their coming."""
+
+    facts: int
+
+
 # Worker -> manager.
+class Standing(Struct, frozen=True, kw_only=True):
+    """A part that a worker has now; `ending`: its teardown has begun."""
+
+    part: str
+    epoch: int
+    ending: bool
+
+
 class Hello(Struct, frozen=True, kw_only=True, tag=True):
-    """First packet on every connection: who this is."""
+    """First packet on every connection: who this is, and what it has.
+
+    Every version's can be read: fields are added with a default, and none is taken away. What a
+    worker of another version says after it can't be.
+
+    start_ticks: when the process was started, in clock ticks since boot. cgroup: as in its Spawn.
+    ending: it was told to quit. last_media_s: when its source last brought video. forgotten: how
+    many facts about files were given up since nobody came for them.
+    """
 
     version: int
     instance: str
     stream: str
     epoch: int
     pid: int
+    start_ticks: int = 0
+    digest: str = ""
+    cgroup: str = ""
+    parts: tuple[Standing, ...] = ()
+    ending: bool = False
+    last_media_s: float | None = None
+    forgotten: int = 0
 
 
 class Track(Struct, frozen=True, kw_only=True):
@@ -285,11 +331,10 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 
 ToForkServer = Spawn
-FromForkServer = Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit
-FromWorker = (
-    Hello | PartStarted | PartFailed | PartGone | Progress | Graph | SegmentOpened | SegmentClosed
-)
+FromForkServer = Serving | Spawned | SpawnFailed | Exited
+ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit | Attend | Noted
+Fact = PartStarted | PartFailed | PartGone | SegmentOpened | SegmentClosed
+FromWorker = Hello | Progress | Graph | Fact
 
 encode = msgspec.msgpack.Encoder().encode
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError)  # what decoding a foreign packet raises

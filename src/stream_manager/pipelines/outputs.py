@@ -7,7 +7,7 @@ from functools import partial
 from typing import Protocol
 
 from stream_manager.pipelines.gst import GLib, Gst
-from stream_manager.pipelines.messages import OutputProgress
+from stream_manager.pipelines.messages import OutputProgress, Standing
 
 _ABANDON_MS = 100  # after an output's own deadline: it may not call back
 
@@ -59,6 +59,13 @@ class Outputs:
         """Tell whether that very run of an output is there."""
         running = self._running.get(part)
         return running is not None and running.epoch == epoch
+
+    def standing(self) -> tuple[Standing, ...]:
+        """Return those that there are."""
+        return tuple(
+            Standing(part=part, epoch=it.epoch, ending=bool(it.after))
+            for part, it in self._running.items()
+        )
 
     def pipeline(self, part: str) -> Gst.Pipeline | None:
         """Return what an output runs; None where it is not there."""

@@ -20,7 +20,7 @@ from gi.repository import GLib, Gst
 from stream_manager.pipelines import containers, faults, teardown
 from stream_manager.pipelines.disk_thread import DiskThread
 from stream_manager.pipelines.messages import (
-    FromWorker,
+    Fact,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -61,7 +61,7 @@ class Recorder:
         sequence: int,
         source: Gst.Pipeline,
         tracks: Sequence[SourceTrack],
-        report: Callable[[FromWorker], None],
+        report: Callable[[Fact], None],
         wall: Callable[[], float],
     ) -> None:
         self._stream = stream
@@ -329,7 +329,7 @@ class Recorder:
             )
         return GLib.SOURCE_CONTINUE
 
-    def _end(self, fact: FromWorker) -> None:
+    def _end(self, fact: Fact) -> None:
         for timer in self._timers.values():
             GLib.source_remove(timer)
         self._timers.clear()

@@ -50,16 +50,20 @@ def listen(path: str, *, backlog: int = 8) -> socket.socket:
     return listener
 
 
-def connect(path: str) -> socket.socket:
-    """Return a socket connected to whoever listens at `path`.
+def connect(path: str, *, tells_senders: bool = False) -> socket.socket:
+    """Return a socket connected to whoever listens at `path`; never waits for that.
 
+    tells_senders: the kernel tells of each packet who sent it, from the first one on.
     Raises OSError; PermissionError when that is neither this process's user nor root: orders
     hold passwords.
     """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
     try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, tells_senders)
+        connection.setblocking(False)  # one that hangs may have others waiting before us
         with short_address(path) as address:
             connection.connect(address)
+        connection.setblocking(True)
         if (uid := peer_uid(connection)) not in {os.geteuid(), _ROOT_UID}:
             raise PermissionError(errno.EPERM, f"uid {uid} listens here, not we nor root", path)
     except OSError:
@@ -81,6 +85,22 @@ def accept(listener: socket.socket, present: socket.socket | None) -> socket.soc
     return None
 
 
+def receive_with_sender(connection: socket.socket, size: int) -> tuple[bytes, int]:
+    """Return one packet and the process that sent it, by the kernel's word; 0 where it says none.
+
+    Raises OSError; for a packet of more than `size` bytes with EMSGSIZE.
+    """
+    room = socket.CMSG_SPACE(_CREDENTIALS.size)
+    packet, beside, flags, _ = connection.recvmsg(size, room)
+    if flags & socket.MSG_TRUNC:
+        raise OSError(errno.EMSGSIZE, f"a packet of more than {size} bytes came")
+    pid = 0
+    for level, kind, told in beside:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+            pid, _, _ = _CREDENTIALS.unpack(told)
+    return packet, pid
+
+
 def is_open(connection: socket.socket) -> bool:
     """Return whether the far end is open, even if what it sent before is not read yet."""
     hang_up = select.poll()
@@ -90,6 +110,17 @@ def is_open(connection: socket.socket) -> bool:
 
 def peer_uid(connection: socket.socket) -> int:
     """Return the effective user of who connected, or, at that end, of who listened."""
+    _, uid = _peer(connection)
+    return uid
+
+
+def peer_pid(connection: socket.socket) -> int:
+    """Return the process of who connected, or, at that end, of who began to listen."""
+    pid, _ = _peer(connection)
+    return pid
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
     ucred = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    _, uid, _ = _CREDENTIALS.unpack(ucred)
-    return int(uid)
+    pid, uid, _ = _CREDENTIALS.unpack(ucred)
+    return pid, uid

@@ -10,7 +10,7 @@ from stream_manager.pipelines.connect import find_reason, in_words
 from stream_manager.pipelines.elements import BadSourceError
 from stream_manager.pipelines.gst import GLib, Gst
 from stream_manager.pipelines.messages import (
-    FromWorker,
+    Fact,
     PartFailed,
     PartGone,
     PartStarted,
@@ -31,7 +31,7 @@ class SourcePart:
     follow are the same failure seen from elsewhere.
     """
 
-    def __init__(self, order: StartSource, *, report: Callable[[FromWorker], None]) -> None:
+    def __init__(self, order: StartSource, *, report: Callable[[Fact], None]) -> None:
         """Prepare what `order` asks for; nothing runs before start()."""
         self.epoch = order.epoch
         self._order = order

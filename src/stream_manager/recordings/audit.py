@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -91,10 +91,8 @@ class Audit:
         self._survey_due_s = self._clock.monotonic_s()
         self._wake.set()
 
-    async def run(self, leftovers: Iterable[asyncio.Task[None]]) -> None:
-        """Measure and compare until cancelled; the `leftovers` may still be finishing files."""
-        if tasks := list(leftovers):
-            await asyncio.wait(tasks)
+    async def run(self) -> None:
+        """Measure and compare until cancelled; nobody may still finish files unheard."""
         while not await self.take_over():
             await self._clock.sleep(SETTLE_AFTER_S)
         while True:

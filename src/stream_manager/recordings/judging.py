@@ -25,8 +25,8 @@ def adopted(volume: str, found: Found) -> Segment:
 def known_now(segment: Segment, measurement: Measurement, *, crashed: bool) -> Segment | None:
     """Return what is known of a file now; None: nothing ever reached it. Asks the disk.
 
-    A worker that lost its manager finishes its file; one that `crashed` did not. A cut between two
-    packets of MPEG-TS can't be seen in the file.
+    A worker that no manager came for finishes its file; one that `crashed` did not. A cut between
+    two packets of MPEG-TS can't be seen in the file.
     """
     path = Path(measurement.path)
     try:

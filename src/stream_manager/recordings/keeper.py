@@ -79,6 +79,10 @@ class IndexKeeper:
             self._index.put(segment)
         self.audit.look_anew()
 
+    async def written(self) -> bool:
+        """Return once all that was said is on disk; False if the disk refuses it."""
+        return await self._index.written()
+
     # --- what workers say -------------------------------------------------------------------------
 
     def opened(self, stream: str, fact: SegmentOpened) -> None:
@@ -136,6 +140,10 @@ class IndexKeeper:
             self._mark(stream, now - NEXT, UNATTENDED, "not-running")
         self._unattended.discard(stream)
         self._mark(stream, now, STARTING)
+
+    def adopted(self, stream: str) -> None:
+        """Know that a stream was recorded while no manager ran: nothing of it is missing."""
+        self._unattended.discard(stream)
 
     def stopped(self, stream: str, by: str) -> None:
         """Mark that a stream is no longer wanted, by "operator", "configuration" or "manager"."""

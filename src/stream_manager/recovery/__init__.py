@@ -37,12 +37,13 @@ from stream_manager.recovery.manager import RecoveryManager
 from stream_manager.recovery.policy import RecoveryPolicy
 from stream_manager.recovery.reasons import explain
 from stream_manager.recovery.retry_budget import RetryAllowance, RetryWindow
-from stream_manager.recovery.saved import revive, save
+from stream_manager.recovery.saved import revive, save, was_ending
 from stream_manager.recovery.spans import span
 from stream_manager.recovery.states import (
     UP,
     Action,
     Admitted,
+    Adopted,
     Decision,
     DomainDue,
     Due,
@@ -71,6 +72,7 @@ __all__ = [
     "UP",
     "Action",
     "Admitted",
+    "Adopted",
     "Backoff",
     "Breaker",
     "BreakerPolicy",
@@ -130,4 +132,5 @@ __all__ = [
     "save",
     "span",
     "transition_in_words",
+    "was_ending",
 ]

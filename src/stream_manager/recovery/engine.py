@@ -23,6 +23,7 @@ from stream_manager.recovery.fall import (
 )
 from stream_manager.recovery.queueing import admitted, held
 from stream_manager.recovery.rise import (
+    adopted,
     backoff_over,
     lifted,
     lost,
@@ -37,6 +38,7 @@ from stream_manager.recovery.rise import (
 )
 from stream_manager.recovery.states import (
     Admitted,
+    Adopted,
     Deaf,
     Decision,
     Due,
@@ -95,6 +97,7 @@ _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Wanted:    (wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted),
     Restart:   (ignore, restart, restart, restart, restart, restart, restart, restart, ignore),
     Reset:     (ignore, reset, reset, reset, reset, reset, reset, reset, ignore),
+    Adopted:   (adopted, illegal, illegal, illegal, illegal, adopted, adopted, adopted, illegal),
     Started:   (ignore, started, illegal, illegal, ignore, ignore, ignore, ignore, ignore),
     Proved:    (ignore, illegal, proved, ignore, ignore, ignore, ignore, ignore, ignore),
     Failed:    (ignore, failed, failed, failed, ignore, ignore, ignore, ignore, ignore),

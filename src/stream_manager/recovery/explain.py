@@ -114,6 +114,8 @@ STEPS: Mapping[str, str] = {
     "configuration-changed": "its configuration changed",
     "restart-commanded": "restart commanded",
     "reset-commanded": "reset commanded, counters cleared",
+    "adopted": "it outlived its manager, and goes on as run {epoch}",
+    "adopted-ending": "it outlived its manager while run {epoch} was being torn down",
     "started": "built",
     "proved": "{proof} advances: proven",
     "manager-was-late": "the manager itself was late by {late_s:.1f} s, and its deadline is too",

@@ -1,7 +1,8 @@
-"""The way up: a start, its proof, its forgiveness, and waiting for what is needed."""
+"""The way up: a start or an adoption, its proof, its forgiveness, waiting for what is needed."""
 
 from stream_manager.recovery.replacing import replace
 from stream_manager.recovery.states import (
+    Adopted,
     Deaf,
     Decision,
     Event,
@@ -23,6 +24,29 @@ from stream_manager.recovery.steps import (
     stopping,
     taken_along,
 )
+
+
+def adopted(record: Record, event: Event, context: Context) -> Decision:
+    """It lives, and was counted until its manager ended: what holds of it is told anew.
+
+    What had FAILED is being probed; what waited was being torn down, or its wait was over. A domain
+    that held it holds it again when its teardown is confirmed.
+    """
+    assert isinstance(event, Adopted)
+    failed = record.phase is Phase.FAILED
+    alive = replace(
+        record, wanted=True, digest=event.digest, epoch=event.epoch, probing=failed, finished=False
+    )
+    saw: Evidence = {"epoch": event.epoch}
+    if event.ending:
+        afterwards = Phase.FAILED if failed else Phase.BACKING_OFF
+        waits_until_s = record.resume_s if record.phase is Phase.PARKED else record.due_s
+        alive = replace(alive, resume_s=None if failed else waits_until_s)
+        after, stop = stopping(alive, context, Phase.TEARING_DOWN, afterwards=afterwards)
+        return decided(event, "adopted-ending", record, after, context, saw=saw, actions=stop)
+    due_s = context.now_s + record.spec.policy.start_deadline_s
+    after = replace(alive, phase=Phase.STARTING, due_s=due_s, resume_s=None, held_by=None)
+    return decided(event, "adopted", record, after, context, saw=saw)
 
 
 def started(record: Record, event: Event, context: Context) -> Decision:

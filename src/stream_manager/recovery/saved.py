@@ -69,6 +69,11 @@ def revive(spec: Spec, saved: Mapping[str, Any], *, now_s: float, moved_s: float
         raise ValueError(f"the saved counters of {spec.id} can't be read: {error!r}") from error
 
 
+def was_ending(saved: Mapping[str, Any], epoch: int) -> bool:
+    """Tell whether it was decided to tear this run down and go on after it."""
+    return bool(saved["phase"] == Phase.TEARING_DOWN.value and saved["epoch"] == epoch)
+
+
 def _revived(spec: Spec, saved: Mapping[str, Any], now_s: float, moved_s: float) -> Record:
     def instant(value: float | None) -> float | None:
         return None if value is None else min(value + moved_s, now_s)

@@ -77,6 +77,16 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopted:
+    """It has outlived an earlier manager as `epoch` of `digest`; `ending`: it is to go down."""
+
+    id: str
+    epoch: int
+    digest: str
+    ending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """The component is built; what it needs is there and it should now prove itself."""
 
@@ -222,6 +232,7 @@ Event = (
     Wanted
     | Restart
     | Reset
+    | Adopted
     | Started
     | Proved
     | Failed

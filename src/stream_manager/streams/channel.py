@@ -57,7 +57,10 @@ class Channel(Generic[Message]):
     def _readable(self) -> None:
         while self.open:
             try:
-                packet, fds, _, _ = socket.recv_fds(self._connection, MAX_PACKET_BYTES, 1)
+                packet, fds, flags, _ = socket.recv_fds(self._connection, MAX_PACKET_BYTES, 1)
+                if flags & socket.MSG_TRUNC:
+                    self._lost(f"a packet of more than {MAX_PACKET_BYTES} bytes came")
+                    return
                 if not packet:
                     self._lost("the connection was closed")
                     return
@@ -72,3 +75,14 @@ class Channel(Generic[Message]):
     def _lost(self, why: str) -> None:
         self.close()
         self._on_closed(why)
+
+
+async def readable(fd: int) -> None:
+    """Return when there is something to read, of a pidfd: when its process has ended."""
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(fd, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(fd)

@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from stream_manager.clock import Clock
-from stream_manager.recovery import Phase, Record, revive, save
+from stream_manager.recovery import Phase, Record, revive, save, was_ending
 from stream_manager.recovery.checks import require_instants
 from stream_manager.recovery.states import Sighting
 from stream_manager.store import Store
@@ -60,6 +60,14 @@ class Counters:
                 supervisor.resume(record)
                 resumed.append(supervisor.recovery.records[id_])
         return resumed
+
+    def was_ending(self, id_: str, epoch: int) -> bool:
+        """Tell whether a run was to be torn down, as the last decision about it has it."""
+        saved = self._store.load_counters(id_)
+        try:
+            return saved is not None and was_ending(saved["record"], epoch)
+        except (KeyError, TypeError):
+            return False  # it counts anew, as resume() will tell
 
     def _revived(self, present: Record) -> Record | None:
         """Return where a component stands by what is saved of it, or None: it starts clean."""

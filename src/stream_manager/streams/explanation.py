@@ -63,6 +63,7 @@ def explanation(
             sentences += explain(
                 record, now_s=now_s, wall=local, incident=stream.incident_of(record.spec.id)
             )
+        sentences += _adopted(stream, entries, now=clock.wall())
         sentences += _tries(tried, clock.wall())
         sentences += _kept(stream, records[0])
         sentences += _what_to_do(stream.id, records[0])
@@ -124,6 +125,16 @@ def _stopped(stream: Stream, entries: Sequence[Entry], now: datetime) -> str:
         f"{stream.id} is stopped: an operator stopped it{when}. It stays so, over restarts of the "
         f"manager too, until: stream-manager start {stream.id}"
     )
+
+
+def _adopted(stream: Stream, entries: Sequence[Entry], now: datetime) -> list[str]:
+    """Say that its process is older than this manager, if so."""
+    run = (stream.id, stream.told[stream.id].epoch)
+    adoptions = [it for it in entries if (it.component, it.epoch) == run and it.rule == "adopted"]
+    if not adoptions:
+        return []
+    when = local_time(adoptions[-1].at, now)
+    return [f"Its process outlived an earlier manager, and was taken over at {when} as it was."]
 
 
 def _kept(stream: Stream, reason: Record) -> list[str]:

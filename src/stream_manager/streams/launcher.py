@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -14,14 +15,24 @@ import msgspec
 from stream_manager.clock import Clock
 from stream_manager.errors import OutsideError
 from stream_manager.pipelines import sockets
-from stream_manager.pipelines.messages import Exited, FromForkServer, Spawn, Spawned, SpawnFailed
+from stream_manager.pipelines.messages import (
+    Attend,
+    Exited,
+    FromForkServer,
+    Serving,
+    Spawn,
+    Spawned,
+    SpawnFailed,
+)
 from stream_manager.streams.channel import Channel
+from stream_manager.streams.forkserver import Server
 
 # Building the registry of a fresh machine takes seconds; everything after is a fork.
 SERVER_WITHIN_S = 30.0
 SPAWN_WITHIN_S = 5.0
 STATUS_WITHIN_S = 0.5
 LEAVE_WITHIN_S = 0.5
+NAME_WITHIN_S = 0.5
 POLL_S = 0.01
 
 _decoder: msgspec.msgpack.Decoder[FromForkServer] = msgspec.msgpack.Decoder(FromForkServer)
@@ -47,24 +58,60 @@ class Launcher:
     """Spawns workers through one fork server, which it starts again whenever that is gone.
 
     socket_path, registry_path, log_path: the server's socket, plugin cache and log file.
+    name: tells a server that forks what ours would from any other, also from that of an upgrade.
+    attend: what each worker is told first.
     """
 
     def __init__(
-        self, *, socket_path: Path, registry_path: Path, log_path: Path, clock: Clock
+        self,
+        *,
+        socket_path: Path,
+        registry_path: Path,
+        log_path: Path,
+        name: str,
+        attend: Attend,
+        clock: Clock,
     ) -> None:
+        self.attend = attend
+        self._name = name
         self._command = (
             *(sys.executable, "-m", "stream_manager.pipelines.forkserver"),
             *("--socket", str(socket_path)),
+            *("--name", name),
             *("--registry", str(registry_path)),
             *("--log", str(log_path)),
         )
         self._socket_path = socket_path
         self._clock = clock
-        self._server: subprocess.Popen[bytes] | None = None
+        self._server: Server | None = None
         self._channel: Channel[FromForkServer] | None = None
         self._starting = asyncio.Lock()
         self._pending: dict[tuple[str, int], asyncio.Future[Forked]] = {}
         self._statuses: dict[int, asyncio.Future[int | None]] = {}
+        self._named: asyncio.Future[str] | None = None
+        self._left = False
+
+    async def find(self) -> None:
+        """Take over the fork server of an earlier manager, if one serves that is as ours would be.
+
+        Another one is left: it ends with the last of its workers. From then on nothing is forked
+        that an earlier manager asked for, unless that server hangs.
+        """
+        try:
+            connection = sockets.connect(str(self._socket_path))
+        except OSError:
+            return
+        self._named = asyncio.get_running_loop().create_future()
+        channel = self._talk(connection)
+        try:
+            async with asyncio.timeout(NAME_WITHIN_S):
+                ours = await self._named == self._name
+        except (TimeoutError, SpawnRefused):
+            ours = False
+        if ours and channel.open:
+            self._channel, self._server = channel, Server.behind(connection)
+        else:
+            channel.close()
 
     async def spawn(self, order: Spawn) -> Forked:
         """Return a worker that already listens. Raises SpawnRefused."""
@@ -86,6 +133,12 @@ class Launcher:
         finally:
             self._pending.pop(key, None)
 
+    def expect(self, pid: int) -> None:
+        """Be ready to hear how a worker ends that an earlier manager spawned."""
+        self._statuses[pid] = asyncio.get_running_loop().create_future()
+        if self._channel is None or not self._channel.open:
+            self._statuses[pid].set_result(None)
+
     async def exit_code(self, pid: int) -> int | None:
         """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
         try:
@@ -98,16 +151,20 @@ class Launcher:
             self._statuses.pop(pid, None)
 
     async def close(self) -> None:
-        """Let the fork server go; it ends when its last worker has."""
+        """Let the fork server go, unless it was left; it ends when its last worker has."""
+        if self._left:
+            return
         if self._channel is not None:
             self._channel.close()
-        if self._server is not None:
-            try:
-                await asyncio.to_thread(self._server.wait, LEAVE_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                self._server.kill()  # it hangs, or its last worker does: both are of no more use
-                self._server.wait()
+        if self._server is not None and not await self._server.ended(LEAVE_WITHIN_S):
+            self._server.kill()  # it hangs, or its last worker does: both are of no more use
         self._socket_path.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Leave fork server and workers to the next manager."""
+        self._left = True
+        if self._channel is not None:
+            self._channel.close()
 
     async def _ready(self) -> Channel[FromForkServer]:
         async with self._starting:
@@ -125,17 +182,18 @@ class Launcher:
 
     async def _start(self) -> Channel[FromForkServer]:
         if self._server is not None:
-            self._server.poll()  # reaps the one that ended
+            self._server.close()
         self._socket_path.parent.mkdir(mode=0o700, exist_ok=True)
         self._socket_path.unlink(missing_ok=True)
         try:
-            self._server = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, at once
+            started = subprocess.Popen(  # noqa: ASYNC220, S603 - our own module, at once
                 self._command,
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 # A worker has a dozen threads that allocate little: one arena holds 0.5 MB less.
                 env={**os.environ, "MALLOC_ARENA_MAX": "1"},
             )
+            self._server = Server.started(started)
         except OSError as error:
             raise SpawnRefused("lost", f"the fork server can't be started: {error}") from error
         deadline_s = self._clock.monotonic_s() + SERVER_WITHIN_S
@@ -143,7 +201,7 @@ class Launcher:
             try:
                 connection = sockets.connect(str(self._socket_path))
             except OSError as error:
-                if (code := self._server.poll()) is not None:
+                if (code := started.poll()) is not None:
                     raise SpawnRefused(
                         "lost", f"the fork server ended at once with exit code {code}"
                     ) from error
@@ -152,10 +210,16 @@ class Launcher:
                     raise SpawnRefused("lost", "the fork server did not come up") from error
                 await self._clock.sleep(POLL_S)
             else:
-                return Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
+                return self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> Channel[FromForkServer]:
+        return Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
 
     def _heard(self, message: FromForkServer, fds: list[int]) -> None:
         match message:
+            case Serving():
+                if self._named is not None and not self._named.done():
+                    self._named.set_result(message.name)
             case Spawned():
                 self._spawned(message, fds)
             case SpawnFailed():
@@ -182,6 +246,8 @@ class Launcher:
         pending.set_result(Forked(pid=message.pid, pidfd=fds[0]))
 
     def _lost(self, why: str) -> None:
+        if self._named is not None and not self._named.done():
+            self._named.set_exception(SpawnRefused("lost", why))
         for status in self._statuses.values():
             if not status.done():
                 status.set_result(None)  # nobody is left to see how they end

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.evidence import Keeper
+from stream_manager.pipelines.messages import Quit
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     Decision,
@@ -39,12 +40,14 @@ from stream_manager.streams.own_tasks import OwnTasks, is_own
 from stream_manager.streams.report import report, report_incident, report_own
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.takeover import Takeover
 from stream_manager.streams.views import domains_status, stream_status, summary
 from stream_manager.supervision import Supervisor
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0
 POLL_S = 0.02
+LAST_GRACE_S = 4.0  # what workers have whose manager ends at once
 EXPLAINED_BY_ENTRIES = 1000
 
 log = structlog.get_logger()
@@ -63,8 +66,8 @@ class Changes:
 class StreamManager:
     """Runs the configured streams. Used on one event loop; `run()` spans its life.
 
-    state_dir and runtime_dir exist and are ours. leftovers: by stream, the tasks that end
-    the worker of an earlier manager; that stream starts when its task is done.
+    state_dir and runtime_dir exist and are ours. With the first configuration it takes over what
+    an earlier manager left.
     """
 
     def __init__(
@@ -78,9 +81,7 @@ class StreamManager:
         runtime_dir: Path,
         evidence: Keeper,
         systemd: Systemd,
-        leftovers: Mapping[str, asyncio.Task[None]],
     ) -> None:
-        self._leftovers = dict(leftovers)
         self._store = store
         self._index = index
         self._keeper = IndexKeeper(index, clock=clock)
@@ -96,6 +97,7 @@ class StreamManager:
         self._leaving: dict[str, StreamSettings | None] = {}
         self._lag = LoopLag(clock, every_s=LOOK_EVERY_S)
         self.stopping = asyncio.Event()
+        self.hands_over = False
         self._supervisor = Supervisor(
             recovery=RecoveryManager(chance=chance, first_seq=store.last_seq() + 1),
             journal=self._write,
@@ -103,6 +105,15 @@ class StreamManager:
             watch=self._decided,
             came_round=lambda: systemd.beat(self._summary),
             late=self._lag.take,
+        )
+        self._takeover = Takeover(
+            runtime_dir=runtime_dir,
+            store=store,
+            keeper=self._keeper,
+            launcher=launcher,
+            clock=clock,
+            streams=self._streams,
+            begin=self._begin,
         )
         self.own_tasks = OwnTasks(self._supervisor, clock)
         for name, work in (("health", self._look), ("index", self._keep_index)):
@@ -137,6 +148,7 @@ class StreamManager:
                 kept.append(id_)
         for settings in wanted.values():
             self._add(settings)
+        self._takeover.start()
         return Changes(
             added=tuple(wanted), changed=tuple(anew), removed=tuple(removed), unchanged=tuple(kept)
         )
@@ -150,14 +162,34 @@ class StreamManager:
         self._leaving.clear()
         for stream in self._streams.values():
             stream.want(up=False, by="manager")
+        rest = asyncio.create_task(self._takeover.stop())
         deadline_s = self._clock.monotonic_s() + at_most_s
-        while not (stopped := all(map(self._stopped, self._streams.values()))):
+        while not (stopped := rest.done() and all(map(self._stopped, self._streams.values()))):
             if self._clock.monotonic_s() > deadline_s:
                 break
             await self._clock.sleep(POLL_S)
+        rest.cancel()
+        self._close_cases()
+        return stopped
+
+    async def taken_over(self) -> None:
+        """Return when all that an earlier manager left is adopted or has ended."""
+        await self._takeover.settled()
+
+    def leave(self) -> None:
+        """Take nothing over any more, and leave all that runs to the next manager."""
+        self._takeover.leave()
+        self._launcher.leave()
+        self._close_cases()
+
+    def ask_to_quit(self) -> None:
+        """Tell every worker to finish its files and end, whatever else is under way."""
+        for stream in self._streams.values():
+            stream.worker.send(Quit(grace_s=LAST_GRACE_S))
+
+    def _close_cases(self) -> None:
         for stream in self._streams.values():
             stream.casebook.close()
-        return stopped
 
     def _add(self, settings: StreamSettings) -> None:
         id_ = settings.spec.id
@@ -174,15 +206,12 @@ class StreamManager:
             counters=self._counters,
         )
         self._streams[id_] = stream
-        leftover = self._leftovers.pop(id_, None)
-        if leftover is None:
+        if not self._takeover.concerns(id_):
             self._begin(stream)
-        else:
-            leftover.add_done_callback(lambda _: self._begin(stream))
 
     def _begin(self, stream: Stream) -> None:
         """Start a new stream, if it is still wanted when its forerunner's worker has ended."""
-        if self._streams.get(stream.id) is not stream or self.stopping.is_set():
+        if self.stopping.is_set():
             return
         if self._store.desired().get(stream.id, True):
             stream.want(up=True)
@@ -231,8 +260,9 @@ class StreamManager:
         return local_time(wall_of(instant_s, self._clock), self._clock.wall())
 
     async def _keep_index(self) -> None:
-        """Keep the index true."""
-        await self._keeper.audit.run(list(self._leftovers.values()))
+        """Keep the index true, once nobody finishes files unheard any more."""
+        await self._takeover.settled()
+        await self._keeper.audit.run()
 
     def _summary(self) -> str:
         return "stopping" if self.stopping.is_set() else summary(list(self._streams.values()))
@@ -300,6 +330,8 @@ class StreamManager:
             raise UsageError("the manager is stopping: it takes no more commands")
         if stream in self._leaving:
             raise UsageError(f"{stream} is just being changed by a new configuration: try again")
+        if self._takeover.concerns(stream):
+            raise UsageError(f"{stream} is just being taken over from an earlier run: try again")
         match verb:
             case "stop":
                 self._store.set_desired(stream, up=False)
@@ -325,4 +357,9 @@ class StreamManager:
 
     def shutdown(self) -> None:
         """Begin to stop the streams and the manager."""
+        self.stopping.set()
+
+    def hand_over(self) -> None:
+        """Begin to stop the manager alone: the workers go on for the next one."""
+        self.hands_over = True
         self.stopping.set()

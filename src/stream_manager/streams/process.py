@@ -1,26 +1,39 @@
-"""One life of a worker process: forked, connected, heard, and seen to its end by its pidfd."""
+"""One life of a worker process: forked or adopted, heard, and seen to its end by its pidfd."""
 
 import asyncio
 import os
 import signal
-from collections.abc import Callable
+import socket
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
 from msgspec import Struct
 
 from stream_manager.pipelines import sockets
-from stream_manager.pipelines.messages import FromWorker, Spawn
-from stream_manager.streams.channel import Channel
+from stream_manager.pipelines.messages import (
+    Fact,
+    FromWorker,
+    Noted,
+    Quit,
+    Spawn,
+)
+from stream_manager.streams.channel import Channel, readable
 from stream_manager.streams.launcher import Launcher
+from stream_manager.streams.meeting import Met
+
+TERM_GRACE_S = 0.5
+KILLED_WITHIN_S = 1.0  # a process of any size ends in a tenth of it, if the kernel lets it
 
 _decoder: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
 
 
 class Process:
-    """A worker of one epoch. `live()` spans its life; the other methods may be called meanwhile.
+    """A worker of one epoch. `live()` or `go_on()` spans its life; others may be called meanwhile.
 
-    hear: takes every message. lost: told why, once, when it no longer talks but may still live.
+    hear: takes every message. written: tells, when that is so, whether what was heard is on disk:
+    the worker keeps facts until then. lost: told why, once, when it no longer talks but may still
+    live.
     """
 
     def __init__(
@@ -29,17 +42,21 @@ class Process:
         *,
         launcher: Launcher,
         hear: Callable[[FromWorker], None],
+        written: Callable[[], Awaitable[bool]],
         lost: Callable[[str], None],
     ) -> None:
         self.order = order
         self.pid: int | None = None
         self._launcher = launcher
         self._hear = hear
+        self._written = written
         self._lost = lost
         self._pidfd: int | None = None
         self._condemned = False
         self.killed_by: signal.Signals | None = None
         self._channel: Channel[FromWorker] | None = None
+        self._unnoted = 0
+        self._noting: asyncio.Task[None] | None = None
 
     async def live(self, born: Callable[[int], None]) -> int | None:
         """Fork it, call `born` with its pid, and return its exit code when it has ended.
@@ -54,15 +71,39 @@ class Process:
                 self.kill(signal.SIGKILL)
             else:
                 self._connect()
-            await _readable(forked.pidfd)
-            return await self._launcher.exit_code(forked.pid)
-        finally:
-            if self._channel is not None:
-                self._channel.close()
-            self._pidfd = None
-            os.close(forked.pidfd)
-            with suppress(FileNotFoundError):
+        except BaseException:
+            self._close()
+            raise
+        return await self.go_on()
+
+    def take(self, met: Met) -> None:
+        """Talk to one that lives already; `go_on()` has to follow."""
+        self.pid, self._pidfd = met.hello.pid, met.pidfd
+        self._launcher.expect(met.hello.pid)
+        self._talk(met.connection)
+
+    async def go_on(self) -> int | None:
+        """Return its exit code when it has ended; None: nobody saw how."""
+        assert self.pid is not None
+        assert self._pidfd is not None
+        try:
+            await readable(self._pidfd)
+            with suppress(OSError):
                 os.unlink(self.order.socket_path)  # noqa: PTH108 - a string, as it travels
+            return await self._launcher.exit_code(self.pid)
+        finally:
+            self._close()
+
+    async def end(self, life: asyncio.Task[None], grace_s: float, *, ask: bool = True) -> None:
+        """Have it end, which ends `life`, if the kernel lets it: asked, then SIGTERM, SIGKILL."""
+        if ask and self.send(Quit(grace_s=grace_s)):
+            await asyncio.wait({life}, timeout=grace_s)
+        if not life.done():
+            self.kill(signal.SIGTERM)
+            await asyncio.wait({life}, timeout=TERM_GRACE_S if ask else grace_s)
+        if not life.done():
+            self.kill(signal.SIGKILL)
+            await asyncio.wait({life}, timeout=KILLED_WITHIN_S)
 
     def send(self, message: Struct) -> bool:
         """Tell it something; False if it can't be told."""
@@ -93,12 +134,35 @@ class Process:
         except OSError as error:
             self._lost(str(error))
             return
-        self._channel = Channel(
-            connection,
-            _decoder,
-            on_message=lambda message, _: self._hear(message),
-            on_closed=self._lost,
-        )
+        self._talk(connection)
+
+    def _talk(self, connection: socket.socket) -> None:
+        self._channel = Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
+        self._channel.send(self._launcher.attend)
+
+    def _heard(self, message: FromWorker, _fds: list[int]) -> None:
+        self._hear(message)
+        if isinstance(message, Fact):
+            self._unnoted += 1
+            if self._noting is None or self._noting.done():
+                self._noting = asyncio.create_task(self._note())
+
+    async def _note(self) -> None:
+        """Tell it which facts it need not keep any longer."""
+        while count := self._unnoted:
+            if not await self._written():
+                return  # they wait with the worker, for the next fact to ask again
+            self._unnoted -= count
+            self.send(Noted(facts=count))
+
+    def _close(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+        if self._noting is not None:
+            self._noting.cancel()
+        if self._pidfd is not None:
+            os.close(self._pidfd)
+            self._pidfd = None
 
 
 def in_words(code: int | None, killed_by: signal.Signals | None) -> str:
@@ -113,13 +177,3 @@ def in_words(code: int | None, killed_by: signal.Signals | None) -> str:
         name = f"signal {-code}"
     ours = ", which this manager sent" if killed_by == -code else ""
     return f"it was ended by {name} ({signal.strsignal(-code)}){ours}"
-
-
-async def _readable(fd: int) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(fd, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(fd)

@@ -1,4 +1,4 @@
-"""Telling a process from a later one with its pid, and ending what an earlier manager left."""
+"""Workers of an earlier manager that the store knows: which of them live, and their end."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from stream_manager.clock import Clock
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.store import Store, WorkerRow
 
-LEAVE_WITHIN_S = 4.5  # a worker that lost its manager finishes its files in at most four seconds
 POLL_S = 0.05
 
 
@@ -18,16 +18,6 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
-
-
-def start_ticks(pid: int) -> int | None:
-    """Return when `pid` was started, in clock ticks since boot; None if it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold anything
-    return None if fields[0] == "Z" else int(fields[19])
 
 
 def leftovers(store: Store) -> list[WorkerRow]:
@@ -47,10 +37,10 @@ def _lives(row: WorkerRow) -> bool:
     return start_ticks(row.pid) == row.start_ticks
 
 
-async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
-    """End a worker that an earlier manager left: SIGTERM, so that it ends its files, or SIGKILL.
+async def end_leftover(row: WorkerRow, store: Store, clock: Clock, *, within_s: float) -> None:
+    """End a worker of an earlier manager without talking to it: SIGTERM, then SIGKILL.
 
-    Takes ten seconds at the most; one that can't be ended is left to the kernel, and remembered.
+    Each has `within_s`; one that can't be ended is left to the kernel, and remembered.
     """
     try:
         pidfd = os.pidfd_open(row.pid)
@@ -62,7 +52,7 @@ async def end_leftover(row: WorkerRow, store: Store, clock: Clock) -> None:
                 return
             with suppress(ProcessLookupError):
                 signal.pidfd_send_signal(pidfd, number)
-            deadline_s = clock.monotonic_s() + LEAVE_WITHIN_S
+            deadline_s = clock.monotonic_s() + within_s
             while _lives(row) and clock.monotonic_s() < deadline_s:
                 await clock.sleep(POLL_S)
     finally:

@@ -45,6 +45,15 @@ class Recording:
         """Note that the recorder is gone, and can't finish what it left open."""
         self._keeper.ended(self._id)
 
+    async def written(self) -> bool:
+        """Return whether the index has all of this on disk, once that is known."""
+        return await self._keeper.written()
+
+    def adopted(self) -> None:
+        """Note that the stream goes on as it was under an earlier manager."""
+        self._wanted, self._stopped = True, False
+        self._keeper.adopted(self._id)
+
     def wanted(self, *, up: bool, by: Commander, outage: Outage | None) -> None:
         """Note that the stream is wanted or no longer; the latter cut `outage` short, if any."""
         changed, self._wanted = up is not self._wanted, up

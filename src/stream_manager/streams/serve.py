@@ -5,39 +5,50 @@ import os
 import signal
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import structlog
 
-from stream_manager.api import create_app, tcp_socket, unix_socket
-from stream_manager.api import serve as serve_api
+from stream_manager.api import tcp_socket, unix_socket
 from stream_manager.clock import Clock, SystemClock
-from stream_manager.config import Configuration
+from stream_manager.config import Configuration, ManagerSettings
 from stream_manager.evidence import Keeper
+from stream_manager.pipelines.messages import VERSION, Attend
 from stream_manager.store import SegmentIndex, Store, lock_directory
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
-from stream_manager.streams.processes import end_leftover, leftovers
 from stream_manager.streams.reload import Reload, make_volumes
 from stream_manager.streams.systemd import Systemd
+from stream_manager.streams.threads import in_thread
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
 EVIDENCE_WITHIN_S = 0.5
+# After that whoever asks is answered, though a worker of an earlier manager may still hang.
+TAKEN_OVER_WITHIN_S = 1.0
 
 log = structlog.get_logger()
 
 
-async def serve(configuration: Configuration, *, reload: Callable[[], Configuration]) -> int:
-    """Run the configured streams until SIGTERM, SIGINT, SIGUSR2 or a shutdown command; return 0.
+async def serve(
+    configuration: Configuration,
+    *,
+    reload: Callable[[], Configuration],
+    keep_workers: bool = False,
+) -> int:
+    """Run the configured streams until a signal or a shutdown command; return 0.
 
-    A second signal ends everything at once. SIGHUP, or a reload command, reads the configuration
-    again: one with errors is refused and changes nothing. Raises AlreadyRunning where another
-    manager runs, CannotListen where the address of `listen` can't be had, and OutsideError where
-    the API's own socket can't be made.
+    SIGTERM and SIGINT stop everything, unless it is to `keep_workers`; SIGUSR2 leaves the workers
+    to the next manager in any case. A second signal ends everything at once. SIGHUP, or a reload
+    command, reads the configuration again: one with errors is refused and changes nothing. Raises
+    AlreadyRunning where another manager runs, CannotListen where the address of `listen` can't be
+    had, and OutsideError where the API's own socket can't be made.
     """
     clock = SystemClock()
     loop = asyncio.get_running_loop()
@@ -72,13 +83,9 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             stack.callback(it.close)  # an API that never began has not closed them
         evidence = _evidence(configuration, clock)
         stack.callback(evidence.close, EVIDENCE_WITHIN_S)
-        launcher = Launcher(
-            socket_path=settings.runtime_dir / "forkserver.sock",
-            registry_path=settings.state_dir / "gstreamer-registry.bin",
-            log_path=evidence.log_dir / f"{FORK_SERVER}.log",
-            clock=clock,
-        )
+        launcher = _launcher(settings, store, evidence.log_dir, clock)
         stack.push_async_callback(launcher.close)
+        await launcher.find()
         manager = StreamManager(
             store=store,
             index=index,
@@ -88,14 +95,11 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             runtime_dir=settings.runtime_dir,
             evidence=evidence,
             systemd=systemd,
-            leftovers=_end_leftovers(store, clock),
         )
         again = await stack.enter_async_context(
             aclosing(Reload(manager, settings, reload, systemd))
         )
-        _listen_to_signals(manager, again)
-        for stale in settings.runtime_dir.glob("w-*.sock"):
-            stale.unlink(missing_ok=True)
+        _listen_to_signals(manager, again, keep_workers=keep_workers)
         make_volumes(configuration.volumes)
         running = asyncio.create_task(manager.run(), name="manager")
         answering = asyncio.Event()
@@ -119,12 +123,21 @@ async def serve(configuration: Configuration, *, reload: Callable[[], Configurat
             running.result()  # the loop of decisions broke: a bug, to be seen whole
         log.info("stopping")
         systemd.stopping()
-        if not await manager.stop(STOP_WITHIN_S):
-            log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
-        await manager.own_tasks.end()
+        await _end(manager)
         await _cancel(tasks)
         log.info("stopped")
     return 0
+
+
+def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clock) -> Launcher:
+    return Launcher(
+        socket_path=settings.runtime_dir / "forkserver.sock",
+        registry_path=settings.state_dir / "gstreamer-registry.bin",
+        log_path=log_dir / f"{FORK_SERVER}.log",
+        name=f"{VERSION} {version('stream-manager')} {store.instance_id()}",
+        attend=Attend(orphan_grace_s=settings.orphan_grace_s),
+        clock=clock,
+    )
 
 
 def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
@@ -143,8 +156,16 @@ async def _answer(
 ) -> None:
     """Run the API on copies of `sockets`, for it closes them: its next run goes on with others.
 
-    Whoever connects between two runs waits for the next.
+    Whoever connects between two runs waits for the next. Its library is loaded once all that runs
+    is taken over.
     """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TAKEN_OVER_WITHIN_S):
+            await manager.taken_over()
+    await in_thread(partial(import_module, "stream_manager.api.app"), "api")
+    from stream_manager.api.app import create_app  # noqa: PLC0415 - now it is loaded
+    from stream_manager.api.serve import serve as serve_api  # noqa: PLC0415
+
     copies = [it.dup() for it in sockets]
     try:
         await serve_api(create_app(manager, reload=reload, answering=answering), copies)
@@ -153,33 +174,39 @@ async def _answer(
             it.close()
 
 
+async def _end(manager: StreamManager) -> None:
+    """Stop the streams, or leave them to the next manager, which goes on from any moment."""
+    if not manager.hands_over and not await manager.stop(STOP_WITHIN_S):
+        log.error("some workers did not stop in time", within_s=STOP_WITHIN_S)
+    await manager.own_tasks.end()
+    if manager.hands_over:
+        manager.leave()
+        log.info("the workers go on, for the next manager")
+
+
 async def _cancel(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _end_leftovers(store: Store, clock: Clock) -> dict[str, asyncio.Task[None]]:
-    """Begin to end the workers of an earlier manager; the tasks by stream."""
-    tasks = {}
-    for row in leftovers(store):
-        log.warning("ending a worker that an earlier manager left", stream=row.stream, pid=row.pid)
-        tasks[row.stream] = asyncio.create_task(end_leftover(row, store, clock))
-    return tasks
-
-
-def _listen_to_signals(manager: StreamManager, reload: Reload) -> None:
+def _listen_to_signals(manager: StreamManager, reload: Reload, *, keep_workers: bool) -> None:
     loop = asyncio.get_running_loop()
 
-    def stop() -> None:
+    def end(*, stay: bool) -> None:
+        """Stop at the first signal; at the second, whatever the first one was, end everything."""
         if manager.stopping.is_set():
             log.warning("stopping at once")
-            os._exit(1)  # the workers see their manager gone and finish their files
-        manager.shutdown()
+            manager.ask_to_quit()
+            os._exit(1)
+        if stay:
+            manager.hand_over()
+        else:
+            manager.shutdown()
 
-    # SIGUSR2 is how a service manager asks us to leave: the workers will then go on for the next
-    # manager. Until a manager can adopt them they end too, in the same order.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        loop.add_signal_handler(number, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, partial(end, stay=keep_workers))
+    # How a service manager asks us to leave: the workers go on for the next manager.
+    loop.add_signal_handler(signal.SIGUSR2, partial(end, stay=True))
     loop.add_signal_handler(signal.SIGHUP, reload.by_signal)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGUSR2})  # blocked since the command began

@@ -1,14 +1,13 @@
-"""A stream's worker process as a component: started by a fork, ended for sure.
+"""A stream's worker process as a component: started by a fork or adopted, ended for sure.
 
 One that is asked to end finishes its files first. One that hangs is looked at, for as long as that
 takes at the most, and killed: no word reaches it. One that the kernel does not let go is abandoned.
 """
 
 import asyncio
-import hashlib
 import logging
 import signal
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -23,17 +22,16 @@ from stream_manager.pipelines.messages import (
     VERSION,
     FromWorker,
     Hello,
-    Quit,
+    Progress,
     Spawn,
 )
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import Launcher, SpawnRefused
-from stream_manager.streams.process import Process, in_words
+from stream_manager.streams.meeting import Met, socket_path
+from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process, in_words
 from stream_manager.streams.threads import in_thread
 
-TERM_GRACE_S = 0.5
 EXAMINED_WITHIN_S = 0.25
-KILLED_WITHIN_S = 1.0  # a process of any size ends in a tenth of it, if the kernel lets it
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +45,10 @@ class Owner(Protocol):
 
     def hear(self, message: FromWorker) -> None:
         """Take what the worker says, but for its Hello."""
+        ...
+
+    async def written(self) -> bool:
+        """Return whether what was heard is on disk, once that is known."""
         ...
 
     def born(self, pid: int, epoch: int) -> None:
@@ -98,6 +100,7 @@ class Worker:
         self._examination: asyncio.Task[None] | None = None
         self._abandoned: dict[int, int] = {}
         self.heard_s: float | None = None
+        self.caught_up = asyncio.Event()  # it has told all that an adopted one had kept
 
     @property
     def abandoned(self) -> tuple[int, ...]:
@@ -112,8 +115,7 @@ class Worker:
     def begin(self, action: Action) -> None:
         """Begin to fork, or to end, a process."""
         if isinstance(action, Start):
-            name = hashlib.sha256(self._order.stream.encode()).hexdigest()[:12]
-            path = self._socket_dir / f"w-{name}-{action.epoch}.sock"
+            path = socket_path(self._socket_dir, self._order.stream, action.epoch)
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             if self._process is not None:
                 self._abandon(self._process)
@@ -123,6 +125,19 @@ class Worker:
             self._life = self._own(self._live(process))
         else:
             self._own(self._finish(action.epoch, self._process, self._life, action.grace_s))
+
+    def adopt(self, met: Met) -> None:
+        """Go on with a process that has outlived its manager, as if we had begun it."""
+        epoch = met.hello.epoch
+        order = msgspec.structs.replace(
+            self._order, epoch=epoch, socket_path=met.path, cgroup=met.hello.cgroup
+        )
+        process = self._process = self._made(order)
+        self._hung, self._examination = False, None
+        self.heard_s = self._clock.monotonic_s()
+        process.take(met)
+        self._owner.born(met.hello.pid, epoch)
+        self._life = self._own(self._see_off(process, process.go_on()))
 
     def send(self, message: Struct) -> bool:
         """Tell the worker something; False if it can't be told."""
@@ -189,24 +204,37 @@ class Worker:
                 self._met(order.epoch, message)
             else:
                 self._owner.hear(message)
+            if isinstance(message, Progress):
+                self.caught_up.set()
 
         def lost(why: str) -> None:
             # A process that ends closes its connection too, and its exit tells more: wait for it.
             loop = asyncio.get_running_loop()
             loop.call_later(TERM_GRACE_S, self._silent, process, why)
 
-        process = Process(order, launcher=self._launcher, hear=hear, lost=lost)
+        process = Process(
+            order,
+            launcher=self._launcher,
+            hear=hear,
+            written=self._owner.written,
+            lost=lost,
+        )
         return process
 
-    async def _live(self, process: Process) -> None:
+    def _live(self, process: Process) -> Coroutine[None, None, None]:
         epoch = process.order.epoch
 
         def born(pid: int) -> None:
             if self._process is process:
                 self._owner.born(pid, epoch)
 
+        return self._see_off(process, process.live(born))
+
+    async def _see_off(self, process: Process, life: Awaitable[int | None]) -> None:
+        """Tell of the end of a process, whatever it is."""
+        epoch = process.order.epoch
         try:
-            code = await process.live(born)
+            code = await life
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
@@ -247,15 +275,10 @@ class Worker:
         if process is not None and life is not None:
             if self._hung and self._examination is not None:
                 await asyncio.wait({self._examination}, timeout=EXAMINED_WITHIN_S)
-            else:
-                if process.send(Quit(grace_s=grace_s)):
-                    await asyncio.wait({life}, timeout=grace_s)
-                if not life.done():
-                    process.kill(signal.SIGTERM)
-                    await asyncio.wait({life}, timeout=TERM_GRACE_S)
-            if not life.done():
                 process.kill(signal.SIGKILL)
                 await asyncio.wait({life}, timeout=KILLED_WITHIN_S)
+            else:
+                await process.end(life, grace_s)
             if abandoned := not life.done():
                 self._abandon(process)
         self._owner.post(Gone(id=self._order.stream, epoch=epoch, abandoned=abandoned))

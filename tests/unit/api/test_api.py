@@ -12,8 +12,10 @@ from typing import Any
 import httpx
 import pytest
 
-from stream_manager.api import Verb, create_app, serve, tcp_socket, unix_socket
+from stream_manager.api import Verb, tcp_socket, unix_socket
+from stream_manager.api.app import create_app
 from stream_manager.api.guard import is_loopback
+from stream_manager.api.serve import serve
 from stream_manager.errors import OutsideError, UsageError
 from stream_manager.store import Entry, lock_directory
 

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
-from stream_manager.api import Verb, create_app, serve, tcp_socket, unix_socket
+from stream_manager.api import Verb, tcp_socket, unix_socket
+from stream_manager.api.app import create_app
+from stream_manager.api.serve import serve
 from stream_manager.clock import SystemClock
 from stream_manager.errors import UsageError
 from stream_manager.store import Entry, Store, lock_directory

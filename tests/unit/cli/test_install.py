@@ -24,7 +24,13 @@ PROMISED = (
     *("Type=notify", "NotifyAccess=main", "WatchdogSec=30", "KillMode=process"),
     *("KillSignal=SIGUSR2", "OOMPolicy=continue", "RuntimeDirectory=stream-manager"),
     *("RuntimeDirectoryPreserve=yes", "UMask=0077", "ExecReload=/bin/kill -HUP $MAINPID"),
-    *("Restart=always", "RestartSec=2", "LimitNOFILE=65536", "NoNewPrivileges=yes"),
+    *(
+        "Restart=always",
+        "RestartPreventExitStatus=0",
+        "RestartSec=2",
+        "LimitNOFILE=65536",
+        "NoNewPrivileges=yes",
+    ),
 )
 
 

@@ -91,8 +91,8 @@ def test_run_serves_the_configuration_and_logs_to_stderr(
     """The manager gets the file and the means to read it again; its code is the exit code."""
     served = []
 
-    async def serve(configuration: object, *, reload: object) -> int:
-        served.append((configuration, reload))
+    async def serve(configuration: object, *, reload: object, keep_workers: bool) -> int:
+        served.append((configuration, reload, keep_workers))
         structlog.get_logger().info("started", streams=0)
         logging.getLogger("somebody.else").warning("odd: %s", "x")
         logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
@@ -108,11 +108,13 @@ def test_run_serves_the_configuration_and_logs_to_stderr(
     ]
     assert lines[0]["streams"] == 0
     assert lines[0]["at"].endswith("Z")
-    configuration, reload = served[0]
+    configuration, reload, keep_workers = served[0]
     assert callable(reload)
     assert reload() == configuration
+    assert not keep_workers
 
-    code, out, err = cli("run", config)
+    code, out, err = cli("run", config, "--keep-workers")
+    assert served[1][2]
     assert (code, out) == (1, "")
     assert "started" in err
     assert "streams=0" in err
@@ -181,8 +183,9 @@ def test_another_reason_has_another_mend(
     path = Path(config)
     path.write_text(path.read_text().replace("[manager]", '[manager]\nlisten = "127.0.0.1:80"'))
 
-    async def serve(_: object, *, reload: object) -> int:
+    async def serve(_: object, *, reload: object, keep_workers: bool) -> int:
         assert reload
+        assert not keep_workers
         tcp_socket("127.0.0.1", 80)
         raise AssertionError
 

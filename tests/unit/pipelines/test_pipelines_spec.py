@@ -31,6 +31,7 @@ SOURCES: list[Source] = [
             stream="cam",
             instance="test",
             epoch=3,
+            digest="d1",
             socket_path="/run/cam.sock",
             log_path="/run/cam.log",
             secrets=(SECRET,),

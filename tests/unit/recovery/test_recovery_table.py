@@ -27,6 +27,7 @@ from stream_manager.recovery import (
 from stream_manager.recovery.engine import TABLE, decide, illegal
 from stream_manager.recovery.states import (
     Admitted,
+    Adopted,
     Deaf,
     DomainDue,
     Due,
@@ -57,6 +58,8 @@ EVENTS: tuple[Event, ...] = (
     Wanted(id="cam", up=False, digest="as configured"),
     Restart(id="cam"),
     Reset(id="cam"),
+    Adopted(id="cam", epoch=1, digest="as configured"),
+    Adopted(id="cam", epoch=1, digest="as configured", ending=True),
     Started(id="cam", epoch=1),
     Proved(id="cam", epoch=1),
     Failed(id="cam", epoch=1, fault=CRASHED),

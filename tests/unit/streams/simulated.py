@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from stream_manager.config import StreamSettings
 from stream_manager.pipelines.messages import (
+    Attend,
     OutputProgress,
     PartFailed,
     PartGone,
@@ -100,10 +101,18 @@ def simulated(
 class NoForks:
     """A launcher whose workers are never born: the test says what becomes of them."""
 
+    attend = Attend(orphan_grace_s=None)
+
     async def spawn(self, order: Spawn) -> Forked:
         """Wait for ever."""
         await asyncio.get_running_loop().create_future()
         raise AssertionError(order)
+
+    def expect(self, pid: int) -> None:
+        """Know of one that an earlier manager had forked; nobody will see how it ends."""
+
+    async def exit_code(self, _pid: int) -> None:
+        """Say that nobody saw it."""
 
 
 class Marks:
@@ -318,3 +327,27 @@ class Simulation:
             tracks=tuple(readings),
             outputs=(output,),
         )
+
+
+class Lives:
+    """One stream under managers that are killed one after another, on one clock."""
+
+    def __init__(self, folder: Path, policy: RecoveryPolicy = POLICY) -> None:
+        self.folder = folder
+        self.clock = FakeClock()
+        self.settings = settings_of(policy)
+
+    @asynccontextmanager
+    async def life(self, settings: StreamSettings | None = None) -> AsyncIterator[Simulation]:
+        """Run a manager until it is killed at the end of the block; what it saved is on disk."""
+        store = Store.open(self.folder, clock=self.clock, on_fault=_fail)
+        try:
+            simulation = Simulation(store, self.clock, settings or self.settings)
+            async with simulation.running():
+                yield simulation
+        finally:
+            store.close()
+
+
+def _fail(fault: str) -> None:
+    raise AssertionError(fault)

@@ -3,8 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -13,11 +12,10 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.unit.streams.simulated import POLICY, Simulation, settings_of
+from tests.unit.streams.simulated import POLICY, Lives, Simulation, settings_of
 
-from stream_manager.config import StreamSettings
 from stream_manager.recordings import find_gaps
-from stream_manager.recovery import Budget, Phase, RecoveryPolicy, Reset
+from stream_manager.recovery import Budget, Phase, Reset
 from stream_manager.store import Mark, Store
 from stream_manager.streams import counters
 from stream_manager.streams.processes import boot_id
@@ -29,26 +27,6 @@ SLOW = replace(
     backoff=replace(POLICY.backoff, base_s=30.0, cap_s=30.0),
     budget=Budget(restarts=5, within_s=600.0),
 )
-
-
-class Lives:
-    """One stream under managers that are killed one after another, on one clock."""
-
-    def __init__(self, folder: Path, policy: RecoveryPolicy = POLICY) -> None:
-        self.folder = folder
-        self.clock = FakeClock()
-        self.settings = settings_of(policy)
-
-    @asynccontextmanager
-    async def life(self, settings: StreamSettings | None = None) -> AsyncIterator[Simulation]:
-        """Run a manager until it is killed at the end of the block; what it saved is on disk."""
-        store = Store.open(self.folder, clock=self.clock, on_fault=pytest.fail)
-        try:
-            simulation = Simulation(store, self.clock, settings or self.settings)
-            async with simulation.running():
-                yield simulation
-        finally:
-            store.close()
 
 
 @pytest.fixture

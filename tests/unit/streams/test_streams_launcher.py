@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from stream_manager.pipelines.messages import Exited, Spawned
+from stream_manager.pipelines import sockets
+from stream_manager.pipelines.messages import Attend, Exited, Serving, Spawned, encode
 from stream_manager.streams.launcher import Forked, Launcher, SpawnRefused
 from stream_manager.testing import FakeClock
 
@@ -29,7 +30,12 @@ def with_launcher(script: Callable[[Launcher], Coroutine[None, None, None]]) -> 
         nowhere = Path("/nonexistent")
         await script(
             Launcher(
-                socket_path=nowhere, registry_path=nowhere, log_path=nowhere, clock=FakeClock()
+                socket_path=nowhere,
+                registry_path=nowhere,
+                log_path=nowhere,
+                name="test",
+                attend=Attend(orphan_grace_s=None),
+                clock=FakeClock(),
             )
         )
 
@@ -110,3 +116,44 @@ def test_a_worker_without_a_descriptor_is_refused(worker: subprocess.Popen[bytes
 
     with_launcher(script)
     assert worker.wait(5) == -signal.SIGKILL
+
+
+@pytest.mark.parametrize(("name", "taken"), [("test", True), ("an older one", False), ("", False)])
+def test_a_fork_server_is_taken_over_if_it_is_as_ours_would_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, taken: bool
+) -> None:
+    """One of another version, and one that says nothing, are left to end with their workers."""
+    monkeypatch.setattr("stream_manager.streams.launcher.NAME_WITHIN_S", 5.0 if name else 0.01)
+
+    async def script() -> None:
+        path = tmp_path / "forkserver.sock"
+        launcher = Launcher(
+            socket_path=path,
+            registry_path=path,
+            log_path=path,
+            name="test",
+            attend=Attend(orphan_grace_s=None),
+            clock=FakeClock(),
+        )
+        await launcher.find()  # nobody serves: nothing happens
+        with sockets.listen(str(path)) as listener:
+            finding = asyncio.create_task(launcher.find())
+            await asyncio.sleep(0)
+            connection, _ = listener.accept()
+            with connection:
+                if name:
+                    connection.send(encode(Serving(name=name)))
+                await finding
+                connection.settimeout(0.0 if taken else 5.0)
+                if taken:
+                    launcher.expect(42)
+                    exited = Exited(stream="cam", epoch=1, pid=42, status=signal.SIGSEGV)
+                    connection.send(encode(exited))
+                    assert await launcher.exit_code(42) == -signal.SIGSEGV
+                    launcher.leave()
+                    connection.settimeout(5.0)
+                assert connection.recv(1) == b""
+        await launcher.close()
+        assert path.exists() is taken  # what was left is for the next manager
+
+    asyncio.run(script())

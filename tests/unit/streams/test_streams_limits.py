@@ -45,7 +45,12 @@ class Worker:
             fail=self.faults.append,
         )
         order = Spawn(
-            stream="cam", instance="", epoch=3, socket_path="/run/w-c0ffee-3.sock", log_path=""
+            stream="cam",
+            instance="",
+            epoch=3,
+            digest="",
+            socket_path="/run/w-c0ffee-3.sock",
+            log_path="",
         )
         self.order = self.watch.limited(order)
         self.watch.born()

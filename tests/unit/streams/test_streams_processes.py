@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from stream_manager.clock import SystemClock
+from stream_manager.pipelines.identity import start_ticks
 from stream_manager.store import Store
-from stream_manager.streams.processes import boot_id, end_leftover, leftovers, start_ticks
+from stream_manager.streams.processes import boot_id, end_leftover, leftovers
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_what_an_earlier_manager_left_is_ended(
 
     async def end() -> None:
         (row,) = leftovers(store)
-        ending = asyncio.create_task(end_leftover(row, store, SystemClock()))
+        ending = asyncio.create_task(end_leftover(row, store, SystemClock(), within_s=4.0))
         assert await asyncio.to_thread(child.wait, 5) == -15
         await ending
 
@@ -72,9 +73,8 @@ def test_what_an_earlier_manager_left_is_ended(
     assert store.workers() == []
 
 
-def test_what_ignores_sigterm_is_killed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_ignores_sigterm_is_killed(store: Store) -> None:
     """No two workers record one stream, however stubborn the first one is."""
-    monkeypatch.setattr("stream_manager.streams.processes.LEAVE_WITHIN_S", 0.2)
     script = "import signal; signal.signal(15, signal.SIG_IGN); print(flush=True); signal.pause()"
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as stubborn:
         assert stubborn.stdout is not None
@@ -83,7 +83,7 @@ def test_what_ignores_sigterm_is_killed(store: Store, monkeypatch: pytest.Monkey
 
         async def end() -> int:
             (row,) = leftovers(store)
-            ending = asyncio.create_task(end_leftover(row, store, SystemClock()))
+            ending = asyncio.create_task(end_leftover(row, store, SystemClock(), within_s=0.2))
             status = await asyncio.to_thread(stubborn.wait, 5)
             await ending
             return status

@@ -25,9 +25,7 @@ def test_an_api_that_ends_at_once_does_not_keep_the_service_from_being_ready(
     async def fail(*_: object) -> None:
         raise OSError("no more sockets")
 
-    # The package gives its function under the module's name.
-    module = import_module("stream_manager.streams.serve")
-    monkeypatch.setattr(module, "serve_api", fail)
+    monkeypatch.setattr(import_module("stream_manager.api.serve"), "serve", fail)
     configuration = Configuration(
         manager=ManagerSettings(
             state_dir=tmp_path / "state", runtime_dir=tmp_path / "run", listen=None

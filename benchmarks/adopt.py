@@ -1,5 +1,7 @@
 """How soon the next manager has adopted every worker of one that was killed."""
 
+import time
+
 from benchmarks import cameras
 from benchmarks.figures import Figure, Subject, Tell, figure_in_ms
 from benchmarks.rig import Rig, wall_s
@@ -58,8 +60,11 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
 def _instants(rig: Rig, rule: str, count: int, after: int) -> list[float]:
     """Return when a rule first decided upon each of `count` workers, as seconds since 1970."""
     seen: dict[str, float] = {}
+    deadline_s = time.monotonic() + WITHIN_S
     while len(seen) < count:
-        for entry in rig.journal(after=after, wait_s=WITHIN_S):
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"{count - len(seen)} of {count} were not {rule}")
+        for entry in rig.journal(after=after, wait_s=1.0):
             after = entry["seq"]
             if entry["rule"] == rule and entry["component"] == entry["stream"]:
                 seen.setdefault(entry["stream"], wall_s(entry["at"]))

@@ -174,7 +174,7 @@ class Rig:
             "[manager]",
             'state_dir = "./state"',
             'runtime_dir = "./run"',
-            'orphan_grace = "5s"',
+            'orphan_grace = "60s"',
             "[recovery]",
             self._recovery,
             "[[volumes]]",

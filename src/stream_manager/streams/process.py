@@ -95,10 +95,7 @@ class Process:
             self._close()
 
     async def end(self, life: asyncio.Task[None], grace_s: float, *, ask: bool = True) -> None:
-        """See to it that it ends, which ends `life`: asked, then SIGTERM, then SIGKILL.
-
-        One that the kernel does not let go is left: `life` is not done then.
-        """
+        """Have it end, which ends `life`, if the kernel lets it: asked, then SIGTERM, SIGKILL."""
         if ask and self.send(Quit(grace_s=grace_s)):
             await asyncio.wait({life}, timeout=grace_s)
         if not life.done():

@@ -34,7 +34,6 @@ from stream_manager.streams.recording import Commander
 from stream_manager.streams.stream import Stream
 
 RETIRE_WITHIN_S = 4.0  # what a worker has for its files
-ABANDONED_AFTER_S = 2 * RETIRE_WITHIN_S
 CAUGHT_UP_WITHIN_S = 2.0
 REPLACED_WITHIN_S = 15.0  # then the next stream's worker of another version is replaced
 POLL_S = 0.05
@@ -231,11 +230,9 @@ class Takeover:
             await process.go_on()
 
         life = asyncio.create_task(live())
-        ending = asyncio.create_task(process.end(life, RETIRE_WITHIN_S, ask=ask))
-        await asyncio.wait({ending}, timeout=ABANDONED_AFTER_S)
-        if not ending.done():
+        await process.end(life, RETIRE_WITHIN_S, ask=ask)
+        if not life.done():
             log.error("killed, but the kernel does not let it go", pid=hello.pid)
-            ending.cancel()
         self._keeper.ended(hello.stream)
         if any((it.stream, it.pid) == (hello.stream, hello.pid) for it in self._store.workers()):
             self._store.forget_worker(hello.stream)  # not its successor, which may live already

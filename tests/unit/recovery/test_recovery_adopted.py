@@ -160,7 +160,7 @@ def test_a_teardown_under_an_incident_is_carried_out_in_its_queue() -> None:
     spec = Spec(id="part", policy=POLICY, domains=("host:a",))
     script = Script(spec)
     record = replace(script["part"], phase=Phase.PARKED, resume_s=9.0, wanted=True, epoch=2)
-    context = Context(now_s=1.0, chance=lambda: 0.5, ready=True)
+    context = Context(now_s=1.0, chance=lambda: 0.5)
     for held_by in (None, "host:a"):
         event = Adopted(id="part", epoch=2, digest="", ending=True)
         after = decided_by(replace(record, held_by=held_by), event, context)

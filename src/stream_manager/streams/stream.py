@@ -169,6 +169,11 @@ class Stream:
             self._supervisor.dismiss(id_)
 
     @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The processes, the stream's first."""
+        return (self.worker, *(it.worker for it in self.isolated.values()))
+
+    @property
     def casebooks(self) -> tuple[Casebook, ...]:
         """What is known of the processes, the worker's first."""
         return (self.casebook, *(it.casebook for it in self.isolated.values()))

@@ -77,12 +77,13 @@ class MediaStatus(BaseModel):
 
 
 class OutputStatus(BaseModel):
-    """One output; each kind adds fields of its own."""
+    """One output; each kind adds fields of its own. `pid`: the process that it runs in."""
 
     model_config = ConfigDict(extra="allow")
 
     id: str
     kind: str
+    pid: int | None
     state: str
     health: str | None
     waits_for: str | None

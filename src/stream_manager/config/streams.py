@@ -121,7 +121,7 @@ class StreamReader:
         except sources.SourceError as error:
             self.report.error(at, shown(table.pipeline), str(error))
             return None
-        output = CustomSpec(id=table.id, description=read.text)
+        output = CustomSpec(id=table.id, description=read.text, isolate=table.isolate)
         return _ParsedOutput(output=output, secrets=read.secrets)
 
     def _expanded(self, text: str, at: KeyPath) -> Expanded | None:

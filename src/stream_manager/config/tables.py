@@ -219,6 +219,13 @@ class OutputTable(Table):
             " as in `source`."
         ),
     ] = ""
+    isolate: Annotated[
+        bool,
+        _means(
+            "`true` runs it in a process of its own: then even its crash costs the stream nothing:"
+            " [outputs.md](outputs.md#in-a-process-of-its-own)."
+        ),
+    ] = False
 
 
 class StreamTable(RecoveryTable):

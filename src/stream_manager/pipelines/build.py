@@ -1,13 +1,17 @@
 """Source specifications made into pipelines; their pads become tracks in source.py."""
 
+import errno
+import socket
 from dataclasses import dataclass
 
+from stream_manager.pipelines import sockets
 from stream_manager.pipelines.codecs import chain_for
 from stream_manager.pipelines.elements import BadSourceError, make
 from stream_manager.pipelines.faults import code_of
 from stream_manager.pipelines.file import FileLoop
 from stream_manager.pipelines.gst import GLib, Gst, GstRtsp
 from stream_manager.pipelines.spec import (
+    FeedSource,
     FileSource,
     PipelineSource,
     RtspSource,
@@ -16,6 +20,7 @@ from stream_manager.pipelines.spec import (
 )
 
 TCP_TIMEOUT_US = 3_000_000
+_READ_BYTES = 65536
 _FIRST_REQUESTS = (GstRtsp.RTSPMethod.OPTIONS, GstRtsp.RTSPMethod.DESCRIBE)
 
 # Small, for many run at once: 1 % of a core, where 640x360 takes four times that.
@@ -52,6 +57,8 @@ def build(source: Source, *, position_s: float) -> Built:
             return _build_description(f"{_TEST_PICTURE} {_TEST_TONE}")
         case PipelineSource():
             return _build_description(source.description)
+        case FeedSource():
+            return _build_feed(source)
 
 
 def _build_rtsp(source: RtspSource) -> Built:
@@ -92,6 +99,31 @@ def _is_recordable(_rtspsrc: Gst.Element, _number: int, caps: Gst.Caps) -> bool:
     except BadSourceError:
         return False
     return True
+
+
+def _build_feed(source: FeedSource) -> Built:
+    """Connect for each track; the descriptors last as long as the process, which plays one feed."""
+    pipeline = Gst.Pipeline()
+    pipeline.set_start_time(Gst.CLOCK_TIME_NONE)
+    pipeline.set_base_time(source.base_time_ns)
+    pads = []
+    for _ in range(source.tracks):
+        try:
+            connection = sockets.connect(source.path, kind=socket.SOCK_STREAM)
+        except OSError as error:
+            raise BadSourceError(
+                f"the stream's worker does not hand on its media: {error}",
+                origin="feed",
+                code=errno.errorcode.get(error.errno or 0, "EIO"),
+            ) from error
+        reader, depay = make("fdsrc"), make("gdpdepay")
+        reader.set_property("fd", connection.detach())
+        reader.set_property("blocksize", _READ_BYTES)
+        for element in (reader, depay):
+            pipeline.add(element)
+        reader.link(depay)
+        pads += depay.srcpads
+    return Built(pipeline=pipeline, pads=tuple(pads))
 
 
 def _build_description(description: str) -> Built:

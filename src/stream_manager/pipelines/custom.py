@@ -167,6 +167,9 @@ class CustomOutput:
                 self._fail(faults.Reading(origin="output", code="eos", text=ended))
         elif (reading := faults.read(message)) is not None:
             self._fail(reading)
+            if self._drain is not None:  # what it still held is lost
+                GLib.source_remove(self._drain)
+                self._on_drain_end()
         return GLib.SOURCE_CONTINUE
 
     def _on_drain_end(self) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from stream_manager.pipelines.messages import (
     Fact,
+    FeedReady,
     PartFailed,
     PartGone,
     PartStarted,
@@ -41,7 +42,9 @@ class Ledger:
     def take(self, fact: Fact) -> None:
         """Keep a fact; where there is a connection it is told there, too."""
         if isinstance(fact, PartGone):
-            self._drop(lambda it: isinstance(it, PartStarted | PartFailed) and _of(fact, it))
+            self._drop(
+                lambda it: isinstance(it, PartStarted | FeedReady | PartFailed) and _of(fact, it)
+            )
         self._facts.append(fact)
         if self._told is not None:
             self._told.append(fact)
@@ -82,5 +85,5 @@ class Ledger:
         self._facts = [it for it in self._facts if not goes(it)]
 
 
-def _of(end: PartGone, fact: PartStarted | PartFailed | SegmentOpened) -> bool:
+def _of(end: PartGone, fact: PartStarted | FeedReady | PartFailed | SegmentOpened) -> bool:
     return (fact.part, fact.epoch) == (end.part, end.epoch)

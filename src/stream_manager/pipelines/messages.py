@@ -78,8 +78,8 @@ class Exited(Struct, frozen=True, kw_only=True, tag=True):
 class StartSource(Struct, frozen=True, kw_only=True, tag=True):
     """Build and play the source. `position_s` is where a file goes on.
 
-    With `hold`, tracks wait (at most a second) until the first output is attached, so that it
-    misses no keyframe.
+    With `hold`, tracks wait (at most a second) until the recorder is attached, or of a feed its
+    output, so that it misses no keyframe.
     """
 
     epoch: int
@@ -101,6 +101,17 @@ class StartCustom(Struct, frozen=True, kw_only=True, tag=True):
 
     epoch: int
     output: CustomSpec
+
+
+class StartFeed(Struct, frozen=True, kw_only=True, tag=True):
+    """Hand the tracks of the running source to the process of the output `part`, at `path`.
+
+    Answered by FeedReady. It is a part as any other, and ends by StopPart.
+    """
+
+    part: str
+    epoch: int
+    path: str
 
 
 class StopPart(Struct, frozen=True, kw_only=True, tag=True):
@@ -184,6 +195,15 @@ class PartStarted(Struct, frozen=True, kw_only=True, tag=True):
     part: str
     epoch: int
     tracks: tuple[Track, ...] = ()
+
+
+class FeedReady(Struct, frozen=True, kw_only=True, tag=True):
+    """Whoever connects `tracks` times gets the media of one track each, in GStreamer's GDP."""
+
+    part: str
+    epoch: int
+    tracks: int
+    base_time_ns: int
 
 
 class PartFailed(Struct, frozen=True, kw_only=True, tag=True):
@@ -332,8 +352,8 @@ class SegmentClosed(Struct, frozen=True, kw_only=True, tag=True):
 
 ToForkServer = Spawn
 FromForkServer = Serving | Spawned | SpawnFailed | Exited
-ToWorker = StartSource | StartRecord | StartCustom | StopPart | Quit | Attend | Noted
-Fact = PartStarted | PartFailed | PartGone | SegmentOpened | SegmentClosed
+ToWorker = StartSource | StartRecord | StartCustom | StartFeed | StopPart | Quit | Attend | Noted
+Fact = PartStarted | FeedReady | PartFailed | PartGone | SegmentOpened | SegmentClosed
 FromWorker = Hello | Progress | Graph | Fact
 
 encode = msgspec.msgpack.Encoder().encode

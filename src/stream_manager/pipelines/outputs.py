@@ -13,11 +13,11 @@ _ABANDON_MS = 100  # after an output's own deadline: it may not call back
 
 
 class Output(Protocol):
-    """A recorder, or a custom output."""
+    """A recorder, a custom output, or a feed of one in another process."""
 
     @property
-    def pipeline(self) -> Gst.Pipeline:
-        """What it runs."""
+    def pipeline(self) -> Gst.Pipeline | None:
+        """What it runs, if it does yet."""
         ...
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from stream_manager.pipelines.custom import CustomOutput
+from stream_manager.pipelines.feeding import FeedOutput
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.messages import (
     Fact,
@@ -13,6 +14,7 @@ from stream_manager.pipelines.messages import (
     PartGone,
     Standing,
     StartCustom,
+    StartFeed,
     StartRecord,
     StartSource,
     StopPart,
@@ -92,6 +94,10 @@ class Parts:
         """Attach another output to it; a failure is told."""
         self._start_output(order.output.id, order.epoch, partial(self._custom, order))
 
+    def start_feed(self, order: StartFeed) -> None:
+        """Hand its tracks to the process of another output; a failure is told."""
+        self._start_output(order.part, order.epoch, partial(self._feed, order))
+
     def start_source(self, order: StartSource) -> None:
         """Build and play the source; a failure is told."""
         if self._source is not None:
@@ -114,7 +120,7 @@ class Parts:
             self._refuse(part, epoch, "the one before it is not gone")
         else:
             self._outputs.start(part, epoch, make(*running))
-            if part == RECORD:
+            if part == RECORD or source.is_feed:
                 source.release()
 
     def _recorder(
@@ -141,6 +147,11 @@ class Parts:
             tracks=tracks,
             report=self._tell,
         )
+
+    def _feed(
+        self, order: StartFeed, source: Gst.Pipeline, tracks: tuple[SourceTrack, ...]
+    ) -> Output:
+        return FeedOutput(order, source=source, tracks=tracks, report=self._tell)
 
     def _refuse(self, part: str, epoch: int, why: str) -> None:
         self._tell(PartFailed(part=part, epoch=epoch, origin=part, code="order", text=why))

@@ -1,4 +1,4 @@
-"""Unix SOCK_SEQPACKET sockets: paths longer than the kernel's 107 bytes, peers of one user."""
+"""Unix sockets: paths longer than the kernel's 107 bytes, peers of one user."""
 
 import errno
 import os
@@ -28,12 +28,14 @@ def short_address(path: str) -> Iterator[str]:
         os.close(directory_fd)
 
 
-def listen(path: str, *, backlog: int = 8) -> socket.socket:
+def listen(
+    path: str, *, backlog: int = 8, kind: socket.SocketKind = socket.SOCK_SEQPACKET
+) -> socket.socket:
     """Return a listening socket at `path`, mode 0600; a stale file there is replaced.
 
     Raises OSError. The caller must be sure that nobody else serves this path.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         with suppress(FileNotFoundError):
             os.unlink(path)  # noqa: PTH108 - Path.unlink adds nothing to a string
@@ -50,14 +52,19 @@ def listen(path: str, *, backlog: int = 8) -> socket.socket:
     return listener
 
 
-def connect(path: str, *, tells_senders: bool = False) -> socket.socket:
+def connect(
+    path: str,
+    *,
+    kind: socket.SocketKind = socket.SOCK_SEQPACKET,
+    tells_senders: bool = False,
+) -> socket.socket:
     """Return a socket connected to whoever listens at `path`; never waits for that.
 
     tells_senders: the kernel tells of each packet who sent it, from the first one on.
     Raises OSError; PermissionError when that is neither this process's user nor root: orders
     hold passwords.
     """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
+    connection = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, tells_senders)
         connection.setblocking(False)  # one that hangs may have others waiting before us

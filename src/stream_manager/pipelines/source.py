@@ -17,7 +17,7 @@ from stream_manager.pipelines.messages import (
     StartSource,
     TrackProgress,
 )
-from stream_manager.pipelines.spec import RtspSource
+from stream_manager.pipelines.spec import FeedSource, RtspSource
 from stream_manager.pipelines.tracks import SourceTrack
 
 MORE_TRACKS_WITHIN_MS = 1000  # a silent track must not keep the others from being recorded
@@ -54,6 +54,11 @@ class SourcePart:
     def pipeline(self) -> Gst.Pipeline | None:
         """The pipeline, from its building until its end begins."""
         return self._built.pipeline if self._built else None
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether another worker hands it its media."""
+        return isinstance(self._order.source, FeedSource)
 
     @property
     def position_s(self) -> float | None:
@@ -132,7 +137,13 @@ class SourcePart:
         return GLib.SOURCE_REMOVE
 
     def _on_track_end(self, name: str) -> bool:
-        origin = "rtspsrc" if isinstance(self._order.source, RtspSource) else "source"
+        match self._order.source:
+            case RtspSource():
+                origin = "rtspsrc"
+            case FeedSource():
+                origin = "feed"
+            case _:
+                origin = "source"
         self._fail(faults.Reading(origin=origin, code="eos", text=f"the {name} track ended"))
         return GLib.SOURCE_REMOVE
 

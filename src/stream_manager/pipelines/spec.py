@@ -57,7 +57,18 @@ class PipelineSource(Discreet, frozen=True, kw_only=True, tag="pipeline"):
     description: str
 
 
-Source = RtspSource | FileSource | TestSource | PipelineSource
+class FeedSource(Struct, frozen=True, kw_only=True, tag="feed"):
+    """The tracks of another worker's source, which it hands on at `path`, one connection each.
+
+    `base_time_ns` is that source's: a buffer means the same instant in both processes.
+    """
+
+    path: str
+    tracks: int
+    base_time_ns: int
+
+
+Source = RtspSource | FileSource | TestSource | PipelineSource | FeedSource
 
 
 class RecordSpec(Struct, frozen=True, kw_only=True):
@@ -74,13 +85,15 @@ class RecordSpec(Struct, frozen=True, kw_only=True):
 class CustomSpec(Discreet, frozen=True, kw_only=True):
     """An output of any kind: a bin description, each of whose free sink pads takes a track.
 
-    `id` names the part; it is neither "source" nor "record".
+    `id` names the part; it is neither "source" nor "record". With `isolate` it runs in a process
+    of its own.
     """
 
     hidden: ClassVar = frozenset({"description"})
 
     id: str
     description: str
+    isolate: bool = False
 
 
 class StreamSpec(Discreet, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ from stream_manager.pipelines.messages import (
     Quit,
     Spawn,
     StartCustom,
+    StartFeed,
     StartRecord,
     StartSource,
     StopPart,
@@ -137,6 +138,8 @@ class Worker:
                 self._parts.start_record(order)
             case StartCustom():
                 self._parts.start_custom(order)
+            case StartFeed():
+                self._parts.start_feed(order)
             case StopPart(part="source"):
                 self._parts.stop_source(order.epoch, order.grace_s)
             case StopPart():

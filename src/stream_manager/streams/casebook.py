@@ -38,13 +38,16 @@ class _Incident:
 
 
 class Casebook:
-    """The incidents of one stream. `order`: what its workers are spawned by.
+    """The incidents of one stream, or of an output of its own process.
+
+    order: what these processes are spawned by, its `stream` the component that they are.
 
     number: of the newest incident, None before there was any.
     """
 
     def __init__(self, order: Spawn, *, keep: Callable[[Finding], None], clock: Clock) -> None:
         self._order = order
+        self._stream = order.stream.partition("/")[0]
         self._keep = keep
         self._clock = clock
         self._run = self._former = _Run(epoch=0)
@@ -73,7 +76,7 @@ class Casebook:
     def decided(self, decision: Decision) -> bool:
         """Follow a decision about a component of the stream; tell whether it is a new finding."""
         before, after = decision.before, decision.after
-        part = after.spec.id.removeprefix(self._order.stream).removeprefix("/")
+        part = after.spec.id.removeprefix(self._stream).removeprefix("/")
         scope = "stream" if part in {"", "source"} else part
         runs = before.phase is not after.phase is Phase.RUNNING and part != ""
         if runs or not after.wanted:
@@ -122,7 +125,7 @@ class Casebook:
             number=number,
             seq=decision.seq,
             at=wall_of(decision.at_s, self._clock),
-            stream=self._order.stream,
+            stream=self._stream,
             component=decision.after.spec.id,
             rule=decision.rule,
             cause=sighting.rule.cause.value,

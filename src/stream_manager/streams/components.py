@@ -10,7 +10,7 @@ def components(settings: StreamSettings) -> tuple[Spec, ...]:
     spec, policy = settings.spec, settings.policy
     worker, source = spec.id, f"{spec.id}/source"
     domains = {f"{worker}/record": record_domains(settings)} if spec.record is not None else {}
-    domains |= {f"{worker}/{output.id}": () for output in spec.outputs}
+    domains |= {f"{worker}/{output.id}": () for output in spec.outputs if not output.isolate}
     return (
         Spec(id=worker, policy=policy, proven_by=source, domains=WORKER_DOMAINS),
         Spec(
@@ -31,5 +31,16 @@ def components(settings: StreamSettings) -> tuple[Spec, ...]:
                 domains=own,
             )
             for output, own in domains.items()
+        ),
+        *(
+            # No child: what it does to itself must not replace the worker whose media it takes.
+            Spec(
+                id=f"{worker}/{output.id}",
+                policy=policy,
+                needs=(worker, source),
+                domains=WORKER_DOMAINS,
+            )
+            for output in spec.outputs
+            if output.isolate
         ),
     )

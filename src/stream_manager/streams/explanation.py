@@ -141,7 +141,7 @@ def _kept(stream: Stream, reason: Record) -> list[str]:
     """Tell of processes that can't be ended, and where to look into what is not well."""
     pids = ", ".join(map(str, stream.worker.abandoned))
     sentences = [f"Killed, but the kernel does not let go of process {pids}."] if pids else []
-    number = stream.casebook.number
+    number = max((it.number for it in stream.casebooks if it.number is not None), default=None)
     if number is not None and _needs_words(reason):
         sentences.append(f"What was kept of it: stream-manager incident show {number}")
     return sentences

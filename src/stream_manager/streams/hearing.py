@@ -51,6 +51,7 @@ class Hearing:
         post: Callable[[Event], None],
     ) -> None:
         self._id = settings.spec.id
+        self._isolated = frozenset(it.id for it in settings.spec.outputs if it.isolate)
         self._watch = watch
         self._recording = recording
         self._snapshots = snapshots
@@ -106,7 +107,8 @@ class Hearing:
         self._post(Gone(id=self._name(message), epoch=message.epoch, abandoned=message.abandoned))
 
     def _progress(self, report: Progress) -> None:
-        self.outputs = {f"{self._id}/{it.part}": it for it in report.outputs}
+        own = (it for it in report.outputs if it.part not in self._isolated)
+        self.outputs = {f"{self._id}/{it.part}": it for it in own}
         if not self._watch.follows(report):
             return
         self.media.count(report)

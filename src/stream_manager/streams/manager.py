@@ -185,11 +185,13 @@ class StreamManager:
     def ask_to_quit(self) -> None:
         """Tell every worker to finish its files and end, whatever else is under way."""
         for stream in self._streams.values():
-            stream.worker.send(Quit(grace_s=LAST_GRACE_S))
+            for worker in stream.workers:
+                worker.send(Quit(grace_s=LAST_GRACE_S))
 
     def _close_cases(self) -> None:
         for stream in self._streams.values():
-            stream.casebook.close()
+            for casebook in stream.casebooks:
+                casebook.close()
 
     def _add(self, settings: StreamSettings) -> None:
         id_ = settings.spec.id

@@ -20,6 +20,7 @@ from stream_manager.config import Configuration, ManagerSettings
 from stream_manager.evidence import Keeper
 from stream_manager.pipelines.messages import VERSION, Attend
 from stream_manager.store import SegmentIndex, Store, lock_directory
+from stream_manager.streams.isolated import log_name
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.logs import FORK_SERVER, forget_logs, log_directory
 from stream_manager.streams.manager import StreamManager
@@ -143,7 +144,9 @@ def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clo
 def _evidence(configuration: Configuration, clock: Clock) -> Keeper:
     """Find a place for logs, without those of long ago, and for what is kept of incidents."""
     log_dir = log_directory(configuration.manager)
-    forget_logs(log_dir, {it.spec.id for it in configuration.streams}, clock.wall())
+    specs = [it.spec for it in configuration.streams]
+    names = {log_name(it.id, out.id) for it in specs for out in it.outputs if out.isolate}
+    forget_logs(log_dir, names.union(it.id for it in specs), clock.wall())
     return Keeper(
         configuration.manager.state_dir,
         log_dir=log_dir,

@@ -13,9 +13,13 @@ from stream_manager.evidence import Examination, Keeper
 from stream_manager.health import Outage
 from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
+    FeedReady,
     FromWorker,
     Hello,
     OutputProgress,
+    PartFailed,
+    PartGone,
+    PartStarted,
     Spawn,
     StartCustom,
     StartRecord,
@@ -33,6 +37,8 @@ from stream_manager.recovery import (
     Incident,
     Phase,
     Record,
+    Reset,
+    Restart,
     Start,
     Started,
     Wanted,
@@ -43,6 +49,7 @@ from stream_manager.streams.components import components
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
+from stream_manager.streams.isolated import IsolatedOutput, Means, order_of
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.media import Media
@@ -54,9 +61,6 @@ from stream_manager.streams.snapshots import Snapshots
 from stream_manager.streams.watch import Watch
 from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
-
-# A worker that says nothing for this long hangs; it reports five times a second.
-HANG_AFTER_S = 1.5
 
 
 class Stream:
@@ -124,6 +128,28 @@ class Stream:
             record_of=self.record_of,
             post=self.post,
         )
+        means = Means(
+            launcher=launcher,
+            kernel=kernel,
+            evidence=evidence,
+            store=store,
+            clock=clock,
+            socket_dir=socket_dir,
+        )
+        self.isolated = {
+            f"{self.id}/{output.id}": IsolatedOutput(
+                output,
+                order_of(output, order),
+                host=self.worker,
+                limits=settings.limits,
+                snapshots=self._snapshots,
+                means=means,
+                post=self.post,
+                judge=self._watch.judge_output,
+            )
+            for output in settings.spec.outputs
+            if output.isolate
+        }
         self._join()
         counters.take_up(supervisor, self.ids)
         self.told = {id_: self.record_of(id_) for id_ in self.ids}
@@ -132,14 +158,25 @@ class Stream:
         """Become components."""
         for spec in components(self.settings):
             part = Part(spec.id, self.worker, post=self.post, order=self._order)
-            performer = part if spec.inside else self.worker
+            performer = part if spec.inside else self.isolated.get(spec.id, self.worker)
             self._supervisor.enlist(spec, performer, epoch=self._snapshots.epoch(spec.id))
 
     def leave(self) -> None:
         """Stop being components; only when stopped."""
-        self.casebook.close()
+        for casebook in self.casebooks:
+            casebook.close()
         for id_ in reversed(self.ids):
             self._supervisor.dismiss(id_)
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The processes, the stream's first."""
+        return (self.worker, *(it.worker for it in self.isolated.values()))
+
+    @property
+    def casebooks(self) -> tuple[Casebook, ...]:
+        """What is known of the processes, the worker's first."""
+        return (self.casebook, *(it.casebook for it in self.isolated.values()))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -212,7 +249,9 @@ class Stream:
         self.history.last_media_s = hello.last_media_s
         worker = self._adopted(self.id, hello.epoch, ending=False)
         parts = [
-            self._adopted(f"{self.id}/{it.part}", it.epoch, ending=it.ending) for it in hello.parts
+            self._adopted(id_, it.epoch, ending=it.ending or id_ in self.isolated)
+            for it in hello.parts
+            if (id_ := f"{self.id}/{it.part}")
         ]
         if worker.ending:
             parts.clear()  # they go down with it
@@ -250,12 +289,10 @@ class Stream:
     def look(self, *, lag_s: float) -> None:
         """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
         self.limits.look(self.worker.pid)
-        heard_s = self.worker.heard_s
-        if heard_s is None or self.record_of(self.id).phase not in UP:
-            return
-        silent_s = self._clock.monotonic_s() - heard_s
-        if silent_s > HANG_AFTER_S + lag_s:
-            self.worker.hung(f"the worker has said nothing for {silent_s:.1f} s")
+        if self.record_of(self.id).phase in UP:
+            self.worker.look(lag_s=lag_s)
+        for output in self.isolated.values():
+            output.look(lag_s=lag_s, runs=self.record_of(output.id).phase in UP)
 
     # --- what the worker's process says ---------------------------------------------------------
 
@@ -288,8 +325,14 @@ class Stream:
         self.casebook.ended(epoch, how)
 
     def hear(self, message: FromWorker) -> None:
-        """Take in what it says."""
-        self._hearing.hear(message)
+        """Take in what it says, of the feeds of isolated outputs too."""
+        match message:
+            case FeedReady() | PartStarted() | PartFailed() | PartGone() if (
+                isolated := self.isolated.get(f"{self.id}/{message.part}")
+            ):
+                isolated.fed(message)
+            case _:
+                self._hearing.hear(message)
 
     async def written(self) -> bool:
         """Return whether what was heard of files is on disk, once that is known."""
@@ -305,7 +348,10 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
-        is_news = self.casebook.decided(decision)
+        is_news = self.isolated.get(id_, self).casebook.decided(decision)
+        if id_ == self.id and isinstance(decision.event, Restart | Reset):
+            for isolated in self.isolated:  # as it does for children
+                self.post(Reset(id=isolated))
         if id_ == self.id and after.last is not before.last and _hangs_inside(after):
             self.worker.condemn()
         elif is_news and id_ == self.record_id and _stalled(after):

@@ -172,6 +172,8 @@ class Takeover:
             )
         if self._stopping:
             await self._retire(met, "everything is being stopped", "manager")
+        elif "/" in hello.stream:
+            await self._retire(met, "an isolated output starts anew", "manager")
         elif stream is None or stream.id != hello.stream:
             await self._retire(met, "it stands in no configuration", "configuration")
         elif not self._store.desired().get(stream.id, True):
@@ -232,7 +234,8 @@ class Takeover:
         if not life.done():
             log.error("killed, but the kernel does not let it go", pid=hello.pid)
         self._keeper.ended(hello.stream)
-        self._store.forget_worker(hello.stream)
+        if any((it.stream, it.pid) == (hello.stream, hello.pid) for it in self._store.workers()):
+            self._store.forget_worker(hello.stream)  # not its successor, which may live already
 
     async def _replace(self, key: str, met: Met) -> None:
         """Replace a worker that speaks another version; the others go on until it is their turn."""

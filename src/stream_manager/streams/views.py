@@ -167,10 +167,12 @@ def last_fault(records: list[Record], clock: Clock) -> dict[str, Any] | None:
 
 def _output(stream: Stream, id_: str, clock: Clock) -> dict[str, Any]:
     record = stream.told[id_]
-    progress = stream.outputs.get(id_)
+    isolated = stream.isolated.get(id_)
+    progress = stream.outputs.get(id_) if isolated is None else isolated.taken
     return {
         "id": id_.rpartition("/")[2],
         "kind": "record" if id_ == stream.record_id else "pipeline",
+        "pid": isolated.worker.pid if isolated is not None else stream.worker.pid,
         "state": record.phase.value,
         "health": _output_health(record),
         "epoch": record.epoch,

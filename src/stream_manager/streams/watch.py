@@ -97,7 +97,7 @@ class Watch:
         if pulse.missed_for_s(report.at_s) >= BORNE_FOR_S:
             self._miss(pulse)
         for id_, output in outputs.items():
-            self._judge_output(id_, output, report.at_s)
+            self.judge_output(id_, output, report.at_s)
         self._snapshots.keep(pulse, self._epoch, self.tracks, report.position_s)
 
     def stable(self) -> None:
@@ -138,7 +138,8 @@ class Watch:
         )
         self._failed(self._source_id, self._epoch, fault)
 
-    def _judge_output(self, id_: str, output: OutputProgress, at_s: float) -> None:
+    def judge_output(self, id_: str, output: OutputProgress, at_s: float) -> None:
+        """Prove an output by what it has taken until `at_s`, or find it stalled."""
         if output.first_s is None or output.last_s is None:
             return
         if output.last_s - output.first_s >= self._settings.policy.verify_for_s:

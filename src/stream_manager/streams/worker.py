@@ -31,6 +31,8 @@ from stream_manager.streams.meeting import Met, socket_path
 from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process, in_words
 from stream_manager.streams.threads import in_thread
 
+# A worker that says nothing for this long hangs; it reports five times a second.
+HANG_AFTER_S = 1.5
 EXAMINED_WITHIN_S = 0.25
 
 logger = logging.getLogger(__name__)
@@ -143,6 +145,13 @@ class Worker:
         """Tell the worker something; False if it can't be told."""
         return self._process is not None and self._process.send(message)
 
+    def look(self, *, lag_s: float) -> None:
+        """Find out whether the process has gone silent; `lag_s` is our own lateness."""
+        if self.heard_s is not None:
+            silent_s = self._clock.monotonic_s() - self.heard_s
+            if silent_s > HANG_AFTER_S + lag_s:
+                self.hung(f"the worker has said nothing for {silent_s:.1f} s")
+
     def hung(self, why: str) -> None:
         """Report that the living process hangs."""
         if self._process is not None and not self._hung:
@@ -165,6 +174,11 @@ class Worker:
     def connected(self) -> bool:
         """Whether there is somebody to talk to, even if nothing can be sent just now."""
         return self._process is not None and self._process.connected
+
+    @property
+    def reachable(self) -> bool:
+        """Whether what it is told will be done, as far as is known."""
+        return self.connected and not self._hung
 
     def _abandon(self, process: Process) -> None:
         """Fence a process off that is killed and not gone: whatever it still does, we go on."""

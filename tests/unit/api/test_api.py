@@ -54,6 +54,7 @@ STREAM = {
         {
             "id": "record",
             "kind": "record",
+            "pid": 4711,
             "state": "stopped",
             "health": None,
             "waits_for": None,

@@ -266,6 +266,12 @@ pipelines = "fakesink"
 [[streams.outputs]]
 id = "eyes"
 pipeline = "fakesink"
+isolate = "yes"
+=> 13: streams.front-door.outputs.eyes.isolate: found "yes", expected true or false
+
+[[streams.outputs]]
+id = "eyes"
+pipeline = "fakesink"
 [[streams.outputs]]
 id = "eyes"
 pipeline = "fakesink"

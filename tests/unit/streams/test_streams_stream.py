@@ -374,6 +374,7 @@ def test_the_status_keeps_its_contract(tmp_path: Path) -> None:
                 {
                     "id": "record",
                     "kind": "record",
+                    "pid": status["pid"],
                     "state": "running",
                     "health": "healthy",
                     "epoch": 1,

@@ -12,15 +12,12 @@ It has no parent: what it does to itself, over and over, must not replace the st
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
-from stream_manager.clock import Clock
 from stream_manager.config import Limits
-from stream_manager.evidence import Examination, Keeper
-from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
     FeedReady,
     FromWorker,
@@ -38,29 +35,13 @@ from stream_manager.pipelines.messages import (
 )
 from stream_manager.pipelines.spec import CustomSpec, FeedSource
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
-from stream_manager.store import Store
-from stream_manager.streams.casebook import Casebook
-from stream_manager.streams.launcher import Launcher
-from stream_manager.streams.limits import KernelMemory, LimitWatch
 from stream_manager.streams.meeting import socket_path
 from stream_manager.streams.process import TERM_GRACE_S
-from stream_manager.streams.processes import boot_id
 from stream_manager.streams.snapshots import Snapshots
+from stream_manager.streams.upkeep import Means, Upkeep
 from stream_manager.streams.worker import Worker
 
 FromFeed = FeedReady | PartStarted | PartFailed | PartGone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
-    """What the processes of all streams share; `socket_dir` is where they listen."""
-
-    launcher: Launcher
-    kernel: KernelMemory
-    evidence: Keeper
-    store: Store
-    clock: Clock
-    socket_dir: Path
 
 
 class IsolatedOutput:
@@ -85,26 +66,18 @@ class IsolatedOutput:
         self.id = order.stream
         self._output = output
         self._host = host
-        self._store = means.store
-        self._snapshots = snapshots
         self._post = post
         self._judge = judge
-        self.limits = LimitWatch(
-            limits,
+        self._upkeep = Upkeep(
+            order,
+            limits=limits,
             recorded=False,
-            log=Path(order.log_path),
-            kernel=means.kernel,
-            clock=means.clock,
+            snapshots=snapshots,
+            means=means,
             fail=self._fail,
         )
-        self.casebook = Casebook(order, keep=means.evidence.keep, clock=means.clock)
-        self.worker = Worker(
-            order,
-            self,
-            socket_dir=means.socket_dir,
-            launcher=means.launcher,
-            clock=means.clock,
-        )
+        self.casebook = self._upkeep.casebook
+        self.worker = Worker(order, self, self._upkeep, means)
         self._socket_dir = means.socket_dir
         self.taken: OutputProgress | None = None
         self._epoch = 0
@@ -130,7 +103,7 @@ class IsolatedOutput:
 
         One whose feed was lost with the stream's worker waits no longer.
         """
-        self.limits.look(self.worker.pid)
+        self._upkeep.limits.look(self.worker.pid)
         if runs:
             self.worker.look(lag_s=lag_s)
         if not self._host.reachable:
@@ -214,33 +187,9 @@ class IsolatedOutput:
         """Say that it tells of nothing that is to be kept."""
         return True
 
-    def born(self, pid: int, epoch: int) -> None:
-        """Note a new process, so that a later manager can find it."""
-        self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
-        self._snapshots.note_epoch(self.id, epoch)
-        self.casebook.born(pid, epoch)
-        self.limits.born()
-
-    def limited(self, order: Spawn) -> Spawn:
-        """Return the order with the limits of its process."""
-        return self.limits.limited(order)
-
-    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
-        """Return what the end of a process was."""
-        return self.limits.end_of(order, exit_code)
-
     def died(self) -> None:
         """Note that it is gone."""
-        self._store.forget_worker(self.id)
         self.taken = None
-
-    def ended(self, epoch: int, how: str) -> None:
-        """Note how a process ended, in words."""
-        self.casebook.ended(epoch, how)
-
-    def examined(self, epoch: int, examination: Examination) -> None:
-        """Note what was seen of a process that hangs."""
-        self.casebook.examined(epoch, examination)
 
     def _fail(self, fault: Fault) -> None:
         self._post(Failed(id=self.id, epoch=self._epoch, fault=fault))

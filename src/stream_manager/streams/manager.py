@@ -41,6 +41,7 @@ from stream_manager.streams.report import report, report_incident, report_own
 from stream_manager.streams.stream import Stream
 from stream_manager.streams.systemd import Systemd
 from stream_manager.streams.takeover import Takeover
+from stream_manager.streams.upkeep import Means
 from stream_manager.streams.views import domains_status, stream_status, summary
 from stream_manager.supervision import Supervisor
 
@@ -86,13 +87,17 @@ class StreamManager:
         self._index = index
         self._keeper = IndexKeeper(index, clock=clock)
         self._state_dir = state_dir
-        self._launcher = launcher
         self._clock = clock
         self._counters = Counters(store=store, clock=clock)
-        self._runtime_dir = runtime_dir
-        self._evidence = evidence
         self._began_s = clock.monotonic_s()
-        self._kernel = KernelMemory(cgroups=Cgroups.of_machine(), oom=OutOfMemoryWatch(clock))
+        self._means = Means(
+            launcher=launcher,
+            kernel=KernelMemory(cgroups=Cgroups.of_machine(), oom=OutOfMemoryWatch(clock)),
+            evidence=evidence,
+            store=store,
+            clock=clock,
+            socket_dir=runtime_dir,
+        )
         self._streams: dict[str, Stream] = {}
         self._leaving: dict[str, StreamSettings | None] = {}
         self._lag = LoopLag(clock, every_s=LOOK_EVERY_S)
@@ -179,7 +184,7 @@ class StreamManager:
     def leave(self) -> None:
         """Take nothing over any more, and leave all that runs to the next manager."""
         self._takeover.leave()
-        self._launcher.leave()
+        self._means.launcher.leave()
         self._close_cases()
 
     def ask_to_quit(self) -> None:
@@ -198,12 +203,7 @@ class StreamManager:
         stream = Stream(
             settings,
             supervisor=self._supervisor,
-            store=self._store,
-            launcher=self._launcher,
-            kernel=self._kernel,
-            clock=self._clock,
-            socket_dir=self._runtime_dir,
-            evidence=self._evidence,
+            means=self._means,
             keeper=self._keeper,
             counters=self._counters,
         )
@@ -286,7 +286,7 @@ class StreamManager:
                 stream.look(lag_s=self._lag.late_s)
             if now_s - observed_s >= OBSERVE_EVERY_S:
                 observed_s = now_s
-                self._kernel.oom.look()
+                self._means.kernel.oom.look()
                 for stream in self._streams.values():
                     stream.history.observe()
 

@@ -5,13 +5,9 @@ decisions       -> history, snapshots     (what it cost, what to go on from)
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
-from stream_manager.clock import Clock
 from stream_manager.config import StreamSettings
-from stream_manager.evidence import Examination, Keeper
 from stream_manager.health import Outage
-from stream_manager.pipelines.identity import start_ticks
 from stream_manager.pipelines.messages import (
     FeedReady,
     FromWorker,
@@ -43,21 +39,18 @@ from stream_manager.recovery import (
     Started,
     Wanted,
 )
-from stream_manager.store import Store
 from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.components import components
 from stream_manager.streams.counters import Counters, why_down
 from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
-from stream_manager.streams.isolated import IsolatedOutput, Means, order_of
-from stream_manager.streams.launcher import Launcher
-from stream_manager.streams.limits import KernelMemory, LimitWatch
+from stream_manager.streams.isolated import IsolatedOutput, order_of
 from stream_manager.streams.media import Media
 from stream_manager.streams.meeting import Met
 from stream_manager.streams.parts import Part
-from stream_manager.streams.processes import boot_id
 from stream_manager.streams.recording import Commander, Recording
 from stream_manager.streams.snapshots import Snapshots
+from stream_manager.streams.upkeep import Means, Upkeep
 from stream_manager.streams.watch import Watch
 from stream_manager.streams.worker import Worker
 from stream_manager.supervision import Supervisor
@@ -71,15 +64,11 @@ class Stream:
         settings: StreamSettings,
         *,
         supervisor: Supervisor,
-        store: Store,
-        launcher: Launcher,
-        kernel: KernelMemory,
-        clock: Clock,
-        socket_dir: Path,
-        evidence: Keeper,
+        means: Means,
         keeper: IndexKeeper,
         counters: Counters,
     ) -> None:
+        store, clock = means.store, means.clock
         self.settings = settings
         self.id = settings.spec.id
         self.source_id = f"{self.id}/source"
@@ -87,29 +76,28 @@ class Stream:
         self.history = History(self.id, store=store, clock=clock)
         self._recording = Recording(settings, keeper=keeper, clock=clock)
         self._supervisor = supervisor
-        self._store = store
         self._clock = clock
         self._counters = counters
         self._snapshots = Snapshots(settings, store=store, clock=clock)
-        self.limits = LimitWatch(
-            settings.limits,
-            recorded=settings.spec.record is not None,
-            log=evidence.log_dir / f"{self.id}.log",
-            kernel=kernel,
-            clock=clock,
-            fail=self._fail,
-        )
         order = Spawn(
             stream=self.id,
             instance=store.instance_id(),
             epoch=0,
             digest=settings.digest,
             socket_path="",
-            log_path=str(evidence.log_dir / f"{self.id}.log"),
+            log_path=str(means.evidence.log_dir / f"{self.id}.log"),
             secrets=settings.spec.secrets,
         )
-        self.casebook = Casebook(order, keep=evidence.keep, clock=clock)
-        self.worker = Worker(order, self, socket_dir=socket_dir, launcher=launcher, clock=clock)
+        upkeep = Upkeep(
+            order,
+            limits=settings.limits,
+            recorded=settings.spec.record is not None,
+            snapshots=self._snapshots,
+            means=means,
+            fail=self._fail,
+        )
+        self.limits, self.casebook = upkeep.limits, upkeep.casebook
+        self.worker = Worker(order, self, upkeep, means)
         self._watch = Watch(
             settings,
             snapshots=self._snapshots,
@@ -127,14 +115,6 @@ class Stream:
             casebook=self.casebook,
             record_of=self.record_of,
             post=self.post,
-        )
-        means = Means(
-            launcher=launcher,
-            kernel=kernel,
-            evidence=evidence,
-            store=store,
-            clock=clock,
-            socket_dir=socket_dir,
         )
         self.isolated = {
             f"{self.id}/{output.id}": IsolatedOutput(
@@ -300,29 +280,9 @@ class Stream:
         """Pass a fact on."""
         self._supervisor.post(event)
 
-    def born(self, pid: int, epoch: int) -> None:
-        """Note a new process, so that a later manager can find it."""
-        self._store.save_worker(self.id, pid, start_ticks(pid) or 0, boot_id(), epoch)
-        self._snapshots.note_epoch(self.id, epoch)
-        self.casebook.born(pid, epoch)
-        self.limits.born()
-
-    def limited(self, order: Spawn) -> Spawn:
-        """Return the order with the limits of its process."""
-        return self.limits.limited(order)
-
-    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
-        """Return what the end of a process was."""
-        return self.limits.end_of(order, exit_code)
-
     def died(self) -> None:
         """Note that it is gone."""
-        self._store.forget_worker(self.id)
         self._hearing.died()
-
-    def ended(self, epoch: int, how: str) -> None:
-        """Note how a process ended, in words."""
-        self.casebook.ended(epoch, how)
 
     def hear(self, message: FromWorker) -> None:
         """Take in what it says, of the feeds of isolated outputs too."""
@@ -337,10 +297,6 @@ class Stream:
     async def written(self) -> bool:
         """Return whether what was heard of files is on disk, once that is known."""
         return await self._recording.written()
-
-    def examined(self, epoch: int, examination: Examination) -> None:
-        """Note what was seen of a process that hangs."""
-        self.casebook.examined(epoch, examination)
 
     # --- what was decided -----------------------------------------------------------------------
 

@@ -15,8 +15,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
-from stream_manager.clock import Clock
-from stream_manager.evidence import Examination, examine
+from stream_manager.evidence import examine
 from stream_manager.pipelines.messages import (
     DUMP_SIGNAL,
     VERSION,
@@ -26,10 +25,11 @@ from stream_manager.pipelines.messages import (
     Spawn,
 )
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
-from stream_manager.streams.launcher import Launcher, SpawnRefused
+from stream_manager.streams.launcher import SpawnRefused
 from stream_manager.streams.meeting import Met, socket_path
-from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process, in_words
+from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process
 from stream_manager.streams.threads import in_thread
+from stream_manager.streams.upkeep import Means, Upkeep
 
 # A worker that says nothing for this long hangs; it reports five times a second.
 HANG_AFTER_S = 1.5
@@ -53,48 +53,21 @@ class Owner(Protocol):
         """Return whether what was heard is on disk, once that is known."""
         ...
 
-    def born(self, pid: int, epoch: int) -> None:
-        """Note a new process, so that a later manager can find it."""
-        ...
-
-    def limited(self, order: Spawn) -> Spawn:
-        """Return the order with the limits of its process."""
-        ...
-
     def died(self) -> None:
         """Note that it is gone."""
-        ...
-
-    def ended(self, epoch: int, how: str) -> None:
-        """Note how a process ended, in words."""
-        ...
-
-    def examined(self, epoch: int, examination: Examination) -> None:
-        """Note what was seen of a process that hangs."""
-        ...
-
-    def end_of(self, order: Spawn, exit_code: int | None) -> Fault:
-        """Return what the end of the process was."""
         ...
 
 
 class Worker:
     """Component: one process for one stream. `order` is what to spawn, but for epoch and socket."""
 
-    def __init__(
-        self,
-        order: Spawn,
-        owner: Owner,
-        *,
-        socket_dir: Path,
-        launcher: Launcher,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, order: Spawn, owner: Owner, upkeep: Upkeep, means: Means) -> None:
         self._order = order
         self._owner = owner
-        self._socket_dir = socket_dir
-        self._launcher = launcher
-        self._clock = clock
+        self._upkeep = upkeep
+        self._socket_dir = means.socket_dir
+        self._launcher = means.launcher
+        self._clock = means.clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,7 +95,7 @@ class Worker:
             if self._process is not None:
                 self._abandon(self._process)
             # Made here and not in the task: a Stop in the same breath must find it.
-            process = self._process = self._made(self._owner.limited(order))
+            process = self._process = self._made(self._upkeep.limited(order))
             self._hung, self._examination, self.heard_s = False, None, None
             self._life = self._own(self._live(process))
         else:
@@ -138,7 +111,7 @@ class Worker:
         self._hung, self._examination = False, None
         self.heard_s = self._clock.monotonic_s()
         process.take(met)
-        self._owner.born(met.hello.pid, epoch)
+        self._upkeep.born(met.hello.pid, epoch)
         self._life = self._own(self._see_off(process, process.go_on()))
 
     def send(self, message: Struct) -> bool:
@@ -187,6 +160,7 @@ class Worker:
             self._abandoned[process.order.epoch] = process.pid
         if self._process is process:
             self._process = None
+            self._upkeep.died()
             self._owner.died()
 
     async def _examine(self, process: Process) -> None:
@@ -195,7 +169,7 @@ class Worker:
         if pid is not None:
             ask = partial(loop.call_soon_threadsafe, process.kill, DUMP_SIGNAL)
             look = partial(examine, pid, Path(process.order.log_path), ask)
-            self._owner.examined(epoch, await in_thread(look, f"examine-{pid}"))
+            self._upkeep.examined(epoch, await in_thread(look, f"examine-{pid}"))
 
     def _own(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Run `work` as a task of ours; one that breaks is told whole, and is our bug."""
@@ -240,7 +214,7 @@ class Worker:
 
         def born(pid: int) -> None:
             if self._process is process:
-                self._owner.born(pid, epoch)
+                self._upkeep.born(pid, epoch)
 
         return self._see_off(process, process.live(born))
 
@@ -252,12 +226,12 @@ class Worker:
         except SpawnRefused as error:
             fault = Fault(origin="forkserver", code=error.code, text=str(error))
         else:
-            fault = self._owner.end_of(process.order, code)
-            self._owner.ended(epoch, in_words(code, process.killed_by))
+            fault = self._upkeep.ended(process.order, code, process.killed_by)
             if self._abandoned.pop(epoch, None) is not None:
                 logger.warning("an abandoned worker of %s has ended", self._order.stream)
         if self._process is process:
             self._process = None
+            self._upkeep.died()
             self._owner.died()
         # After a Stop this comes in a phase that ignores it.
         self._failed(epoch, fault)

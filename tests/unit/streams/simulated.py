@@ -39,6 +39,7 @@ from stream_manager.streams.launcher import Forked, Launcher
 from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.stream import Stream
+from stream_manager.streams.upkeep import Means
 from stream_manager.streams.views import stream_status
 from stream_manager.supervision import Supervisor
 from stream_manager.testing import FakeClock, settle
@@ -172,14 +173,16 @@ class Simulation:
         self.stream = Stream(
             settings,
             supervisor=self.supervisor,
-            store=store,
-            launcher=cast("Launcher", NoForks()),
-            kernel=KernelMemory(
-                cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock, Path("/nonexistent"))
+            means=Means(
+                launcher=cast("Launcher", NoForks()),
+                kernel=KernelMemory(
+                    cgroups=Cgroups(None), oom=OutOfMemoryWatch(clock, Path("/nonexistent"))
+                ),
+                evidence=cast("Keeper", self.evidence),
+                store=store,
+                clock=clock,
+                socket_dir=Path("/nonexistent"),
             ),
-            clock=clock,
-            socket_dir=Path("/nonexistent"),
-            evidence=cast("Keeper", self.evidence),
             keeper=cast("IndexKeeper", self.index),
             counters=self.counters,
         )

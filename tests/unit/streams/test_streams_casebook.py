@@ -75,16 +75,16 @@ def test_a_finding_is_of_the_process_that_it_happened_in(tmp_path: Path) -> None
     async def script(it: Simulation) -> None:
         await it.start()
         await it.flow(2.0)
-        it.stream.born(42, it.record().epoch)
+        it.stream.casebook.born(42, it.record().epoch)
         it.stream.hear(Graph(part="source", epoch=1, dot=b"before"))
         await it.part_fails("connect", "ECONNREFUSED")
         it.stream.hear(Graph(part="source", epoch=2, dot=b"after"))
         seen = Examination(threads="t", stacks="s")
-        it.stream.examined(1, seen)
-        it.stream.born(43, 2)
-        it.stream.ended(1, "it ended with exit code 3")
-        it.stream.ended(2, "so did its successor")
-        it.stream.examined(2, Examination(threads="", stacks=""))
+        it.stream.casebook.examined(1, seen)
+        it.stream.casebook.born(43, 2)
+        it.stream.casebook.ended(1, "it ended with exit code 3")
+        it.stream.casebook.ended(2, "so did its successor")
+        it.stream.casebook.examined(2, Examination(threads="", stacks=""))
         (finding,) = found(it)
         assert (finding.kept.pid, finding.kept.epoch) == (42, 1)
         assert finding.kept.exit == "it ended with exit code 3"
@@ -99,7 +99,7 @@ def test_a_process_that_never_was_has_no_evidence_of_another(tmp_path: Path) -> 
 
     async def script(it: Simulation) -> None:
         await it.start()
-        it.stream.born(42, it.record().epoch - 1)
+        it.stream.casebook.born(42, it.record().epoch - 1)
         await it.worker_dies(1)
         (finding,) = found(it)
         assert (finding.kept.pid, finding.kept.epoch) == (None, it.record().epoch)

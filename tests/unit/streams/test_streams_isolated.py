@@ -25,10 +25,11 @@ from stream_manager.pipelines.spec import CustomSpec, FeedSource
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started, Stop
 from stream_manager.store import Store
 from stream_manager.streams.cgroups import Cgroups
-from stream_manager.streams.isolated import IsolatedOutput, Means, order_of
+from stream_manager.streams.isolated import IsolatedOutput, order_of
 from stream_manager.streams.limits import KernelMemory
 from stream_manager.streams.oom import OutOfMemoryWatch
 from stream_manager.streams.snapshots import Snapshots
+from stream_manager.streams.upkeep import Means
 from stream_manager.testing import FakeClock
 
 if TYPE_CHECKING:

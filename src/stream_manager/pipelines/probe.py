@@ -49,6 +49,7 @@ class Gauge:
         self._last_s = 0.0
         pad = track.tee.get_static_pad("sink")
         assert pad is not None, "every tee has a sink pad"
+        self._pad = pad
         pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer)
 
     def _on_buffer(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
@@ -77,7 +78,8 @@ class Gauge:
 
     def read(self) -> TrackFindings:
         """Return what is known of the track by now."""
-        caps = self._track.caps.get_structure(0)
+        # Where the first keyframe was lost, its size and profile are known later than the track.
+        caps = (self._pad.get_current_caps() or self._track.caps).get_structure(0)
         frames = len(self._bytes)
         keyframes = self._keyframes if self.is_video else []
         known, numerator, denominator = caps.get_fraction("framerate")

@@ -20,6 +20,7 @@ class Trial:
     picture is missing. told: what the journal has to tell of besides.
     lasts_s: how long it is let be before all is healed; 0: it is done at once.
     begins_unseen: the wire does not show when pictures stopped to be of use: with the fault itself.
+    passes_s: for how long what is sent may still be taken for pictures, and recorded as such.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Trial:
     lasts_s: float = 0.0
     transport: Transport = "tcp"
     begins_unseen: bool = False
+    passes_s: float = 0.0
 
     @property
     def breaks(self) -> bool:
@@ -46,6 +48,7 @@ def _trial(
     lasts_s: float = 0.0,
     transport: Transport = "tcp",
     begins_unseen: bool = False,
+    passes_s: float = 0.0,
 ) -> Trial:
     return Trial(
         name=name,
@@ -56,6 +59,7 @@ def _trial(
         lasts_s=lasts_s,
         transport=transport,
         begins_unseen=begins_unseen,
+        passes_s=passes_s,
     )
 
 
@@ -86,7 +90,7 @@ TRIALS = (
     # What it sends.
     _trial("video lost", "camera", "lose-video", causes="stall", lasts_s=3.0),
     _trial("audio lost", "camera", "lose-audio", causes="media", lasts_s=14.0),
-    _trial("garbage", "camera", "garbage", causes="media", lasts_s=3.0),
+    _trial("garbage", "camera", "garbage", causes="media", lasts_s=3.0, passes_s=1.0),
     _trial("timestamps leap ahead", "camera", "jump by=10s", lasts_s=2.0),
     _trial("timestamps leap back", "camera", "jump by=-10s", lasts_s=2.0),
     _trial("no keyframe", "camera", "no-keyframe", lasts_s=4.0),

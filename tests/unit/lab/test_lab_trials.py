@@ -58,6 +58,18 @@ def test_each_disagreement_is_told() -> None:
         assert word in flaw
 
 
+def test_only_what_looks_like_pictures_may_be_recorded_for_a_while() -> None:
+    """The gap that random bytes leave may begin later than they came, and not earlier."""
+    gap = replace(freeze().gaps[0], began_at=at(0.5))
+    late = replace(freeze(), gaps=(gap,))
+    (flaw,) = late.flaws()
+    assert "begins +0.520 s" in flaw
+    passing = replace(late.trial, passes_s=BY_NAME["garbage"].passes_s)
+    assert replace(late, trial=passing).flaws() == []
+    early = replace(late, trial=passing, gaps=(replace(gap, began_at=at(-0.5)),))
+    assert len(early.flaws()) == 1
+
+
 def test_what_breaks_nothing_must_leave_no_trace() -> None:
     """A fault, a gap, an outage: each would be a false alarm."""
     noisy = freeze(BY_NAME["stutter"])

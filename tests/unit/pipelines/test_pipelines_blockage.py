@@ -63,7 +63,18 @@ def test_who_is_not_silent_just_now_is_not_looked_at(at_s: float) -> None:
 
 def test_a_source_that_waits_for_its_camera_keeps_nothing() -> None:
     """No element is to blame for a buffer that has not come."""
-    with playing("appsrc is-live=true ! queue ! identity ! fakesink async=false") as pipeline:
+    waits = "appsrc is-live=true ! queue ! identity ! fakesink name=end async=false"
+    with playing(waits) as pipeline:
+        wait_for(lambda: has_begun(pipeline))
+        wait_for(lambda: not innermost(pipeline))
         blockage = Blockage()
         looks = [blockage.look(pipeline, silent_since(1.0), at_s) for at_s in (2.0, 2.2, 2.4)]
         assert looks == [None, None, None]
+
+
+def has_begun(pipeline: Gst.Pipeline) -> bool:
+    """Tell whether the stream's start, which takes every lock on its way, has come to the end."""
+    end = pipeline.get_by_name("end")
+    pad = end.get_static_pad("sink") if end is not None else None
+    assert pad is not None
+    return pad.get_sticky_event(Gst.EventType.STREAM_START, 0) is not None

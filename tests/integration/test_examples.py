@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.waiting import alone_with
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "library"
 PRINTED = {
@@ -26,13 +27,14 @@ def test_every_example_is_run() -> None:
 def test_an_example_runs(name: str) -> None:
     """It ends by itself, without a warning, and has printed what it is about."""
     pytest_needed = ["-m", "pytest", "-p", "no:cacheprovider"] if name.startswith("test_") else []
-    run = subprocess.run(
-        [sys.executable, "-W", "error", *pytest_needed, EXAMPLES / name],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with alone_with(EXAMPLES / name):  # it has a port of its own
+        run = subprocess.run(
+            [sys.executable, "-W", "error", *pytest_needed, EXAMPLES / name],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
     assert run.returncode == 0, run.stderr
     assert "Traceback" not in run.stderr
     for words in PRINTED[name]:

@@ -7,6 +7,7 @@ import venv
 from pathlib import Path
 
 import pytest
+from tests.integration.waiting import alone_with
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.media
@@ -42,7 +43,9 @@ def test_the_base_needs_nothing_else(bare: Path) -> None:
 @pytest.mark.parametrize("name", ["readme.py", "supervised_process.py", "own_component.py"])
 def test_an_example_runs_on_the_base_alone(bare: Path, name: str) -> None:
     """What a new user pastes works."""
-    run = ran([bare / "python", "-I", "-W", "error", ROOT / "examples" / "library" / name])
+    example = ROOT / "examples" / "library" / name
+    with alone_with(example):  # it has a port of its own
+        run = ran([bare / "python", "-I", "-W", "error", example])
     assert run.returncode == 0, run.stderr
 
 

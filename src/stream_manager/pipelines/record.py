@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from stream_manager.pipelines.containers import Muxed
 
 PART: Final = "record"
-LATE_AT_MOST_S = 5.0  # pictures are held back for a second, and wait in a queue at the most
+LATE_AT_MOST_S = 9.0  # pictures are held back for a second, and wait in a queue for eight
 ODD_S = 0.1  # a picture can't have arrived so long before the first one did
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown

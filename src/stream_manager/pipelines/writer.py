@@ -179,7 +179,7 @@ class SegmentWriter:
         if self._failed:
             return self._give_up(feed)
         present = feed.segment
-        whole, cause, ahead_ns = present is not None, "", 0
+        whole, cause, ahead_ns, leapt_ns = present is not None, "", 0, 0
         if present is not None:
             ahead_ns = at_ns - present.end_ns
             if at_ns < before_ns - JUMP_NS:
@@ -192,14 +192,16 @@ class SegmentWriter:
             elif stalled and ahead_ns > HOLE_S * Gst.SECOND:
                 whole, cause = False, "stall"
             elif ahead_ns > JUMP_NS:
-                present.skipped_ns += ahead_ns
+                leapt_ns = ahead_ns
             self._cut_wanted = self._cut_wanted or ahead_ns > JUMP_NS
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
             self._cut(feed, continues=whole)
         if feed.segment is None:
             return Gst.PadProbeReturn.DROP
-        if feed.segment is present and not whole:
-            present.miss(ahead_ns, cause)
+        if feed.segment is present:
+            present.skipped_ns += leapt_ns
+            if not whole:
+                present.miss(ahead_ns, cause)
         feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
         return Gst.PadProbeReturn.OK
 

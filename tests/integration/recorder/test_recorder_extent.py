@@ -79,15 +79,13 @@ def test_missing_pictures_are_a_hole_or_end_the_file(rig: "Play") -> None:
     assert ended_at - began_at == pytest.approx(max(steps_s) - 0.01, abs=0.03)
 
 
-def test_time_that_was_only_leapt_over_is_no_hole(rig: "Play") -> None:
+@pytest.mark.parametrize("at", ["at a keyframe", "between keyframes"])
+def test_time_that_was_only_leapt_over_is_no_hole(rig: "Play", at: str) -> None:
     """The camera's clock moved, its pictures did not stop: durations say what can be seen."""
     made = rig(f"{PICTURE} ! tee name=h264")
     recorder = made.record(segment_s=60)
     _recorded(made, 55)
-    sink = made.tracks[0].tee.get_static_pad("sink")
-    upstream = sink.get_peer() if sink is not None else None
-    assert upstream is not None
-    upstream.set_offset(100 * Gst.SECOND)
+    _leap(made, after=0 if at == "at a keyframe" else 4)
     _recorded(made, 55)
     pictures = len(made.pushed["h264"])
     made.stop(recorder)
@@ -95,3 +93,25 @@ def test_time_that_was_only_leapt_over_is_no_hole(rig: "Play") -> None:
     assert not any(segment.holes for segment in segments)
     total_s = sum(segment.duration_s for segment in segments)
     assert total_s == pytest.approx(pictures / 100, abs=0.15)
+
+
+def _leap(made: "Rig", *, after: int) -> None:
+    """Let time leap 100 s ahead, at the picture so many after the next keyframe."""
+    sink = made.tracks[0].tee.get_static_pad("sink")
+    upstream = sink.get_peer() if sink is not None else None
+    assert upstream is not None
+    since: list[int] = []
+
+    def on_picture(pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        buffer = info.get_buffer()
+        assert buffer is not None
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+            since[:] = [0]
+        elif since:
+            since[0] += 1
+        if since == [after]:
+            pad.set_offset(100 * Gst.SECOND)  # counts for this one already
+            return Gst.PadProbeReturn.REMOVE
+        return Gst.PadProbeReturn.OK
+
+    upstream.add_probe(Gst.PadProbeType.BUFFER, on_picture)

@@ -97,6 +97,7 @@ class Recorder:
         self._path = ""
         self._first_s: float | None = None
         self._last_s: float | None = None
+        self._picture_s = 0.0
 
     def start(self) -> None:
         """Build, link and play; reports PartStarted, or PartFailed.
@@ -151,9 +152,14 @@ class Recorder:
             self._tear_down()
 
     def progress(self) -> OutputProgress:
-        """Return what the operating system has taken so far, in this epoch, as of this call."""
+        """Return what the operating system has taken so far, in this epoch, as of this call.
+
+        Sound alone is no progress while pictures wait to be written.
+        """
         open_bytes = sum(segment.written_bytes for segment in self._writer.open_segments)
-        if self._closed_bytes + open_bytes > self._bytes:
+        seen_s, self._picture_s = self._picture_s, self._writer.picture_s
+        waits = self._picture_s == seen_s and any(it.waits for it in self._taps if it.video)
+        if self._closed_bytes + open_bytes > self._bytes and not waits:
             self._bytes = self._closed_bytes + open_bytes
             self._last_s = time.monotonic()
             if self._first_s is None:

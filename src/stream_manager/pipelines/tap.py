@@ -16,13 +16,15 @@ _CROWDED_BUFFERS = 190  # a queue that has just dropped one and handed on one ho
 class Tap:
     """Takes a track's data from its tee while the source plays, without ever holding it up.
 
-    `proxysrc` is for the output's pipeline. The leaky queue is the one inside it: before the
-    proxysink it would hang its own teardown when the output hangs.
+    `proxysrc` is for the output's pipeline; `video` tells what the track is. The leaky queue is
+    the one inside proxysrc: before the proxysink it would hang its own teardown when the output
+    hangs.
     """
 
     def __init__(self, source: Gst.Pipeline, track: SourceTrack) -> None:
         self._source = source
         self._tee = track.tee
+        self.video = track.kind == "video"
         sink, proxysrc = (Gst.ElementFactory.make(f"proxy{end}") for end in ("sink", "src"))
         assert sink is not None
         assert isinstance(proxysrc, Gst.Bin)
@@ -50,6 +52,11 @@ class Tap:
         # Not on the tee's pad: the tee asks its peers behind that pad's probes.
         self._entry.add_probe(Gst.PadProbeType.QUERY_DOWNSTREAM, _refuse_serialized)
         pad.link(self._entry)
+
+    @property
+    def waits(self) -> bool:
+        """Whether data waits to be taken in."""
+        return bool(self._queue.get_property("current-level-buffers"))
 
     def crowded(self) -> bool:
         """Tell whether so much waits that the queue drops what it has held longest."""

@@ -19,11 +19,10 @@ from typing import Protocol
 
 from gi.repository import Gst
 
-from stream_manager.pipelines.feed import HOLE_S, Feed
+from stream_manager.pipelines.feed import JUMP_NS, Feed
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
-JUMP_NS = 1_000_000_000  # a step this far from the expected time is a jump, not a stutter
 LEAD_NS = 5_000_000_000  # after a jump, a follower further ahead than this has not jumped yet
 SILENT_S = 1.0  # a follower without data for this long leaves its file
 OPEN_MAX = 8  # segments not yet synced; past it the disk is behind, and the present one goes on
@@ -99,6 +98,11 @@ class SegmentWriter:
         return tuple(self._open.values())
 
     @property
+    def picture_s(self) -> float:
+        """When the leading track's last buffer came, in monotonic seconds; 0 before the first."""
+        return 0.0 if self._leader is None else self._leader.arrived_s
+
+    @property
     def drained(self) -> bool:
         """Whether every track has ended and every segment is closed."""
         return not self._open and all(feed.ended for feed in self._feeds())
@@ -160,8 +164,10 @@ class SegmentWriter:
 
     def _on_held(self, _pad: Gst.Pad, _info: Gst.PadProbeInfo, feed: Feed) -> Gst.PadProbeReturn:
         feed.silent = False
-        if feed.segment is None:
-            self._cut_wanted = True
+        if feed.segment is not None:  # placed by the leader in the moment before it was held
+            feed.hold = 0
+            return Gst.PadProbeReturn.REMOVE
+        self._cut_wanted = True
         return Gst.PadProbeReturn.OK
 
     def _feeds(self) -> tuple[Feed, ...]:
@@ -173,36 +179,27 @@ class SegmentWriter:
     ) -> Gst.PadProbeReturn:
         buffer = info.get_buffer()
         assert buffer is not None
-        before_ns, length_ns = feed.at_ns, feed.length_ns
-        at_ns = feed.advance(buffer)
-        stalled = feed.arrive(time.monotonic())
+        if (stamped := feed.stamped(buffer)) is not None:
+            feed.pad.push(stamped)  # and so it comes here again
+            return Gst.PadProbeReturn.DROP
+        present = feed.segment
+        step = feed.lead(buffer, time.monotonic())
         if self._failed:
             return self._give_up(feed)
-        present = feed.segment
-        whole, cause, ahead_ns, leapt_ns = present is not None, "", 0, 0
-        if present is not None:
-            ahead_ns = at_ns - present.end_ns
-            if at_ns < before_ns - JUMP_NS:
-                self._jumped_back = True
-                whole = False
-                self._leave(feed)
-            elif ahead_ns > length_ns // 2 and _dropped(buffer, feed):
-                whole, cause = False, "storage"
-                feed.length_ns = length_ns  # not the time up to the last picture that came
-            elif stalled and ahead_ns > HOLE_S * Gst.SECOND:
-                whole, cause = False, "stall"
-            elif ahead_ns > JUMP_NS:
-                leapt_ns = ahead_ns
-            self._cut_wanted = self._cut_wanted or ahead_ns > JUMP_NS
+        if step.back:
+            self._jumped_back = True
+            self._leave(feed)
+        elif step.leapt_ns or step.missing_ns > JUMP_NS:
+            self._cut_wanted = True
         if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT) and self._cut_is_due(feed):
-            self._cut(feed, continues=whole)
+            self._cut(feed, continues=present is not None and not (step.back or step.cause))
         if feed.segment is None:
             return Gst.PadProbeReturn.DROP
         if feed.segment is present:
-            present.skipped_ns += leapt_ns
-            if not whole:
-                present.miss(ahead_ns, cause)
-        feed.segment.end_ns = max(feed.segment.end_ns, at_ns + feed.length_ns)
+            present.skipped_ns += step.leapt_ns
+            if step.cause:
+                present.miss(step.missing_ns, step.cause)
+        feed.segment.end_ns = max(feed.segment.end_ns, feed.at_ns + feed.length_ns)
         return Gst.PadProbeReturn.OK
 
     def _cut_is_due(self, leader: Feed) -> bool:
@@ -224,6 +221,7 @@ class SegmentWriter:
             self._on_error(error)
             self._leave(leader)
             return
+        self._cut_wanted = False  # unless one is heard again while this segment is made
         feeds = [feed for feed in self._feeds() if not (feed.silent or feed.ended)]
         segment.open(self._pipeline, feeds, self._on_finished)
         self._on_opened(segment)
@@ -242,9 +240,6 @@ class SegmentWriter:
         for feed in feeds:
             self._free(feed)
         self._jumped_back = False
-        self._cut_wanted = any(  # heard again while this segment was made
-            feed.segment is None and not (feed.silent or feed.ended) for feed in self._followers
-        )
 
     def _on_following_buffer(
         self, _pad: Gst.Pad, info: Gst.PadProbeInfo, feed: Feed
@@ -259,6 +254,9 @@ class SegmentWriter:
             return Gst.PadProbeReturn.OK
         buffer = info.get_buffer()
         assert buffer is not None
+        if (stamped := feed.stamped(buffer)) is not None:
+            feed.pad.push(stamped)
+            return Gst.PadProbeReturn.DROP
         feed.advance(buffer)
         if self._failed:
             return self._give_up(feed)
@@ -328,11 +326,3 @@ class SegmentWriter:
     def _tell_if_drained(self) -> None:
         if self.drained:
             self._on_drained()
-
-
-def _dropped(buffer: Gst.Buffer, feed: Feed) -> bool:
-    """Tell whether the queue on the way dropped what came just before, the disk being slow.
-
-    A network's losses are marked alike, but do not fill the queue.
-    """
-    return buffer.has_flags(Gst.BufferFlags.DISCONT) and feed.crowded()

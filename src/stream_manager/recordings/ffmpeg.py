@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -113,19 +114,27 @@ def join(
 def _running(
     command: Sequence[str], *, stdin: int, stderr: int
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a command, and end it if the block ends before it."""
-    process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
-        command,
-        stdin=stdin,
-        stdout=subprocess.DEVNULL,
-        stderr=stderr,
-        env=_environment(),
-        process_group=0,  # Ctrl-C is ours; what it means for ffmpeg is decided here
-    )
+    """Run a command, and end it if the block ends before it.
+
+    An interruption waits until the block has begun: inside Popen it would leave the command
+    behind. The command inherits that it does not hear of one, and is ended with SIGKILL.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    process = None
     try:
+        process = subprocess.Popen(  # noqa: S603 - a list of arguments, no shell
+            command,
+            stdin=stdin,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            env=_environment(),
+            process_group=0,  # Ctrl-C is ours; what it means for ffmpeg is decided here
+        )
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         yield process
     finally:
-        if process.poll() is None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if process is not None and process.poll() is None:
             process.kill()
             process.wait()
 

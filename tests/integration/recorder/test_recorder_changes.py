@@ -2,6 +2,7 @@
 
 import gc
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 from gi.repository import Gst
 
+from stream_manager.pipelines.feed import Feed
 from stream_manager.pipelines.messages import PartFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.integration.recorder.conftest import Judge, Play, Rig
 
     from stream_manager.pipelines.spec import Container
 
 pytestmark = pytest.mark.media
 
+BYTES = "video/x-h264,stream-format=byte-stream,alignment=au"
+PARSER = f"h264parse name=parser ! {BYTES}"
 RATE = "framerate=100/1"
 X264 = "x264enc speed-preset=ultrafast tune=zerolatency key-int-max=10 ! h264parse ! tee name=h264"
 PICTURE = f"videotestsrc is-live=true ! video/x-raw,width=160,height=120,{RATE} ! {X264}"
@@ -142,3 +148,78 @@ def _has_more_than(made: "Rig", segments: int) -> bool:
 def _descriptors() -> int:
     gc.collect()  # a stopped recorder is a cycle of plain objects
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("container", ["ts", "mkv", "mp4"])
+def test_keyframes_without_a_time_do_not_hold_up_the_recording(
+    rig: "Play", judge: "Judge", container: "Container"
+) -> None:
+    """Parsers make such where parameter sets came in a buffer of their own."""
+    made = rig(f"{PICTURE.replace('h264parse', PARSER)} {TONE} ! {SOUND}")
+    if container == "ts":  # recorded as it is, without a parser that would give it some time
+        _describe(made)
+    recorder = made.record(container=container)
+    _recorded(made, 45)
+    _strip_keyframes(made)
+    made.until(lambda: len(made.segments()) >= 4)
+    pictures = made.passed("h264")
+    made.stop(recorder)
+    assert not made.of(PartFailed)
+    verdicts = [judge(segment.path) for segment in made.segments()]
+    assert [verdict.errors for verdict in verdicts] == [""] * len(verdicts)
+    assert sum(verdict.frames for verdict in verdicts) >= pictures
+
+
+def test_sound_alone_is_no_progress_while_pictures_wait(
+    rig: "Play", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A muxer that leaves the picture aside for ever is found, though bytes are written."""
+    monkeypatch.setattr(Feed, "stamped", lambda *_: None)
+    made = rig(f"{PICTURE.replace('h264parse', PARSER)} {TONE} ! {SOUND}")
+    _describe(made)
+    recorder = made.record(container="ts")
+    _recorded(made, 45)
+    assert recorder.progress().bytes
+    _strip_keyframes(made)
+    written = made.directory.rglob("*.ts")
+    made.until(lambda: _same_for(made, 60, lambda: recorder.progress().bytes))
+    newest = max(written)
+    before = newest.stat().st_size
+    _recorded(made, 200)
+    assert newest.stat().st_size > before
+    made.stop(recorder)
+
+
+def _describe(made: "Rig") -> None:
+    """Let the recorder know the picture's caps: those that MPEG-TS takes as they are."""
+    caps = Gst.Caps.from_string(BYTES)
+    assert caps is not None
+    made.tracks[0] = replace(made.tracks[0], caps=caps)
+
+
+def _same_for(made: "Rig", pictures: int, value: "Callable[[], int]") -> bool:
+    """Tell whether a value stays what it is while so many pictures come."""
+    before = value()
+    _recorded(made, pictures)
+    return value() == before
+
+
+def _recorded(made: "Rig", pictures: int) -> None:
+    until = len(made.pushed["h264"]) + pictures
+    made.until(lambda: len(made.pushed["h264"]) >= until)
+
+
+def _strip_keyframes(made: "Rig") -> None:
+    """Take the times from all keyframes from now on."""
+    parser = made.source.get_by_name("parser")
+    pad = None if parser is None else parser.get_static_pad("src")
+    assert pad is not None
+
+    def on_picture(_pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
+        buffer = info.get_buffer()
+        assert buffer is not None
+        if not buffer.has_flags(Gst.BufferFlags.DELTA_UNIT):
+            buffer.pts = buffer.dts = Gst.CLOCK_TIME_NONE
+        return Gst.PadProbeReturn.OK
+
+    pad.add_probe(Gst.PadProbeType.BUFFER, on_picture)

@@ -59,6 +59,26 @@ def test_segments_meet_where_they_were_cut(rig: "Play") -> None:
     assert {it.path for it in made.of(SegmentOpened)} == {it.path for it in segments}
 
 
+def test_pictures_that_waited_for_seconds_are_of_the_time_they_came(rig: "Play") -> None:
+    """A file made late, its disk having been busy, begins where the one before it ends."""
+    made = rig(f"{PICTURE.replace('framerate=100/1', 'framerate=25/1')} ! tee name=h264")
+    recorder = made.record(segment_s=1)
+    _recorded(made, 30)
+    children = recorder.pipeline.children
+    pad = next(it for it in children if "proxysrc" in it.get_name()).get_static_pad("src")
+    assert pad is not None
+    hold = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
+    probe = pad.add_probe(hold, lambda *_: Gst.PadProbeReturn.OK)
+    _recorded(made, 160)
+    pad.remove_probe(probe)
+    _recorded(made, 5)
+    made.stop(recorder)
+    segments = made.segments()
+    assert len(segments) >= 6
+    for before, after in pairwise(segments):
+        assert _ended_at(made, before) == pytest.approx(made.opened(after).began_at, abs=0.05)
+
+
 def test_missing_pictures_are_a_hole_or_end_the_file(rig: "Play") -> None:
     """Where the first picture after the hole is no keyframe, the file goes on around it."""
     made = rig(f"{GATED} {TONE}")

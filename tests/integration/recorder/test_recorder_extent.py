@@ -65,7 +65,9 @@ def test_pictures_that_waited_for_seconds_are_of_the_time_they_came(rig: "Play")
     recorder = made.record(segment_s=1)
     _recorded(made, 30)
     children = recorder.pipeline.children
-    pad = next(it for it in children if it.get_static_pad("sink") is None).get_static_pad("src")
+    pad = next(it for it in children if str(it.get_name()).startswith("proxysrc")).get_static_pad(
+        "src"
+    )
     assert pad is not None
     hold = Gst.PadProbeType.BLOCK | Gst.PadProbeType.BUFFER
     probe = pad.add_probe(hold, lambda *_: Gst.PadProbeReturn.OK)

@@ -170,6 +170,8 @@ class Launcher:
 
     async def _ready(self) -> Channel[FromForkServer]:
         async with self._starting:
+            if self._left:
+                raise SpawnRefused("lost", "the manager leaves, and its workers to the next one")
             if self._channel is None or not self._channel.open:
                 self._channel = await self._start()
             return self._channel

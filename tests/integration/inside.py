@@ -25,7 +25,7 @@ for pipeline in [it for it in gc.get_objects() if isinstance(it, Gst.Pipeline)]:
 
 
 def python_path(folder: Path) -> str:
-    """Return the PYTHONPATH with which a manager's processes can be troubled; writes to `folder`."""
+    """Return the PYTHONPATH of a manager whose processes can be troubled; writes to `folder`."""
     hooks = folder / "hooks"
     hooks.mkdir()
     (hooks / "sitecustomize.py").write_text(_HOOK)

@@ -62,8 +62,9 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     assert "adopted" in {it["rule"] for it in running.journal("cam")}
     assert any("outlived an earlier manager" in it for it in running.explain("cam")["sentences"])
     assert running.stream("dead")["epoch"] == 2
-    told = [it for it in running.journal("dead") if it["component"] == "dead"]
-    print("TOLD", told)
+    (told,) = [it for it in running.journal("dead") if it["rule"] == "ran-before"]
+    assert (told["component"], told["epoch"], told["before"]) == ("dead", 2, "backing_off")
+    assert "ran under an earlier manager, and was not found alive" in told["message"]
 
     # How it ends is known too, though another manager had it forked.
     os.kill(running.stream("other")["pid"], signal.SIGSEGV)
@@ -72,7 +73,7 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     assert running.stop() == 0
     assert not pictures_lost(running, "cam")
     assert {cause for cause, _ in gaps_of(running, "cam")} <= {"stall", "stopped"}
-    print("GAPS", gaps_of(running, "dead"))
+    assert gaps_of(running, "dead")[0] == ("manager", "not-running")
 
 
 def test_a_manager_that_leaves_hands_its_streams_over(service: MakeService) -> None:

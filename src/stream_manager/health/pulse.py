@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from stream_manager.health.rhythm import Rhythm
+from stream_manager.health.rhythm import Rhythm, share
 from stream_manager.pipelines.messages import Track, TrackProgress
 
 # How long after the first media a promised track may still be silent before it is called missing,
@@ -11,7 +11,7 @@ from stream_manager.pipelines.messages import Track, TrackProgress
 MISSING_AFTER_S = 3.0
 BORNE_FOR_S = 10.0
 USUAL_SHARE = 0.5  # of the usual packets: as many tell of a sender that is as before
-USUAL_WEIGHT = 0.02  # of the newest report in what is usual: at five a second the last ten seconds
+USUAL_WEIGHT = 0.02  # of a fifth of a second in what is usual: the last ten seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,11 @@ class Pulse:
     def _learn_packets(self, reading: TrackProgress, frames: int) -> None:
         name = reading.name
         newest = (reading.packets - self._packets_with_frame[name]) / frames
-        weight = USUAL_WEIGHT if self._packets_with_frame[name] else 1.0
+        weight = (
+            share(USUAL_WEIGHT, frames * reading.gap_mean_s)
+            if self._packets_with_frame[name]
+            else 1.0
+        )
         self._packets_a_frame[name] += weight * (newest - self._packets_a_frame[name])
         self._packets_with_frame[name] = reading.packets
 

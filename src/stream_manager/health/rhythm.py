@@ -7,12 +7,18 @@ LONGEST_S = 10.0
 # Before a track has shown its rhythm, at least this much silence is no stall.
 UNLEARNED_S = 3.0
 LEARNED_FRAMES = 25
-# How fast the newest report moves the mean, and how fast an old extreme is forgotten: at five
-# reports a second a single stutter is half forgotten after about a minute.
+# How far a fifth of a second moves the mean, and how much of an old extreme it forgets: a single
+# stutter is half forgotten after about a minute, however often there are reports.
+STEP_S = 0.2
 WEIGHT = 0.1
-DECAY = 0.998
+FORGOTTEN = 0.002
 DEVIATIONS = 8.0
 PEAKS = 2.0
+
+
+def share(of_step: float, span_s: float) -> float:
+    """Return what `span_s` counts for in a mean of late, where STEP_S counts for `of_step`."""
+    return float(1.0 - (1.0 - of_step) ** (span_s / STEP_S))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +36,15 @@ class Rhythm:
         """Return the rhythm after `frames` more arrivals with these gaps between them."""
         if frames <= 0:
             return self
-        weight = WEIGHT if self.frames else 1.0
+        span_s = frames * mean_s
+        weight = share(WEIGHT, span_s) if self.frames else 1.0
+        kept = 1.0 - share(FORGOTTEN, span_s)
         return replace(
             self,
             frames=self.frames + frames,
             mean_s=self.mean_s + weight * (mean_s - self.mean_s),
             deviation_s=self.deviation_s + weight * (deviation_s - self.deviation_s),
-            peak_s=min(max(longest_s, self.peak_s * DECAY), LONGEST_S),
+            peak_s=min(max(longest_s, self.peak_s * kept), LONGEST_S),
         )
 
     @property

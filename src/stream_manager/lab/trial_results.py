@@ -20,7 +20,7 @@ AGREE_WITHIN_S = 0.3
 # The last picture before a fault left up to that long before it: pictures are 40 ms apart.
 JUST_S = 0.2
 SHORT_S = 0.15
-# Outages are counted by reports that come five times a second.
+# Outages are counted by what workers see five times a second.
 COUNT_WITHIN_S = 1.0
 # What any broken connection looks like at first, and between two answers of a camera.
 SYMPTOMS = frozenset({"network", "stall"})

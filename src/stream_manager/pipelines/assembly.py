@@ -69,8 +69,13 @@ class Assembly:
             )
 
     def progress(self) -> tuple[TrackProgress, ...]:
-        """Return what each track has brought, with the gaps since the last call."""
+        """Return what each track has brought, with the gaps since the last report."""
         return tuple(joint.progress() for joint in self._joints)
+
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        for joint in self._joints:
+            joint.reported()
 
     def release(self) -> None:
         """Let held tracks flow, and those that are still to come."""

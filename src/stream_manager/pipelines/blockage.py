@@ -9,10 +9,9 @@ from typing import TypeVar
 
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.messages import TrackProgress
+from stream_manager.pipelines.pace import JUDGED_WITHIN_S
 
 SILENT_S = 0.4
-# No silence longer than that is waited for (health.rhythm): what lasts is a track that is missing.
-JUDGED_WITHIN_S = 12.0
 
 Item = TypeVar("Item")
 

@@ -63,12 +63,16 @@ class Joint:
         link(pad, self.chain)
 
     def progress(self) -> TrackProgress:
-        """Return what the track has brought, with the gaps since the last call."""
+        """Return what the track has brought, with the gaps since the last report."""
         progress = self.meter.read()
         if self._packets is None:
             return progress
         _, packets = self._packets.get_property("stats").get_uint64("num-buffers")
         return structs.replace(progress, packets=packets)
+
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        self.meter.reported()
 
     def track(self) -> SourceTrack | None:
         """Return the track, None as long as its caps are not known."""

@@ -21,7 +21,8 @@ class TrackMeter:
         self._first_s: float | None = None
         self._key_s: float | None = None
         self._last_s: float | None = None
-        self._gaps = _Gaps()
+        self._gaps = _Gaps()  # since the last look
+        self._untold = _Gaps()  # before that, since the last report
 
     @property
     def first_s(self) -> float | None:
@@ -48,8 +49,10 @@ class TrackMeter:
         return Gst.PadProbeReturn.OK
 
     def read(self) -> TrackProgress:
-        """Return what has passed; the gaps are those since the last call."""
-        gaps, self._gaps = self._gaps, _Gaps()
+        """Return what has passed; the gaps are those since the last report."""
+        newest, self._gaps = self._gaps, _Gaps()
+        gaps = self._untold
+        gaps.join(newest)
         return TrackProgress(
             name=self.name,
             frames=self.frames,
@@ -62,11 +65,15 @@ class TrackMeter:
             gap_deviation_s=gaps.deviation_s,
         )
 
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        self._untold = _Gaps()
+
 
 class PolledMeter:
-    """Counts one track by an `identity` in its chain, which is read when a report is due.
+    """Counts one track by an `identity` in its chain, which is read at each look.
 
-    Arrivals are known to the report that found them: enough for sound, of which only a silence of
+    Arrivals are known to the look that found them: enough for sound, of which only a silence of
     seconds matters, and 35 us a buffer cheaper than a probe (measured; AAC has 47 a second).
     """
 
@@ -77,25 +84,25 @@ class PolledMeter:
         self._frames = 0
         self._first_s: float | None = None
         self._last_s: float | None = None
+        self._gaps = _Gaps()
 
     @property
     def first_s(self) -> float | None:
-        """When the first report found a buffer, in monotonic seconds."""
+        """When the first look found a buffer, in monotonic seconds."""
         return self._first_s
 
     def read(self) -> TrackProgress:
-        """Return what has passed; the gaps are those between the reports that found something."""
+        """Return what has passed; gaps are those between looks that found something."""
         stats = self._counter.get_property("stats")
         _, frames = stats.get_uint64("num-buffers")
         _, size = stats.get_uint64("num-bytes")
         new, self._frames = frames - self._frames, frames
         now_s = time.monotonic()
-        gap_s = 0.0
         if new:
             if self._last_s is None:
                 self._first_s = now_s
             else:
-                gap_s = now_s - self._last_s
+                self._gaps.add(now_s - self._last_s, arrivals=new)
             self._last_s = now_s
         return TrackProgress(
             name=self.name,
@@ -104,36 +111,46 @@ class PolledMeter:
             first_s=self._first_s,
             key_s=self._first_s,
             last_s=self._last_s,
-            gap_max_s=gap_s,
-            gap_mean_s=gap_s / new if new else 0.0,
-            gap_deviation_s=0.0,
+            gap_max_s=self._gaps.max_s,
+            gap_mean_s=self._gaps.mean_s,
+            gap_deviation_s=0.0,  # between looks it is not known
         )
+
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        self._gaps = _Gaps()
 
 
 class _Gaps:
     """Sums over the times between arrivals."""
 
-    __slots__ = ("_count", "_squares", "_sum_s", "max_s")
+    __slots__ = ("count", "max_s", "squares", "sum_s")
 
     def __init__(self) -> None:
-        self._count = 0
-        self._sum_s = 0.0
-        self._squares = 0.0
+        self.count = 0
+        self.sum_s = 0.0
+        self.squares = 0.0
         self.max_s = 0.0
 
-    def add(self, gap_s: float) -> None:
-        self._count += 1
-        self._sum_s += gap_s
-        self._squares += gap_s * gap_s
+    def add(self, gap_s: float, *, arrivals: int = 1) -> None:
+        self.count += arrivals
+        self.sum_s += gap_s
+        self.squares += gap_s * gap_s
         self.max_s = max(self.max_s, gap_s)
+
+    def join(self, newer: "_Gaps") -> None:
+        self.count += newer.count
+        self.sum_s += newer.sum_s
+        self.squares += newer.squares
+        self.max_s = max(self.max_s, newer.max_s)
 
     @property
     def mean_s(self) -> float:
-        return self._sum_s / self._count if self._count else 0.0
+        return self.sum_s / self.count if self.count else 0.0
 
     @property
     def deviation_s(self) -> float:
-        if not self._count:
+        if not self.count:
             return 0.0
-        variance = self._squares / self._count - self.mean_s**2
+        variance = self.squares / self.count - self.mean_s**2
         return math.sqrt(max(0.0, variance))  # rounding may leave it just below zero

@@ -163,7 +163,8 @@ class Hello(Struct, frozen=True, kw_only=True, tag=True):
 
     start_ticks: when the process was started, in clock ticks since boot. cgroup: as in its Spawn.
     ending: it was told to quit. last_media_s: when its source last brought video. forgotten: how
-    many facts about files were given up since nobody came for them.
+    many facts about files were given up since nobody came for them. vitals_fd: its descriptor of
+    the page of `vitals`.
     """
 
     version: int
@@ -178,6 +179,7 @@ class Hello(Struct, frozen=True, kw_only=True, tag=True):
     ending: bool = False
     last_media_s: float | None = None
     forgotten: int = 0
+    vitals_fd: int | None = None
 
 
 class Track(Struct, frozen=True, kw_only=True):
@@ -271,8 +273,9 @@ class OutputProgress(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag=True):
-    """The pulse, five times a second. `late_s`: how late the worker's own main loop was.
+    """What a look found, told when it is news, else once a second (see `pace`).
 
+    `late_s`: how late the worker's own main loop was.
     `blocked`: the element of the source that does not let go of a buffer, where media has ceased.
     """
 

@@ -71,8 +71,13 @@ class Parts:
         return (here, *self._outputs.standing())
 
     def tracks(self) -> tuple[TrackProgress, ...]:
-        """Return what each track has brought, with the gaps since the last call."""
+        """Return what each track has brought, with the gaps since the last report."""
         return self._source.progress() if self._source else ()
+
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        if self._source is not None:
+            self._source.reported()
 
     def outputs(self) -> tuple[OutputProgress, ...]:
         """Return what each output has taken."""

@@ -66,8 +66,13 @@ class SourcePart:
         return self._built.file.position_s if self._built and self._built.file else None
 
     def progress(self) -> tuple[TrackProgress, ...]:
-        """Return what each track has brought, with the gaps since the last call."""
+        """Return what each track has brought, with the gaps since the last report."""
         return self._assembly.progress() if self._assembly else ()
+
+    def reported(self) -> None:
+        """Know that what was read has been told: gaps count anew."""
+        if self._assembly is not None:
+            self._assembly.reported()
 
     def start(self) -> None:
         """Build and play; PartStarted or PartFailed follows."""

@@ -48,10 +48,11 @@ from stream_manager.pipelines.messages import (
     StopPart,
     ToWorker,
 )
+from stream_manager.pipelines.pace import LOOK_S, Pace
 from stream_manager.pipelines.parts import Parts
+from stream_manager.pipelines.vitals import VitalsPage
 
-PULSE_S = 0.2
-DEBUG_EVERY = 5  # pulses
+DEBUG_EVERY = 5  # looks
 QUIT_GRACE_S = 4.0
 FIRST_MANAGER_WITHIN_S = 10.0
 
@@ -71,7 +72,7 @@ def run(spawn: Spawn, listener: socket.socket) -> int:
 
 
 class Worker:
-    """The process: its parts, its signals, its pulse, and the way to the manager."""
+    """The process: its parts, its signals, its looks, and the way to the manager."""
 
     def __init__(self, spawn: Spawn, listener: socket.socket, *, wall: Callable[[], float]) -> None:
         """Serve `listener`; `wall` gives UTC seconds, for the names of files."""
@@ -82,8 +83,10 @@ class Worker:
         self._orphan_grace_s: float | None = None
         self._orphaned: int | None = None  # the timer that ends it when no manager comes
         self._quitting = False
-        self._pulse_due_s = time.monotonic() + PULSE_S
-        self._pulses = 0
+        self._look_due_s = time.monotonic() + LOOK_S
+        self._looks = 0
+        self._pace = Pace()
+        self._vitals = VitalsPage()
         self._blockage = Blockage()
         self._debug = DebugLog(spawn.secrets, wall=wall)
         self._start_ticks = start_ticks(os.getpid()) or 0
@@ -105,7 +108,7 @@ class Worker:
             bug.exc_type, bug.exc_value, bug.exc_traceback
         )
         GLib.unix_signal_add(GLib.PRIORITY_HIGH, signal.SIGTERM, self._on_sigterm)
-        GLib.timeout_add(int(PULSE_S * 1000), self._on_pulse)
+        GLib.timeout_add(int(LOOK_S * 1000), self._on_look)
         GLib.timeout_add(int(FIRST_MANAGER_WITHIN_S * 1000), self._on_first_deadline)
         self._loop.run()  # type: ignore[no-untyped-call]  # the stubs leave it bare
         return self._status
@@ -113,6 +116,7 @@ class Worker:
     def _hello(self) -> Hello:
         """Say who this is and what it has: another manager may ask than the one that ordered it."""
         self._stay()
+        self._pace.news(time.monotonic())
         return Hello(
             version=VERSION,
             instance=self._spawn.instance,
@@ -126,9 +130,11 @@ class Worker:
             ending=self._quitting,
             last_media_s=self._last_media_s,
             forgotten=self._ledger.forgotten,
+            vitals_fd=self._vitals.fd,
         )
 
     def _on_order(self, order: ToWorker) -> None:
+        self._pace.news(time.monotonic())
         match order:
             case Attend():
                 self._orphan_grace_s = order.orphan_grace_s
@@ -150,6 +156,7 @@ class Worker:
     def _tell(self, fact: Fact) -> None:
         """Pass on what a part tells; its beginning and its failure with what it looked like."""
         if isinstance(fact, PartStarted | PartFailed):
+            self._pace.news(time.monotonic())
             pipeline = self._parts.pipeline(fact.part)
             if pipeline is not None and (dot := draw(pipeline)) is not None:
                 self._link.pulse(Graph(part=fact.part, epoch=fact.epoch, dot=dot))
@@ -195,26 +202,30 @@ class Worker:
         self._loop.quit()
 
     @lasting
-    def _on_pulse(self) -> bool:
+    def _on_look(self) -> bool:
         now_s = time.monotonic()
-        late_s = max(0.0, now_s - self._pulse_due_s)
-        self._pulse_due_s = now_s + PULSE_S
-        tracks = self._parts.tracks()
+        late_s = max(0.0, now_s - self._look_due_s)
+        self._look_due_s = now_s + LOOK_S
+        tracks, outputs = self._parts.tracks(), self._parts.outputs()
+        blocked = self._blockage.look(self._parts.pipeline("source"), tracks, now_s)
         pictures = (it.last_s for it in tracks if it.name.startswith("video"))
         self._last_media_s = max((it for it in pictures if it), default=self._last_media_s)
-        self._link.pulse(
-            Progress(
-                at_s=now_s,
-                late_s=late_s,
-                epoch=self._parts.source_epoch,
-                tracks=tracks,
-                outputs=self._parts.outputs(),
-                position_s=self._parts.position_s,
-                blocked=self._blockage.look(self._parts.pipeline("source"), tracks, now_s),
+        self._vitals.renew(now_s, self._last_media_s)
+        if self._pace.is_due(tracks, outputs, now_s):
+            self._link.pulse(
+                Progress(
+                    at_s=now_s,
+                    late_s=late_s,
+                    epoch=self._parts.source_epoch,
+                    tracks=tracks,
+                    outputs=outputs,
+                    position_s=self._parts.position_s,
+                    blocked=blocked,
+                )
             )
-        )
-        self._pulses += 1
-        if self._pulses % DEBUG_EVERY == 0:
+            self._parts.reported()
+        self._looks += 1
+        if self._looks % DEBUG_EVERY == 0:
             self._debug.flush()
         with suppress(OSError):  # a full disk: the old log is still there to write to
             logfile.keep_short(self._spawn.log_path)

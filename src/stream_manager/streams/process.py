@@ -14,10 +14,12 @@ from stream_manager.pipelines import sockets
 from stream_manager.pipelines.messages import (
     Fact,
     FromWorker,
+    Hello,
     Noted,
     Quit,
     Spawn,
 )
+from stream_manager.pipelines.vitals import Vitals
 from stream_manager.streams.channel import Channel, readable
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.meeting import Met
@@ -46,6 +48,7 @@ class Process:
         lost: Callable[[str], None],
     ) -> None:
         self.order = order
+        self.vitals = Vitals()
         self.pid: int | None = None
         self._launcher = launcher
         self._hear = hear
@@ -79,6 +82,7 @@ class Process:
     def take(self, met: Met) -> None:
         """Talk to one that lives already; `go_on()` has to follow."""
         self.pid, self._pidfd = met.hello.pid, met.pidfd
+        self.vitals.open(met.hello.pid, met.hello.vitals_fd)
         self._launcher.expect(met.hello.pid)
         self._talk(met.connection)
 
@@ -141,6 +145,9 @@ class Process:
         self._channel.send(self._launcher.attend)
 
     def _heard(self, message: FromWorker, _fds: list[int]) -> None:
+        if isinstance(message, Hello):
+            assert self.pid is not None, "it was forked before anything connected to it"
+            self.vitals.open(self.pid, message.vitals_fd)
         self._hear(message)
         if isinstance(message, Fact):
             self._unnoted += 1
@@ -156,6 +163,7 @@ class Process:
             self.send(Noted(facts=count))
 
     def _close(self) -> None:
+        self.vitals.close()
         if self._channel is not None:
             self._channel.close()
         if self._noting is not None:

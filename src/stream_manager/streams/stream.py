@@ -277,7 +277,9 @@ class Stream:
     # --- what the worker's process says ---------------------------------------------------------
 
     def post(self, event: Event) -> None:
-        """Pass a fact on."""
+        """Pass a fact on; an outage that it begins is counted from the last of the media."""
+        if isinstance(event, Failed):
+            self.history.last_media_s = self.worker.last_media_s or self.history.last_media_s
         self._supervisor.post(event)
 
     def died(self) -> None:

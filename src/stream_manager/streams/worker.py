@@ -24,6 +24,7 @@ from stream_manager.pipelines.messages import (
     Progress,
     Spawn,
 )
+from stream_manager.pipelines.vitals import Vitals
 from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, Started
 from stream_manager.streams.launcher import SpawnRefused
 from stream_manager.streams.meeting import Met, socket_path
@@ -31,7 +32,7 @@ from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Proces
 from stream_manager.streams.threads import in_thread
 from stream_manager.streams.upkeep import Means, Upkeep
 
-# A worker that says nothing for this long hangs; it reports five times a second.
+# A worker that shows no sign of life for this long hangs; it shows one five times a second.
 HANG_AFTER_S = 1.5
 EXAMINED_WITHIN_S = 0.25
 
@@ -74,6 +75,7 @@ class Worker:
         self._hung = False
         self._examination: asyncio.Task[None] | None = None
         self._abandoned: dict[int, int] = {}
+        self._vitals = Vitals()  # of the newest process
         self.heard_s: float | None = None
         self.caught_up = asyncio.Event()  # it has told all that an adopted one had kept
 
@@ -87,6 +89,12 @@ class Worker:
         """The process that runs now, or None."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def last_media_s(self) -> float | None:
+        """When the newest process last had video, to the fifth of a second; None if not known."""
+        self._vitals.look()
+        return self._vitals.last_media_s
+
     def begin(self, action: Action) -> None:
         """Begin to fork, or to end, a process."""
         if isinstance(action, Start):
@@ -96,6 +104,7 @@ class Worker:
                 self._abandon(self._process)
             # Made here and not in the task: a Stop in the same breath must find it.
             process = self._process = self._made(self._upkeep.limited(order))
+            self._vitals = process.vitals
             self._hung, self._examination, self.heard_s = False, None, None
             self._life = self._own(self._live(process))
         else:
@@ -108,6 +117,7 @@ class Worker:
             self._order, epoch=epoch, socket_path=met.path, cgroup=met.hello.cgroup
         )
         process = self._process = self._made(order)
+        self._vitals = process.vitals
         self._hung, self._examination = False, None
         self.heard_s = self._clock.monotonic_s()
         process.take(met)
@@ -120,8 +130,11 @@ class Worker:
 
     def look(self, *, lag_s: float) -> None:
         """Find out whether the process has gone silent; `lag_s` is our own lateness."""
-        if self.heard_s is not None:
-            silent_s = self._clock.monotonic_s() - self.heard_s
+        now_s = self._clock.monotonic_s()
+        # Who has spoken is alive: most looks end here, and read no memory.
+        if self.heard_s is not None and now_s - self.heard_s > HANG_AFTER_S + lag_s:
+            self._vitals.look()
+            silent_s = now_s - max(self.heard_s, self._vitals.at_s or 0.0)
             if silent_s > HANG_AFTER_S + lag_s:
                 self.hung(f"the worker has said nothing for {silent_s:.1f} s")
 

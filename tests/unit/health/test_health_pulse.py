@@ -8,6 +8,7 @@ import pytest
 
 from stream_manager.health import BORNE_FOR_S, Pulse, Rhythm, Stall
 from stream_manager.pipelines.messages import Track, TrackProgress
+from stream_manager.pipelines.pace import Pace
 
 PULSE_S = 0.2
 VERIFY_FOR_S = 1.0
@@ -151,6 +152,28 @@ def test_a_freeze_is_found_within_a_second() -> None:
         assert at_s - frozen_s < 1.0
         assert stall.track == "video"
         assert stall.silent_s > stall.allowed_s
+
+
+def test_a_freeze_is_found_as_soon_when_only_news_is_reported() -> None:
+    """What a worker keeps to itself while pictures come delays nothing when they cease."""
+    for offset in range(10):
+        frozen_s = 30.0 + 0.02 * offset
+        cameras = [Arrivals("video", even(0.04, end_s=frozen_s)) for _ in range(2)]
+        each_look = play(pulse_of(VIDEO), cameras[:1], until_s=60.0)
+        camera, pulse, pace = cameras[1], pulse_of(VIDEO), Pace()
+        reports, found = 0, None
+        for number in range(1, 300):
+            at_s = number * PULSE_S
+            reading = camera.until(at_s)
+            if pace.is_due((reading,), (), at_s):
+                reports += 1
+                stall = pulse.hear((reading,), at_s=at_s, late_s=0.0, output_last_s=None)
+                if stall is not None:
+                    found = at_s
+                    break
+        assert each_look is not None
+        assert found == pytest.approx(each_look[0])
+        assert reports < 60
 
 
 @pytest.mark.parametrize(

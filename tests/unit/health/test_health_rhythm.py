@@ -1,5 +1,9 @@
 """What a track's arrivals teach about the silence that it may show."""
 
+from dataclasses import astuple
+
+import pytest
+
 from stream_manager.health.rhythm import (
     LEARNED_FRAMES,
     LONGEST_S,
@@ -57,3 +61,15 @@ def test_a_report_without_arrivals_teaches_nothing() -> None:
     """Silence itself must not widen the limit for silence."""
     rhythm = learned(0.04)
     assert rhythm.heard(0, mean_s=0.0, deviation_s=0.0, longest_s=0.0) == rhythm
+
+
+def test_the_pace_of_reports_changes_nothing_that_is_learned() -> None:
+    """A second told in one report teaches and forgets as much as told in five."""
+    begun = Rhythm(frames=100, mean_s=0.1, deviation_s=0.02, peak_s=2.0)
+    often = seldom = begun
+    for _ in range(60):
+        seldom = seldom.heard(25, mean_s=0.04, deviation_s=0.001, longest_s=0.05)
+        for _ in range(5):
+            often = often.heard(5, mean_s=0.04, deviation_s=0.001, longest_s=0.05)
+    assert astuple(seldom) == pytest.approx(astuple(often))
+    assert 0.9 < seldom.peak_s < 1.2  # about a minute halves it

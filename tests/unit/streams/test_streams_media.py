@@ -49,6 +49,15 @@ def test_a_stale_report_has_no_rate() -> None:
     assert media.rates(11.3) == (0.0, 0.0)
 
 
+def test_reports_that_are_a_second_apart_have_a_rate() -> None:
+    """It is of the newest two seconds, and fresh until two reports are overdue."""
+    media = Media()
+    for number in range(10):
+        media.count(report(10.0 + number, number * 25))
+    assert media.rates(20.9) == pytest.approx((25.0, 200_000.0))
+    assert media.rates(21.1) == (0.0, 0.0)
+
+
 def test_totals_go_on_over_rebuilds() -> None:
     """A run counts from its own beginning; the sum counts every run."""
     media = Media()

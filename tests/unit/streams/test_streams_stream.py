@@ -10,6 +10,7 @@ from tests.unit.streams.simulated import AUDIO, POLICY, VIDEO, Simulation, simul
 from stream_manager.api.models import Status
 from stream_manager.health import BORNE_FOR_S
 from stream_manager.pipelines.spec import RtspSource
+from stream_manager.pipelines.vitals import Vitals
 from stream_manager.recovery import Phase, Reset, Restart
 from stream_manager.streams.views import stream_health, stream_status
 from stream_manager.testing import settle
@@ -247,6 +248,55 @@ def test_a_silent_worker_is_a_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert found == []
         it.stream.look(lag_s=0.0)
         assert found == ["the worker has said nothing for 2.4 s"]
+
+    simulated(tmp_path, script)
+
+
+def show_life(monkeypatch: pytest.MonkeyPatch, at_s: float, last_media_s: float) -> None:
+    """Have every worker's shared memory say this."""
+
+    def look(vitals: Vitals) -> None:
+        vitals.at_s, vitals.last_media_s = at_s, last_media_s
+
+    monkeypatch.setattr(Vitals, "look", look)
+
+
+def test_a_worker_that_lives_and_says_nothing_does_not_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its signs of life count as much as its words, and stand still when it does."""
+
+    async def script(it: Simulation) -> None:
+        found: list[str] = []
+        monkeypatch.setattr(it.stream.worker, "hung", found.append)
+        await it.start()
+        it.stream.worker.heard_s = it.clock.now_s
+        await it.clock.advance(5.0)
+        show_life(monkeypatch, it.clock.now_s - 0.2, 0.0)
+        it.stream.look(lag_s=0.0)
+        assert found == []
+        await it.clock.advance(1.4)
+        it.stream.look(lag_s=0.0)
+        assert found == ["the worker has said nothing for 1.6 s"]
+
+    simulated(tmp_path, script)
+
+
+def test_an_outage_begins_with_the_last_picture_that_a_dead_worker_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it saw after its last report is known from the memory that it left."""
+
+    async def script(it: Simulation) -> None:
+        await it.start()
+        await it.flow(3.0)
+        await it.clock.advance(0.9)
+        last_s = it.clock.now_s - 0.1
+        show_life(monkeypatch, it.clock.now_s, last_s)
+        await it.worker_dies()
+        outage = it.stream.history.outages.current
+        assert outage is not None
+        assert outage.began_s == last_s
 
     simulated(tmp_path, script)
 

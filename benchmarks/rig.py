@@ -1,5 +1,6 @@
 """A real manager in a fresh folder: configured, started, asked, killed, and always cleaned up."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -154,8 +155,14 @@ class Rig:
                 stdout=log,
                 stderr=log,
                 process_group=0,
+                env=self._environment(),
             )
         self.wait_until("the manager answers", self._answers, within_s=UP_WITHIN_S)
+
+    def _environment(self) -> dict[str, str]:
+        """Return one in which a second start finds compiled what the first has: as installed."""
+        kept = {it: of for it, of in os.environ.items() if it != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(self._folder / "bytecode")}
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -58,6 +58,10 @@ class Process:
         self._unnoted = 0
         self._noting: asyncio.Task[None] | None = None
 
+    def hand_to(self, hear: Callable[[FromWorker], None], lost: Callable[[str], None]) -> None:
+        """Be heard by somebody else from now on."""
+        self._hear, self._lost = hear, lost
+
     async def live(self, born: Callable[[int], None]) -> int | None:
         """Fork it, call `born` with its pid, and return its exit code when it has ended.
 
@@ -94,7 +98,7 @@ class Process:
         finally:
             self._close()
 
-    async def end(self, life: asyncio.Task[None], grace_s: float, *, ask: bool = True) -> None:
+    async def end(self, life: asyncio.Task[object], grace_s: float, *, ask: bool = True) -> None:
         """Have it end, which ends `life`, if the kernel lets it: asked, then SIGTERM, SIGKILL."""
         if ask and self.send(Quit(grace_s=grace_s)):
             await asyncio.wait({life}, timeout=grace_s)
@@ -137,7 +141,9 @@ class Process:
         self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
-        self._channel = Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
+        self._channel = Channel(
+            connection, _decoder, on_message=self._heard, on_closed=lambda why: self._lost(why)
+        )
         self._channel.send(self._launcher.attend)
 
     def _heard(self, message: FromWorker, _fds: list[int]) -> None:

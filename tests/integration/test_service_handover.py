@@ -1,0 +1,83 @@
+"""Workers that are replaced by a successor which is up before they stop: no picture is missing."""
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from tests.integration.service import Json, Service, gaps_of, numbers_of, table
+
+from stream_manager.lab.camera import Camera
+from stream_manager.store import read_index, read_segments
+from stream_manager.store.segments import Segment
+
+pytestmark = pytest.mark.media
+
+MakeService = Callable[..., Service]
+MAKES_BEFORE_BREAK = '"make-before-break"'
+
+
+def rules(running: Service, *, named: str = "handover-") -> list[Json]:
+    """Return the journal's entries about handovers."""
+    return [it for it in running.journal("cam") if it["rule"].startswith(named)]
+
+
+def is_replaced(stream: Json) -> bool:
+    """Tell whether the second worker of a stream runs."""
+    return bool(stream["epoch"] == 2 and stream["health"] == "healthy")
+
+
+def by_epoch(running: Service) -> tuple[list[Segment], list[Segment]]:
+    """Return what the first and the second recorder wrote, as the index says."""
+    segments = read_index(running.state_dir, lambda it: read_segments(it, stream="cam"))
+    return tuple([it for it in segments if it.epoch == epoch] for epoch in (1, 2))  # type: ignore[return-value]
+
+
+def path_of(running: Service, segment: Segment) -> Path:
+    """Return where a segment's file is."""
+    return running.recordings / segment.path
+
+
+def test_error_isolation_a_worker_is_replaced_without_a_missing_picture(
+    service: MakeService, camera: Camera
+) -> None:
+    """Both sets of files overlap, the index knows of no gap, and there was no outage."""
+    running = service(table("cam", camera.url("cam"), handover=MAKES_BEFORE_BREAK)).start()
+    running.wait_healthy("cam")
+    first = running.stream("cam")["pid"]
+    running.wait("a file", lambda: len(running.files("cam")) > 1)
+    running.command("cam", "restart")
+    now = running.wait_for("cam", is_replaced)
+    assert [it["rule"] for it in rules(running)] == ["handover-begun", "handover-verified"]
+    assert "an operator's restart" in rules(running)[0]["message"]
+    assert (now["outage_s_total"], now["last_fault"], now["availability"]) == (0.0, None, 1.0)
+    running.wait("the end of the first worker", lambda: first not in running.pids())
+    files = len(running.files("cam"))
+    running.wait("more files of the second", lambda: len(running.files("cam")) > files + 1)
+    assert running.stop() == 0
+    former, latter = by_epoch(running)
+    assert {it.state.value for it in former + latter} == {"whole"}
+    assert former[-1].ended_at is not None
+    assert latter[0].began_at < former[-1].ended_at
+    numbers = [numbers_of(path_of(running, it)) for it in former]
+    later = [numbers_of(path_of(running, it)) for it in latter]
+    old, new = ([it for some in each for it in some] for each in (numbers, later))
+    assert new[0] in old
+    assert [pair for one in (old, new) for pair in pairwise(one) if pair[1] - pair[0] != 1] == []
+    assert gaps_of(running, "cam") == [("stopped", "manager")]
+
+
+def test_a_camera_with_one_session_is_left_before_its_next_viewer_comes(
+    service: MakeService, camera: Camera
+) -> None:
+    """The successor is refused and ended, that is told, and the worker is replaced without one."""
+    camera.order("single-session")
+    running = service(table("cam", camera.url("cam"), handover=MAKES_BEFORE_BREAK)).start()
+    running.wait_healthy("cam")
+    running.command("cam", "restart")
+    running.wait_for("cam", is_replaced)
+    begun, failed = rules(running)
+    assert (begun["rule"], failed["rule"]) == ("handover-begun", "handover-failed")
+    assert "453" in failed["message"]
+    assert rules(running, named="restart-commanded")
+    assert len(running.workers()) == 1

@@ -81,3 +81,22 @@ def test_a_camera_with_one_session_is_left_before_its_next_viewer_comes(
     assert "453" in failed["message"]
     assert rules(running, named="restart-commanded")
     assert len(running.workers()) == 1
+
+
+def test_error_isolation_a_manager_killed_in_a_handover_leaves_one_worker(
+    service: MakeService, camera: Camera
+) -> None:
+    """The next manager goes on with one of the two, and no picture is missing."""
+    running = service(table("cam", camera.url("cam"), handover=MAKES_BEFORE_BREAK)).start()
+    running.wait_healthy("cam")
+    running.command("cam", "restart")
+    running.wait("a second worker", lambda: len(running.workers()) == 2)
+    running.crash()
+    running.start().wait_healthy("cam")
+    running.wait("one worker", lambda: len(running.workers()) == 1)
+    files = len(running.files("cam"))
+    running.wait("more files", lambda: len(running.files("cam")) > files + 1)
+    assert running.stop() == 0
+    numbers = sorted({it for path in running.files("cam") for it in numbers_of(path)})
+    assert [pair for pair in pairwise(numbers) if pair[1] - pair[0] != 1] == []
+    assert gaps_of(running, "cam") == [("stopped", "manager")]

@@ -86,14 +86,17 @@ class Handovers:
         self._otherwise: Callable[[], None] = lambda: None
         self._due_s = 0.0
 
-    def begin(self, why: str, otherwise: Callable[[], None]) -> None:
-        """Replace the worker: by a successor, or `otherwise` where that is not wanted or fails."""
+    def begin(self, why: str, otherwise: Callable[[], None]) -> bool:
+        """Replace the worker: by a successor, or `otherwise` where that is not wanted or fails.
+
+        True: a successor is on its way.
+        """
         if self._successor is not None:
-            return  # that is under way
+            return True
         phases = {self._record_of(id_).phase for id_ in (self._id, *self._parts)}
         if not self._settings.makes_before_break or phases != {Phase.RUNNING}:
             otherwise()
-            return
+            return False
         self._why, self._otherwise = why, otherwise
         self._due_s = self._means.clock.monotonic_s() + self._settings.policy.start_deadline_s
         self._tell(HandoverStep.BEGUN, why)
@@ -107,6 +110,7 @@ class Handovers:
             on_failed=self._drop,
         )
         self._worker.expect(self._successor)
+        return True
 
     def look(self, *, lag_s: float) -> None:
         """Give up a successor that has not taken over in time; `lag_s` is our own lateness."""

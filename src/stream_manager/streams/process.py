@@ -142,7 +142,7 @@ class Process:
 
     def _talk(self, connection: socket.socket) -> None:
         self._channel = Channel(
-            connection, _decoder, on_message=self._heard, on_closed=lambda why: self._lost(why)
+            connection, _decoder, on_message=self._heard, on_closed=self._closed
         )
         self._channel.send(self._launcher.attend)
 
@@ -152,6 +152,9 @@ class Process:
             self._unnoted += 1
             if self._noting is None or self._noting.done():
                 self._noting = asyncio.create_task(self._note())
+
+    def _closed(self, why: str) -> None:
+        self._lost(why)  # whoever hears it by now
 
     async def _note(self) -> None:
         """Tell it which facts it need not keep any longer."""

@@ -225,9 +225,9 @@ class Stream:
 
     def restart(self) -> None:
         """Replace the worker by an operator's command, all counters cleared."""
-        self._handovers.begin(
-            "an operator's restart", otherwise=lambda: self.post(Restart(id=self.id))
-        )
+        restart = Restart(id=self.id)
+        if self._handovers.begin("an operator's restart", lambda: self.post(restart)):
+            self.post(Reset(id=self.id))
 
     def suits(self, hello: Hello) -> bool:
         """Tell whether a worker, and what runs in it, is the newest of this stream."""
@@ -363,7 +363,7 @@ class Stream:
     def _fail(self, fault: Fault) -> None:
         failed = Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault)
         if fault.code == "restart-above":
-            self._handovers.begin(fault.text, otherwise=lambda: self.post(failed))
+            self._handovers.begin(fault.text, lambda: self.post(failed))
         else:
             self.post(failed)
 

@@ -129,7 +129,7 @@ class Takeover:
     async def _meet(self, trace: Trace) -> Met | None:
         """Return the newest worker of ours; whatever else there is of ours has ended then."""
         ours = [met for path in trace.paths if (met := await self._met(path)) is not None]
-        # A successor may not have come far enough to take over: then its forerunner still has media.
+        # A successor may not have come far enough: then its forerunner alone has media.
         ours.sort(key=lambda met: (met.hello.last_media_s is not None, met.hello.epoch))
         for other in ours[:-1]:
             await self._retire(other, "another one goes on", "manager")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.service import Json, Service, gaps_of, numbers_of, table
+from tests.integration.test_service_limits import LEAKING
 
 from stream_manager.lab.camera import Camera
 from stream_manager.store import read_index, read_segments
@@ -100,3 +101,16 @@ def test_error_isolation_a_manager_killed_in_a_handover_leaves_one_worker(
     numbers = sorted({it for path in running.files("cam") for it in numbers_of(path)})
     assert [pair for pair in pairwise(numbers) if pair[1] - pair[0] != 1] == []
     assert gaps_of(running, "cam") == [("stopped", "manager")]
+
+
+def test_error_isolation_a_leaking_worker_is_replaced_without_an_outage(
+    service: MakeService,
+) -> None:
+    """Above restart_above a successor takes over, with limits of its own, charged nothing."""
+    limits = '{ memory = "1GiB", restart_above = "80MiB" }'
+    running = service(table("cam", LEAKING, limits=limits, handover=MAKES_BEFORE_BREAK)).start()
+    now = running.wait_for("cam", is_replaced)
+    assert [it["rule"] for it in rules(running)][:2] == ["handover-begun", "handover-verified"]
+    assert "restart_above is 80.0 MiB" in rules(running)[0]["message"]
+    assert (now["restarts_total"], now["last_fault"], now["outage_s_total"]) == (0, None, 0.0)
+    assert now["usage"] is None or now["usage"]["memory_limit_bytes"] == 2**30

@@ -52,7 +52,8 @@ NOT_WANTED = frozenset({Phase.STOPPED, Phase.STOPPING, Phase.FAILED})
 class Handovers:
     """Brings up successors of one stream's `worker`, one at a time.
 
-    order: what it is spawned by. record_of: tells what the recovery core knows of a component.
+    order: what it is spawned by; limited: gives that the limits of a process. record_of: tells what
+    the recovery core knows of a component.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Handovers:
         settings: StreamSettings,
         order: Spawn,
         *,
+        limited: Callable[[Spawn], Spawn],
         worker: Worker,
         watch: Watch,
         recording: Recording,
@@ -70,6 +72,7 @@ class Handovers:
     ) -> None:
         self._settings = settings
         self._order = order
+        self._limited = limited
         self._worker = worker
         self._watch = watch
         self._recording = recording
@@ -156,22 +159,20 @@ class Handovers:
 
     def _orders(self) -> Orders:
         worker, source = (self._record_of(it).epoch + 1 for it in (self._id, self._parts[0]))
-        record = self._settings.spec.record
-        path = socket_path(self._means.socket_dir, self._id, worker)
-        return Orders(
-            worker=msgspec.structs.replace(
-                self._order, epoch=worker, socket_path=str(_beside(path))
-            ),
-            source=StartSource(
-                epoch=source, source=self._settings.spec.source, hold=record is not None
-            ),
-            record=None
-            if record is None
-            else StartRecord(
+        path = _beside(socket_path(self._means.socket_dir, self._id, worker))
+        order = msgspec.structs.replace(self._order, epoch=worker, socket_path=str(path))
+        spec = self._settings.spec
+        record = None
+        if spec.record is not None:
+            record = StartRecord(
                 epoch=self._record_of(self._parts[1]).epoch + 1,
-                record=record,
+                record=spec.record,
                 sequence=self._snapshots.sequence,
-            ),
+            )
+        return Orders(
+            worker=self._limited(order),
+            source=StartSource(epoch=source, source=spec.source, hold=record is not None),
+            record=record,
         )
 
     def _hear_last(self, message: FromWorker) -> None:

@@ -121,6 +121,7 @@ class Stream:
         self._handovers = Handovers(
             settings,
             order,
+            limited=upkeep.limited,
             worker=self.worker,
             watch=self._watch,
             recording=self._recording,

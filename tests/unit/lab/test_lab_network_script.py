@@ -85,9 +85,9 @@ def test_heal_calls_off_what_has_not_begun() -> None:
 
     async def play() -> None:
         stage = Staged()
-        stage.script.obey("cut after=1ms")
+        stage.script.obey("cut after=300ms")
         stage.script.obey("heal cut")
-        stage.script.obey("loss share=1% after=2ms")
+        stage.script.obey("loss share=1% after=400ms")
         await stage.until("loss")
         assert stage.told() == [("loss", "began")]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 from tests.integration.service import Json, Service, gaps_of, numbers_of, table
@@ -15,6 +14,7 @@ from stream_manager.store.segments import Segment
 pytestmark = pytest.mark.media
 
 MakeService = Callable[..., Service]
+OVERLAP_PICTURES = 75  # more than both record, and fewer than the film has
 MAKES_BEFORE_BREAK = '"make-before-break"'
 
 
@@ -28,15 +28,32 @@ def is_replaced(stream: Json) -> bool:
     return bool(stream["epoch"] == 2 and stream["health"] == "healthy")
 
 
-def by_epoch(running: Service) -> tuple[list[Segment], list[Segment]]:
-    """Return what the first and the second recorder wrote, as the index says."""
+def recorded(running: Service) -> dict[int, list[Segment]]:
+    """Return what each recorder wrote, by its epoch, as the index says."""
     segments = read_index(running.state_dir, lambda it: read_segments(it, stream="cam"))
-    return tuple([it for it in segments if it.epoch == epoch] for epoch in (1, 2))  # type: ignore[return-value]
+    epochs = sorted({it.epoch for it in segments})
+    return {epoch: [it for it in segments if it.epoch == epoch] for epoch in epochs}
 
 
-def path_of(running: Service, segment: Segment) -> Path:
-    """Return where a segment's file is."""
-    return running.recordings / segment.path
+def lacks_nothing(running: Service) -> None:
+    """Assert that each recorder has every picture, and the next one begins with one of its last.
+
+    The film begins anew every few seconds: what is of both has to agree picture by picture.
+    """
+    recorders = list(recorded(running).values())
+    numbers = [
+        [number for it in files for number in numbers_of(running.recordings / it.path)]
+        for files in recorders
+    ]
+    last = max(map(max, numbers))
+    for one in numbers:
+        steps = [(it, next_) for it, next_ in pairwise(one) if next_ != it + 1]
+        assert set(steps) <= {(last, 0)}
+    for former, latter in pairwise(numbers):
+        tail = former[-min(last, OVERLAP_PICTURES) :]
+        common = tail[tail.index(latter[0]) :]
+        assert latter[: len(common)] == common
+    assert gaps_of(running, "cam") == [("stopped", "manager")]
 
 
 def test_error_isolation_a_worker_is_replaced_without_a_missing_picture(
@@ -56,16 +73,11 @@ def test_error_isolation_a_worker_is_replaced_without_a_missing_picture(
     files = len(running.files("cam"))
     running.wait("more files of the second", lambda: len(running.files("cam")) > files + 1)
     assert running.stop() == 0
-    former, latter = by_epoch(running)
+    former, latter = recorded(running).values()
     assert {it.state.value for it in former + latter} == {"whole"}
     assert former[-1].ended_at is not None
     assert latter[0].began_at < former[-1].ended_at
-    numbers = [numbers_of(path_of(running, it)) for it in former]
-    later = [numbers_of(path_of(running, it)) for it in latter]
-    old, new = ([it for some in each for it in some] for each in (numbers, later))
-    assert new[0] in old
-    assert [pair for one in (old, new) for pair in pairwise(one) if pair[1] - pair[0] != 1] == []
-    assert gaps_of(running, "cam") == [("stopped", "manager")]
+    lacks_nothing(running)
 
 
 def test_a_camera_with_one_session_is_left_before_its_next_viewer_comes(
@@ -98,9 +110,7 @@ def test_error_isolation_a_manager_killed_in_a_handover_leaves_one_worker(
     files = len(running.files("cam"))
     running.wait("more files", lambda: len(running.files("cam")) > files + 1)
     assert running.stop() == 0
-    numbers = sorted({it for path in running.files("cam") for it in numbers_of(path)})
-    assert [pair for pair in pairwise(numbers) if pair[1] - pair[0] != 1] == []
-    assert gaps_of(running, "cam") == [("stopped", "manager")]
+    lacks_nothing(running)
 
 
 def test_error_isolation_a_leaking_worker_is_replaced_without_an_outage(

@@ -54,6 +54,7 @@ def measure(tell: Tell, *, quick: bool) -> Subject:
             "Default policy, but for probe_every and stable_for, which are 10 s.",
             f"{AT_ONCE} faults at a time.",
             "Right: the true cause is told, it heals by itself, index and wire agree on the gap.",
+            "After UDP loss pictures count from a keyframe on, which may be a second later.",
             "Peers: from a fault's end until their files grow; ffmpeg ends by itself after 10 s.",
         ),
         table=_table(by_trial),

@@ -31,19 +31,30 @@ def wait_for_growth(directory: Path, *, beyond: int, within_s: float) -> float:
     return time.monotonic()
 
 
-def heal_s(pid: int, directory: Path, *, within_s: float) -> float:
-    """Kill the process that writes to `directory`; return the time until someone writes there.
+def end(pid: int, *, by: signal.Signals, within_s: float) -> float:
+    """Send a process a signal that ends it, at last; return the monotonic instant of the signal.
 
-    Counted from just before SIGKILL. Bytes are compared with what was there when the process had
-    ended, so that what it wrote itself is no growth. Raises TimeoutError.
+    Raises TimeoutError.
     """
     pidfd = os.pidfd_open(pid)
     try:
-        killed_s = time.monotonic()
-        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        sent_s = time.monotonic()
+        signal.pidfd_send_signal(pidfd, by)
         if not select.select([pidfd], [], [], within_s)[0]:
-            raise TimeoutError(f"process {pid} survived SIGKILL for {within_s:g} s")
-        left = bytes_below(directory)
-        return wait_for_growth(directory, beyond=left, within_s=within_s) - killed_s
+            raise TimeoutError(f"process {pid} survived {by.name} for {within_s:g} s")
+        return sent_s
     finally:
         os.close(pidfd)
+
+
+def heal_s(
+    pid: int, directory: Path, *, within_s: float, by: signal.Signals = signal.SIGKILL
+) -> float:
+    """End the process that writes to `directory`; return the time until someone writes there.
+
+    Counted from just before the signal. Bytes are compared with what was there when the process had
+    ended, so that what it wrote itself is no growth. Raises TimeoutError.
+    """
+    sent_s = end(pid, by=by, within_s=within_s)
+    left = bytes_below(directory)
+    return wait_for_growth(directory, beyond=left, within_s=within_s) - sent_s

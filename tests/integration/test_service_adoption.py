@@ -62,6 +62,9 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     assert "adopted" in {it["rule"] for it in running.journal("cam")}
     assert any("outlived an earlier manager" in it for it in running.explain("cam")["sentences"])
     assert running.stream("dead")["epoch"] == 2
+    told = {it["component"]: it for it in running.journal("dead") if it["rule"] == "ran-before"}
+    assert told["dead"]["epoch"] == 2
+    assert "ran under an earlier manager, and does not any more" in told["dead"]["message"]
 
     # How it ends is known too, though another manager had it forked.
     os.kill(running.stream("other")["pid"], signal.SIGSEGV)
@@ -70,6 +73,7 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     assert running.stop() == 0
     assert not pictures_lost(running, "cam")
     assert {cause for cause, _ in gaps_of(running, "cam")} <= {"stall", "stopped"}
+    assert gaps_of(running, "dead")[0] == ("manager", "not-running")
 
 
 def test_a_manager_that_leaves_hands_its_streams_over(service: MakeService) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -50,6 +51,9 @@ def test_a_stream_that_crashes_continuously_costs_another_no_frame(
     neighbour, crashing = running.stream("neighbour"), running.stream("crashing")
     assert crashing["last_fault"]["code"] == "SIGSEGV"
     assert crashing["restarts_total"] >= CRASHES
+    told = [it for it in running.journal("crashing") if it["component"] == "crashing"]
+    assert [it["code"] for it in told if it["cause"] == "crash"] == ["SIGSEGV"] * CRASHES
+    assert {it["cause"] for it in running.journal("neighbour")} == {None}
     assert running.stream("failing")["restarts_total"] >= 3
     assert neighbour["restarts_total"] == 0
     assert neighbour["last_fault"] is None
@@ -60,6 +64,26 @@ def test_a_stream_that_crashes_continuously_costs_another_no_frame(
     gaps_s = [after - before for before, after in pairwise(times_s)]
     assert max(gaps_s) < 1.5 * FRAME_S
     assert min(gaps_s) > 0.5 * FRAME_S
+
+
+def test_error_isolation_of_a_worker_that_is_killed_during_its_start(
+    service: Callable[..., Service],
+) -> None:
+    """The journal says when it was, its successor starts in its place, and a neighbour goes on."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a camera that answers nothing
+        port = silent.getsockname()[1]
+        running = service(
+            table("neighbour", "test:"), table("cam", f"rtsp://127.0.0.1:{port}/cam")
+        ).start()
+        running.wait_healthy("neighbour")
+        first = running.wait_for("cam", lambda it: it["pid"] and it["state"] == "starting")
+        os.kill(first["pid"], signal.SIGKILL)
+        second = running.wait_for("cam", lambda it: it["pid"] not in {None, first["pid"]})
+        assert second["state"] == "starting"
+    (killed,) = [it for it in running.journal("cam") if it["code"] == "SIGKILL"]
+    assert (killed["component"], killed["cause"]) == ("cam", "crash")
+    assert "ended by SIGKILL" in killed["saw"]["text"]
+    assert running.stream("neighbour")["restarts_total"] == 0
 
 
 def test_error_isolation_of_an_output(service: Callable[..., Service]) -> None:

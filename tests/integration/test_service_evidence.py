@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.held import held
+from tests.integration.inside import python_path, run_in
 from tests.integration.service import POLL_S, PROGRAM, Json, Service, table
 
 pytestmark = pytest.mark.media
@@ -22,13 +23,6 @@ TINY = (
     "videotestsrc is-live=true ! video/x-raw,width=64,height=64,framerate=25/1"
     " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=5"
 )
-# What a worker does on SIGUSR1: code of the test's, run in its main thread.
-HOOK = """\
-import signal
-from pathlib import Path
-
-signal.signal(signal.SIGUSR1, lambda *_: exec(Path("trouble.py").read_text(), {}))
-"""
 ENDLESS = """\
 def endless_callback():
     while True:
@@ -58,10 +52,7 @@ class Trouble:
     """A manager whose streams have all been troubled, each once, beside one that was not."""
 
     def __init__(self, folder: Path) -> None:
-        hooks = folder / "hooks"
-        hooks.mkdir()
-        (hooks / "sitecustomize.py").write_text(HOOK)
-        self.path = os.pathsep.join([str(hooks), os.environ.get("PYTHONPATH", "")])
+        self.path = python_path(folder)
         fifo = folder / "fifo"
         os.mkfifo(fifo)
         self.reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -102,18 +93,11 @@ class Trouble:
         os.kill(self.hurt["abort"]["pid"], signal.SIGABRT)
         self.drains.clear()
         for id_, code in (("exiting", EXIT), ("deadlocked", DEADLOCK), ("endless", ENDLESS)):
-            self.run_in(self.hurt[id_]["pid"], code)
+            run_in(self.service, self.hurt[id_]["pid"], code)
         self.service.wait_for("blocked", lambda it: it["epoch"] == 2)
         self.drains.set()
         for id_ in ids:
             self.service.wait_for(id_, lambda it: it["epoch"] == 2 and it["health"] == "healthy")
-
-    def run_in(self, pid: int, code: str) -> None:
-        """Have a worker run `code`; return when it has begun to."""
-        script = self.service.folder / "trouble.py"
-        script.write_text(f"import os; os.remove('trouble.py')\n{code}")
-        os.kill(pid, signal.SIGUSR1)
-        self.service.wait("the code to be taken", lambda: not script.exists())
 
     def entry(self, id_: str) -> Json:
         """Return the first fault that the journal tells of a stream's process."""
@@ -237,7 +221,7 @@ def test_evidence_holds_gstreamers_warnings_and_no_password(trouble: Trouble) ->
 def test_error_isolation_of_a_worker_that_ignores_sigterm(trouble: Trouble) -> None:
     """Asked to end by a command it does nothing, and is killed when its time is over."""
     running, before = trouble.service, trouble.service.stream("exiting")
-    trouble.run_in(before["pid"], DEAF)
+    run_in(running, before["pid"], DEAF)
     running.command("exiting", "restart")
     running.wait_for(
         "exiting", lambda it: it["epoch"] > before["epoch"] and it["health"] == "healthy"

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from tests.integration.inside import CRASH, python_path, run_in
 from tests.integration.service import Json, Service, frame_times_s, table
 from tests.integration.test_service_outputs import OFTEN, output, recorded_without_a_hole
 
@@ -47,19 +48,24 @@ def charges(running: Service, id_: str) -> list[Json]:
 def test_error_isolation_a_crash_of_an_isolated_output_costs_no_picture(
     service: MakeService,
 ) -> None:
-    """Killed, stopped or ended from inside, its process is replaced; source and recording go on."""
+    """An element of it segfaults, then it is stopped: source and recording go on."""
     running = service(
         table("cam", "test:"),
         isolated(
-            eyes="h264parse ! avdec_h264 ! fakesink",
+            eyes="h264parse ! avdec_h264 ! identity name=victim ! fakesink",
             copy="h264parse ! mpegtsmux name=mux ! filesink location=copy.ts  aacparse ! mux.",
         ),
         recovery=OFTEN,
-    ).start()
+    )
+    running.start(PYTHONPATH=python_path(running.folder))
     first = pid_of(running, "eyes")
-    os.kill(first, signal.SIGSEGV)
+    run_in(running, first, CRASH)
     second = replaced(running, "eyes", first)
-    assert [it["code"] for it in charges(running, "eyes")] == ["SIGSEGV"]
+    (crash,) = charges(running, "eyes")
+    assert (crash["cause"], crash["code"]) == ("crash", "SIGSEGV")
+    stacks = running.state_dir / "incidents" / str(crash["seq"]) / str(crash["seq"]) / "stacks.txt"
+    running.wait("the evidence", stacks.exists)
+    assert "in string_at" in stacks.read_text()
     os.kill(second, signal.SIGSTOP)
     replaced(running, "eyes", second)
     assert [it["code"] for it in charges(running, "eyes")] == ["SIGSEGV", "hang"]

@@ -521,7 +521,15 @@ def test_worker_refuses_a_second_manager(worker: Worker) -> None:
     worker.stop()
 
 
-@pytest.mark.parametrize("packet", [b"\xc1garbage", b"\x81\xa4type\xa5Never", b"\x81\xa1\xff\x01"])
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"\xc1garbage",
+        b"\x81\xa4type\xa5Never",
+        b"\x81\xa1\xff\x01",
+        encode(Quit(grace_s=0.0)) + bytes(MAX_PACKET_BYTES),
+    ],
+)
 def test_worker_parts_from_a_manager_that_talks_nonsense(
     server: Server, worker: Worker, packet: bytes
 ) -> None:

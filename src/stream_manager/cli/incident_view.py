@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from stream_manager.cli.words import plain, stamp, without_debug
 from stream_manager.evidence import Case, Kept
-from stream_manager.evidence.gathering import GRAPH, LOG, STACKS, THREADS
+from stream_manager.evidence.gathering import GRAPH, LOG, SERVER_LOG, STACKS, THREADS
 
 LOG_LINES = 30
 _KERNEL = "\nkernel stack of "  # what threads.txt goes on with, for whoever wants all of it
@@ -43,12 +43,18 @@ def _files(files: Mapping[str, str]) -> Iterator[str]:
     if stacks:
         yield from _text("Its stacks", stacks)
     if log := files.get(LOG, "").replace(stacks, ""):
-        lines = log.splitlines()
-        some = f", the last {LOG_LINES} of {len(lines)} lines" if len(lines) > LOG_LINES else ""
-        yield from _text(f"What it wrote into its log{some}", "\n".join(lines[-LOG_LINES:]))
+        yield from _log("What it wrote into its log", log)
+    if log := files.get(SERVER_LOG, ""):
+        yield from _log("What the fork server wrote into its log", log)
     graphs = [name.removesuffix(GRAPH) for name in files if name.endswith(GRAPH)]
     if graphs:
         yield f"  Graphs of its pipelines, with --bundle: {', '.join(graphs)}"
+
+
+def _log(title: str, log: str) -> Iterator[str]:
+    lines = log.splitlines()
+    some = f", the last {LOG_LINES} of {len(lines)} lines" if len(lines) > LOG_LINES else ""
+    yield from _text(f"{title}{some}", "\n".join(lines[-LOG_LINES:]))
 
 
 def _text(title: str, text: str) -> Iterator[str]:

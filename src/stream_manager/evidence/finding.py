@@ -37,7 +37,8 @@ class Finding:
     """What is kept, and where the rest of it is to be found.
 
     log_path: the worker's log. secrets: what must stand in no file. graphs: by part, Graphviz's
-    language compressed by zlib. examination: of a process that hung.
+    language compressed by zlib. examination: of a process that hung. server_log: the fork server's,
+    where that is what failed.
     """
 
     kept: Kept
@@ -45,3 +46,4 @@ class Finding:
     secrets: tuple[str, ...] = field(repr=False)
     graphs: Mapping[str, bytes]
     examination: Examination | None = None
+    server_log: Path | None = None

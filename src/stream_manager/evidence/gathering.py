@@ -11,6 +11,7 @@ from stream_manager.pipelines.logfile import of_epoch
 from stream_manager.pipelines.scrubbing import scrub
 
 LOG = "worker.log"
+SERVER_LOG = "forkserver.log"
 STACKS = "stacks.txt"
 THREADS = "threads.txt"
 GRAPH = ".dot"
@@ -24,13 +25,15 @@ _CRASH = re.compile(r"^Fatal Python error: .*?(?=^=== |\Z)", re.MULTILINE | re.D
 
 
 def gather(finding: Finding) -> dict[str, str]:
-    """Return the files of a finding by name. Reads the worker's log; raises nothing."""
+    """Return the files of a finding by name. Reads logs; raises nothing."""
     log = of_epoch(_tail(finding.log_path), finding.kept.epoch)
     return {name: scrub(text, finding.secrets) for name, text in _files(finding, log) if text}
 
 
 def _files(finding: Finding, log: str) -> Iterator[tuple[str, str]]:
     yield LOG, _newest_lines(log)
+    if finding.server_log is not None:
+        yield SERVER_LOG, _newest_lines(_tail(finding.server_log))
     if finding.examination is not None:
         yield STACKS, finding.examination.stacks
         yield THREADS, finding.examination.threads[:TEXT_BYTES]

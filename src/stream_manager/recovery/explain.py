@@ -125,6 +125,7 @@ STEPS: Mapping[str, str] = {
     "stable": "stable for {stable_for_s:g} s: retries forgiven",
     "child-failed": "{child} brings no {proof} any more",
     "backoff-over": "the wait is over",
+    "ran-before": "it ran under an earlier manager, and does not any more",
     "slow-probe": "slow probe",
     "probe-postponed": "slow probe postponed",
     "need-is-up": "what it needs is up",

@@ -101,8 +101,9 @@ def unproved(record: Record, event: Event, context: Context) -> Decision:
 
 
 def backoff_over(record: Record, event: Event, context: Context) -> Decision:
-    """The wait is over."""
-    return begin(record, event, context, before=record, rule="backoff-over")
+    """The wait is over; or there was none, and it ran when an earlier manager ended."""
+    rule = "ran-before" if record.failing_since_s is None else "backoff-over"
+    return begin(record, event, context, before=record, rule=rule)
 
 
 def slow_probe(record: Record, event: Event, context: Context) -> Decision:

@@ -14,6 +14,7 @@ from stream_manager.clock import Clock, wall_of
 from stream_manager.evidence import Examination, Finding, Kept
 from stream_manager.pipelines.messages import Graph, Spawn
 from stream_manager.recovery import Decision, Fault, Phase
+from stream_manager.streams.logs import FORK_SERVER
 
 # A process that hangs has been looked at and ended by then, and its log holds its last words.
 SETTLED_AFTER_S = 1.0
@@ -136,11 +137,14 @@ class Casebook:
             pid=run.pid,
             exit=run.exit,
         )
+        log_path = Path(self._order.log_path)
+        of_server = sighting.fault.origin == "forkserver"
         examination, run.examination = run.examination, None  # of this moment, not of the next
         return Finding(
             kept=kept,
-            log_path=Path(self._order.log_path),
+            log_path=log_path,
             secrets=self._order.secrets,
             graphs=graphs,
             examination=examination,
+            server_log=log_path.with_name(f"{FORK_SERVER}.log") if of_server else None,
         )

@@ -163,11 +163,15 @@ class Launcher:
     def leave(self) -> None:
         """Leave fork server and workers to the next manager."""
         self._left = True
-        if self._channel is not None:
+        if self._channel is not None and self._channel.open:
             self._channel.close()
+        elif self._server is not None:
+            self._server.kill()  # still being started: nothing runs in it, and nobody would meet it
 
     async def _ready(self) -> Channel[FromForkServer]:
         async with self._starting:
+            if self._left:
+                raise SpawnRefused("lost", "the manager leaves, and its workers to the next one")
             if self._channel is None or not self._channel.open:
                 self._channel = await self._start()
             return self._channel

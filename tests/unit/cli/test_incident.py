@@ -4,25 +4,21 @@ import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.unit.evidence.kept import CRASH as KEPT
 
-from stream_manager.evidence import Kept
 from stream_manager.evidence.shelf import Shelf
 
 Cli = Callable[..., tuple[int, str, str]]
 
-HANG = Kept(
-    number=46,
-    seq=46,
-    at=datetime(2026, 1, 31, 12, 0, 5, 99_000, tzinfo=UTC),
+HANG = replace(
+    KEPT,
     stream="front-door",
     component="front-door",
     rule="hang-once",
     cause="hang",
-    fault_class="transient",
     code="hang",
     text="the worker has said nothing\x1b[31m for 1.6 s",
     epoch=1,
@@ -59,7 +55,7 @@ def where(config: str) -> tuple[str, str]:
     shelf = Shelf(Path(config).parent / ("d" * 100) / "state" / "incidents")
     shelf.put(HANG, FILES)
     shelf.put(CRASH, {})
-    shelf.put(REFUSED, {})
+    shelf.put(REFUSED, {"forkserver.log": "Traceback\n"})
     return "--config", config
 
 
@@ -98,6 +94,8 @@ def test_an_incident_is_shown(cli: Cli, where: tuple[str, str]) -> None:
     _, out, _ = cli("incident", "show", "46", *where, "--json")
     first, second = json.loads(out)["findings"]
     assert first["files"] == FILES
+    _, out, _ = cli("incident", "show", "61", *where)
+    assert "What the fork server wrote into its log:\n    Traceback" in out
     assert (second["seq"], second["exit"]) == (52, None)
 
 

@@ -5,11 +5,12 @@ import subprocess
 import tarfile
 import zlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tests.integration.waiting import wait_for
+from tests.unit.evidence.kept import CRASH
 
 from stream_manager.evidence import (
     Examination,
@@ -25,27 +26,12 @@ from stream_manager.evidence.gathering import TEXT_BYTES, gather
 from stream_manager.evidence.shelf import Shelf
 from stream_manager.evidence.threads import can_not_answer, threads_of
 
-NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
-CRASH = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x1:\n  File somewhere\n"
+STACKS = "Fatal Python error: Segmentation fault\n\nCurrent thread 0x1:\n  File somewhere\n"
 
 
 def kept(number: int, seq: int | None = None, stream: str = "cam") -> Kept:
     """Return what is known of a finding."""
-    return Kept(
-        number=number,
-        seq=seq or number,
-        at=NOON,
-        stream=stream,
-        component=stream,
-        rule="crash-once",
-        cause="crash",
-        fault_class="transient",
-        code="SIGSEGV",
-        text="the process was ended by SIGSEGV",
-        epoch=7,
-        pid=42,
-        exit="it was ended by SIGSEGV (Segmentation fault)",
-    )
+    return replace(CRASH, number=number, seq=seq or number, stream=stream, component=stream)
 
 
 def finding(log: Path, number: int = 1, examination: Examination | None = None) -> Finding:
@@ -78,13 +64,22 @@ def sleeper() -> Iterator[int]:
 def test_a_crash_leaves_its_log_its_stacks_and_its_graphs(log: Path) -> None:
     """Only what this worker wrote counts, and a log that was just put aside still belongs to it."""
     log.with_name("cam.log.1").write_text(
-        f"=== epoch 6, pid 41, then\n{CRASH}=== epoch 7, pid 42, now\nfirst\n"
+        f"=== epoch 6, pid 41, then\n{STACKS}=== epoch 7, pid 42, now\nfirst\n"
     )
-    log.write_text(f"second\n{CRASH}=== epoch 8, pid 43, later\nnot his\n")
+    log.write_text(f"second\n{STACKS}=== epoch 8, pid 43, later\nnot his\n")
     files = gather(finding(log))
-    assert files["worker.log"] == f"=== epoch 7, pid 42, now\nfirst\nsecond\n{CRASH}"
-    assert files["stacks.txt"] == CRASH
+    assert files["worker.log"] == f"=== epoch 7, pid 42, now\nfirst\nsecond\n{STACKS}"
+    assert files["stacks.txt"] == STACKS
     assert files["source.dot"] == "digraph pipeline {}"
+
+
+def test_what_the_fork_server_wrote_is_kept_where_it_failed(log: Path) -> None:
+    """No worker came of it that could tell why; like a worker's, it is told without a secret."""
+    server_log = log.with_name("forkserver.log")
+    server_log.write_text("Traceback of hunter/2\n")
+    assert "forkserver.log" not in gather(finding(log))
+    files = gather(replace(finding(log), server_log=server_log))
+    assert files["forkserver.log"] == "Traceback of ***\n"
 
 
 def test_what_was_seen_of_a_hang_is_kept(log: Path) -> None:

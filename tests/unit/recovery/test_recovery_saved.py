@@ -19,6 +19,7 @@ from stream_manager.recovery import (
     Record,
     RecoveryPolicy,
     Spec,
+    describe,
     exit_fault,
     explain,
     revive,
@@ -95,6 +96,8 @@ def test_what_has_never_failed_starts_at_once() -> None:
     following.passes(0.0)
     assert following.take() == ["start cam 2"]
     assert following["cam"].last is None
+    assert following.decisions[-1].rule == "ran-before"
+    assert "ran under an earlier manager" in describe(following.decisions[-1], wall=str)
 
 
 def test_failed_stays_failed_until_its_probe_or_a_changed_configuration() -> None:

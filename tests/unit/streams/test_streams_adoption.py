@@ -92,6 +92,19 @@ async def adopted(it: Simulation, worker: Worker) -> AsyncIterator[None]:
         worker.close()
 
 
+@asynccontextmanager
+async def proven(
+    lives: Lives, process: subprocess.Popen[bytes]
+) -> AsyncIterator[tuple[Simulation, Worker]]:
+    """Let the next manager adopt a worker that runs all, and media prove it."""
+    async with lives.life() as it:
+        worker = Worker(process, SOURCE, RECORD)
+        async with adopted(it, worker):
+            await it.source_starts()
+            await it.flow(2.0)
+            yield it, worker
+
+
 async def run_and_kill(lives: Lives) -> None:
     """Let a manager run the stream until it is proven, and end."""
     async with lives.life() as it:
@@ -106,19 +119,15 @@ def test_what_runs_is_told_to_nobody_but_the_journal(
 
     async def script() -> None:
         await run_and_kill(lives)
-        async with lives.life() as it:
-            worker = Worker(process, SOURCE, RECORD)
-            async with adopted(it, worker):
-                await it.source_starts()
-                await it.flow(2.0)
-                assert worker.orders() == [Attend(orphan_grace_s=None)]
-                assert set(it.phases().values()) == {Phase.RUNNING}
-                assert it.index.told == ["adopted"]
-                assert it.stream.history.outages.current is None
-                assert it.record("source").epoch == 1
-                rules = [(d.id, d.rule) for d in it.decisions]
-                assert rules[0] == ("cam", "adopted")
-                assert ("cam/record", "adopted") in rules
+        async with proven(lives, process) as (it, worker):
+            assert worker.orders() == [Attend(orphan_grace_s=None)]
+            assert set(it.phases().values()) == {Phase.RUNNING}
+            assert it.index.told == ["adopted"]
+            assert it.stream.history.outages.current is None
+            assert it.record("source").epoch == 1
+            rules = [(d.id, d.rule) for d in it.decisions]
+            assert rules[0] == ("cam", "adopted")
+            assert ("cam/record", "adopted") in rules
 
     asyncio.run(script())
 
@@ -150,14 +159,10 @@ def test_a_teardown_that_was_decided_is_ordered_again(
 
     async def script() -> None:
         await run_and_kill(lives)
-        async with lives.life() as it:
-            worker = Worker(process, SOURCE, RECORD)
-            async with adopted(it, worker):
-                await it.source_starts()
-                await it.flow(2.0)
-                await it.part_fails("connect", "ECONNREFUSED")
-                assert it.phases()["cam/source"] is Phase.TEARING_DOWN
-                charged = it.record("source").charged
+        async with proven(lives, process) as (it, worker):
+            await it.part_fails("connect", "ECONNREFUSED")
+            assert it.phases()["cam/source"] is Phase.TEARING_DOWN
+            charged = it.record("source").charged
         async with lives.life() as it:
             worker = Worker(process, SOURCE, RECORD)
             async with adopted(it, worker):

@@ -6,6 +6,8 @@ from tests.unit.streams.simulated import Simulation, simulated
 
 from stream_manager.evidence import Examination, Finding
 from stream_manager.pipelines.messages import Graph
+from stream_manager.recovery import Failed, Fault
+from stream_manager.testing import settle
 
 
 def found(it: Simulation) -> list[Finding]:
@@ -104,6 +106,21 @@ def test_a_process_that_never_was_has_no_evidence_of_another(tmp_path: Path) -> 
         (finding,) = found(it)
         assert (finding.kept.pid, finding.kept.epoch) == (None, it.record().epoch)
         assert finding.graphs == {}
+        assert finding.server_log is None
+
+    simulated(tmp_path, script)
+
+
+def test_the_fork_servers_own_log_belongs_to_its_failure(tmp_path: Path) -> None:
+    """Where it makes no worker, what it wrote itself is all that can tell why."""
+
+    async def script(it: Simulation) -> None:
+        await it.start()
+        lost = Fault(origin="forkserver", code="lost", text="it ended at once")
+        it.stream.post(Failed(id="cam", epoch=it.record().epoch, fault=lost))
+        await settle()
+        (finding,) = found(it)
+        assert finding.server_log == finding.log_path.with_name("forkserver.log")
 
     simulated(tmp_path, script)
 

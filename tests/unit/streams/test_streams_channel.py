@@ -6,8 +6,15 @@ import socket
 from collections.abc import Callable, Coroutine
 
 import msgspec
+import pytest
 
-from stream_manager.pipelines.messages import FromForkServer, Quit, Spawned, encode
+from stream_manager.pipelines.messages import (
+    MAX_PACKET_BYTES,
+    FromForkServer,
+    Quit,
+    Spawned,
+    encode,
+)
 from stream_manager.streams.channel import Channel
 from stream_manager.testing import settle
 
@@ -91,15 +98,23 @@ def test_a_closed_peer_is_told_once() -> None:
     connected(script)
 
 
-def test_garbage_ends_the_connection() -> None:
-    """A peer that says what can't be decoded is no peer; it is told, and nothing raises."""
+@pytest.mark.parametrize(
+    ("packet", "why"),
+    [
+        (b"\xc1 what is this", "MessagePack data is malformed"),
+        (encode(MESSAGE) + bytes(MAX_PACKET_BYTES), f"of more than {MAX_PACKET_BYTES} bytes"),
+    ],
+)
+def test_garbage_ends_the_connection(packet: bytes, why: str) -> None:
+    """A peer that says what is too long or can't be decoded is no peer; nothing raises."""
 
     async def script(channel: Channel[FromForkServer], peer: Peer, ears: Ears) -> None:
-        peer.send(b"\xc1 what is this")
+        peer.send(packet)
         peer.send(encode(MESSAGE))
         await settle()
         assert ears.heard == []
-        assert len(ears.closed) == 1
+        (told,) = ears.closed
+        assert why in told
         assert not channel.open
 
     connected(script)

@@ -331,17 +331,7 @@ def pictures_lost(service: Service, id_: str) -> list[tuple[int, int]]:
 
     They are burnt into its pictures, so it does not matter when the camera got to send them.
     """
-    picture = Picture()
-    row = 9 * picture.square
-    above = bytes(row * picture.width)
-    crop = f"format=gray,crop={picture.width}:1:0:{row}"
-    numbers = []
-    for path in service.files(id_):
-        command = ("ffmpeg", "-v", "error", "-i", path, "-vf", crop, "-fps_mode", "passthrough")
-        form = ("-pix_fmt", "gray", "-f", "rawvideo", "-")
-        shown = subprocess.run([*command, *form], check=True, capture_output=True, timeout=60)
-        rows = (shown.stdout[at : at + picture.width] for at in count(0, picture.width))
-        numbers += [picture.number(above + it) for it in takewhile(len, rows)]
+    numbers = [number for path in service.files(id_) for number in numbers_of(path)]
     assert len(numbers) > 25
     last = max(numbers)  # then its film begins anew
     return [
@@ -349,6 +339,19 @@ def pictures_lost(service: Service, id_: str) -> list[tuple[int, int]]:
         for one, next_ in pairwise(numbers)
         if next_ not in (one + 1, 0 if one == last else None)
     ]
+
+
+def numbers_of(path: Path) -> list[int]:
+    """Return the numbers that a simulated camera burnt into the pictures of a file."""
+    picture = Picture()
+    row = 9 * picture.square
+    above = bytes(row * picture.width)
+    crop = f"format=gray,crop={picture.width}:1:0:{row}"
+    command = ("ffmpeg", "-v", "error", "-i", path, "-vf", crop, "-fps_mode", "passthrough")
+    form = ("-pix_fmt", "gray", "-f", "rawvideo", "-")
+    shown = subprocess.run([*command, *form], check=True, capture_output=True, timeout=60)
+    rows = (shown.stdout[at : at + picture.width] for at in count(0, picture.width))
+    return [picture.number(above + it) for it in takewhile(len, rows)]
 
 
 def gaps_of(service: Service, stream: str) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from random import Random
 from tests.scenarios.casts import DOMAINS, FAULTS, SHARED_FAULTS
 from tests.scenarios.worlds import DELAYS_S, World
 
-from stream_manager.recovery import Failed, Reset, Restart, Wanted
+from stream_manager.recovery import Failed, Handover, HandoverStep, Reset, Restart, Wanted
 
 LEAPS_S = (30.0, 3600.0, 3 * 86400.0)
 # What may happen to all, to one, and to calls through a breaker, each as often as it stands here.
@@ -81,10 +81,18 @@ def _to_one(world: World, id_: str, what: str, number: int) -> None:
         case "change":
             world.hear(Wanted(id=id_, up=True, digest=str(number % 3)))
         case "restart":
-            world.hear(Restart(id=id_))
+            world.hear(_restart(id_, epoch, number))
         case "reset":
             world.hear(Reset(id=id_))
         case "leave":
             world.leaves(id_)
         case _:
             world.answers(what, id_)
+
+
+def _restart(id_: str, epoch: int, number: int) -> Restart | Handover:
+    """Return a command, or a step of what is done about one where a successor is brought up."""
+    steps = dict(enumerate(HandoverStep))
+    if (step := steps.get(number % 8)) is None:
+        return Restart(id=id_)
+    return Handover(id=id_, epoch=epoch, step=step, why="restart")

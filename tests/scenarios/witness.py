@@ -15,6 +15,7 @@ from stream_manager.recovery import (
     Event,
     FaultClass,
     Gone,
+    Handover,
     Held,
     IncidentPolicy,
     IncidentStep,
@@ -40,7 +41,7 @@ from stream_manager.recovery.states import (
 )
 
 # What others have brought about: it costs nothing.
-COLLATERAL = Lifted | Lost | Swept | Unburdened | Unproved | Vouched | Held | Admitted
+COLLATERAL = Handover | Lifted | Lost | Swept | Unburdened | Unproved | Vouched | Held | Admitted
 # How long a timer may run at most, by the phase; the others have none.
 LONGEST_S: Mapping[Phase, Callable[[RecoveryPolicy], float]] = {
     Phase.STARTING: lambda it: it.start_deadline_s,

@@ -22,7 +22,6 @@ TableT = TypeVar("TableT", bound=Table)
 _LATER_KEYS = frozenset(
     {
         "domains",
-        "handover",
         "keep",
         "limits",
         "max_bytes",

@@ -60,6 +60,7 @@ class StreamSettings:
     `stall_after_s` is None where the threshold is learned. `digest` names everything that defines
     the stream, in 16 hexadecimal digits: another digest is another stream under the same id.
     `volume` is the id of the one it is recorded to; `depends_on` are domains that the user names.
+    `makes_before_break`: whether a worker's successor is brought up before it is replaced.
     """
 
     spec: StreamSpec = field(repr=False)  # its source holds the password
@@ -69,6 +70,7 @@ class StreamSettings:
     volume: str | None = None
     depends_on: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    makes_before_break: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

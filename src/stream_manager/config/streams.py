@@ -21,7 +21,7 @@ from stream_manager.pipelines.messages import (
     StartSource,
     encode,
 )
-from stream_manager.pipelines.spec import CustomSpec, RecordSpec, RtspSource, StreamSpec
+from stream_manager.pipelines.spec import CustomSpec, FileSource, RecordSpec, RtspSource, StreamSpec
 from stream_manager.recovery.policy import RecoveryPolicy
 
 # What messages hold beside the stream's own values, as long as it can become.
@@ -73,14 +73,31 @@ class StreamReader:
             return None
         volume = table.record.volumes[0] if table.record and record else None
         depends_on = tuple(table.depends_on)
+        makes_before_break = table.handover == "make-before-break"
+        if makes_before_break and isinstance(spec.source, FileSource):
+            self.report.error(
+                (*path, "handover"),
+                f"{shown(table.handover)} beside a file",
+                '"break-before-make": only what is live can be taken by two workers at once',
+            )
+            return None
         return StreamSettings(
             spec=spec,
             policy=policy,
             stall_after_s=recovery.stall_after,
-            digest=_digest(spec, policy, recovery.stall_after, volume, depends_on, limits),
+            digest=_digest(
+                spec,
+                policy,
+                recovery.stall_after,
+                volume,
+                depends_on,
+                limits,
+                table.handover,
+            ),
             volume=volume,
             depends_on=depends_on,
             limits=limits,
+            makes_before_break=makes_before_break,
         )
 
     def _source(self, table: StreamTable, path: KeyPath) -> sources.ParsedSource | None:
@@ -212,7 +229,8 @@ def _digest(
     volume: str | None,
     depends_on: tuple[str, ...],
     limits: Limits,
+    handover: str,
 ) -> str:
-    values = (spec, policy, stall_after_s, volume, depends_on, limits)
+    values = (spec, policy, stall_after_s, volume, depends_on, limits, handover)
     described = msgspec.json.encode(values, order="sorted")
     return hashlib.sha256(described).hexdigest()[:16]

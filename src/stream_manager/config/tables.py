@@ -28,6 +28,8 @@ from stream_manager.pipelines.spec import Container
 from stream_manager.recovery.backoff import MAX_FACTOR, Jitter
 from stream_manager.recovery.policy import RecoveryPolicy
 
+Handover = Literal["break-before-make", "make-before-break"]
+
 _DEFAULTS = RecoveryPolicy()
 
 
@@ -264,6 +266,14 @@ class StreamTable(RecoveryTable):
         Form("array of tables", default="none"),
         _means("What else is done with its media, beside the recording: see below."),
     ] = []
+    handover: Annotated[
+        Handover,
+        _means(
+            "How a worker that still runs is replaced, by command or for its memory:"
+            " `make-before-break` brings up its successor first, so that no picture is missing:"
+            " [recovery.md](recovery.md#make-before-break)."
+        ),
+    ] = "break-before-make"
     depends_on: Annotated[
         list[DomainName],
         Form('array of "KIND:NAME"', default="none"),

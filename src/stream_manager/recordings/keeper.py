@@ -125,10 +125,13 @@ class IndexKeeper:
                 )
             )
 
-    def ended(self, stream: str) -> None:
-        """Note that a stream's recorder is gone: what it left open, it can't finish any more."""
+    def ended(self, stream: str, epochs: range | None = None) -> None:
+        """Note that a stream's recorder is gone: what it left open, it can't finish any more.
+
+        epochs: of the recorders that are gone, where another one goes on; None: all of them.
+        """
         for key, segment in list(self._open.items()):
-            if segment.stream == stream:
+            if segment.stream == stream and (epochs is None or segment.epoch in epochs):
                 self.audit.crashed(self._open.pop(key))
 
     # --- what was decided -------------------------------------------------------------------------

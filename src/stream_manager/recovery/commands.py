@@ -1,7 +1,15 @@
-"""What an operator or the configuration wants of a component."""
+"""What is wanted of a component, and how it is replaced: by command, or by a successor."""
 
 from stream_manager.recovery.replacing import replace
-from stream_manager.recovery.states import Decision, Event, Phase, Record, Wanted
+from stream_manager.recovery.states import (
+    Decision,
+    Event,
+    Handover,
+    HandoverStep,
+    Phase,
+    Record,
+    Wanted,
+)
 from stream_manager.recovery.steps import Context, begin, decided, forgiven, stopping
 
 
@@ -36,6 +44,18 @@ def _unwanted(record: Record, event: Event, context: Context, *, before: Record)
 def restart(record: Record, event: Event, context: Context) -> Decision:
     """Tear down what runs and start again, all counters cleared."""
     return _again(_cleared(record), event, context, before=record, rule="restart-commanded")
+
+
+def handover(record: Record, event: Event, context: Context) -> Decision:
+    """Let the run go once its successor is verified, charged nothing; what leads there is told."""
+    assert isinstance(event, Handover)
+    rule, saw = f"handover-{event.step.value}", {"why": event.why}
+    if event.step is not HandoverStep.VERIFIED:
+        return decided(event, rule, record, record, context, saw=saw)
+    after, stop = stopping(record, context, Phase.TEARING_DOWN, afterwards=Phase.BACKING_OFF)
+    return decided(
+        event, rule, record, replace(after, resume_s=None), context, saw=saw, actions=stop
+    )
 
 
 def reset(record: Record, event: Event, context: Context) -> Decision:

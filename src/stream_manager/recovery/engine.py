@@ -12,7 +12,7 @@ Every pair of phase and event stands in `TABLE`; IGNORE changes nothing, ILLEGAL
 """
 
 from stream_manager.errors import InvariantError
-from stream_manager.recovery.commands import reset, restart, wanted
+from stream_manager.recovery.commands import handover, reset, restart, wanted
 from stream_manager.recovery.fall import (
     escalated,
     failed,
@@ -47,6 +47,7 @@ from stream_manager.recovery.states import (
     Failed,
     Finished,
     Gone,
+    Handover,
     Held,
     Lifted,
     Lost,
@@ -96,6 +97,7 @@ _COLUMNS = (
 _ROWS: dict[type[Event], tuple[Handler, ...]] = {
     Wanted:    (wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted, wanted),
     Restart:   (ignore, restart, restart, restart, restart, restart, restart, restart, ignore),
+    Handover:  (ignore, ignore, handover, handover, ignore, ignore, ignore, ignore, ignore),
     Reset:     (ignore, reset, reset, reset, reset, reset, reset, reset, ignore),
     Adopted:   (adopted, illegal, illegal, illegal, illegal, adopted, adopted, adopted, illegal),
     Started:   (ignore, started, illegal, illegal, ignore, ignore, ignore, ignore, ignore),

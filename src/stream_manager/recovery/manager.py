@@ -26,6 +26,7 @@ from stream_manager.recovery.states import (
     Failed,
     Finished,
     Gone,
+    Handover,
     Phase,
     Proved,
     Record,
@@ -220,7 +221,7 @@ class RecoveryManager:
 
     def _outdated(self, event: Event, record: Record, now_s: float) -> bool:
         match event:
-            case Started() | Proved() | Failed() | Finished() | Gone():
+            case Started() | Proved() | Failed() | Finished() | Gone() | Handover():
                 return event.epoch != record.epoch
             case Due():
                 # What was decided since the timer fired may have set it anew.

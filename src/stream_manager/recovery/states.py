@@ -52,6 +52,14 @@ class RestartType(Enum):
     TEMPORARY = "temporary"  # never
 
 
+class HandoverStep(Enum):
+    """How far it is with a successor that is brought up beside a run."""
+
+    BEGUN = "begun"
+    VERIFIED = "verified"  # it does all that the run does, which can go now
+    FAILED = "failed"  # it has ended, or is no longer of use
+
+
 # Events: what the world says. One that carries an old epoch is counted and changes nothing.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
@@ -67,6 +75,16 @@ class Restart:
     """An operator wants it torn down and started again, with its counters cleared."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """A successor of the run `epoch` is brought up beside it; `why`: that, or why it failed."""
+
+    id: str
+    epoch: int
+    step: HandoverStep
+    why: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +249,7 @@ class DomainDue:
 Event = (
     Wanted
     | Restart
+    | Handover
     | Reset
     | Adopted
     | Started

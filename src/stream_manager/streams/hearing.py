@@ -51,6 +51,7 @@ class Hearing:
         post: Callable[[Event], None],
     ) -> None:
         self._id = settings.spec.id
+        self._records = settings.spec.record is not None
         self._isolated = frozenset(it.id for it in settings.spec.outputs if it.isolate)
         self._watch = watch
         self._recording = recording
@@ -65,7 +66,8 @@ class Hearing:
 
     def died(self) -> None:
         """Know that the worker is gone, and what it left open with it."""
-        self._recording.ended()
+        if self._records:
+            self._recording.ended(up_to(self._record_of(f"{self._id}/record").epoch))
         self.outputs = {}
 
     def hear(self, message: FromWorker) -> None:
@@ -103,7 +105,7 @@ class Hearing:
 
     def _part_gone(self, message: PartGone) -> None:
         if message.part == "record":
-            self._recording.ended()
+            self._recording.ended(up_to(message.epoch))
         self._post(Gone(id=self._name(message), epoch=message.epoch, abandoned=message.abandoned))
 
     def _progress(self, report: Progress) -> None:
@@ -117,3 +119,8 @@ class Hearing:
 
     def _name(self, message: PartStarted | PartFailed | PartGone) -> str:
         return f"{self._id}/{message.part}"
+
+
+def up_to(epoch: int) -> range:
+    """Return the epochs until this one."""
+    return range(epoch + 1)

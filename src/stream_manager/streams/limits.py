@@ -156,7 +156,7 @@ class LimitWatch:
         return PATIENCE * above_bytes if memory_bytes is None else (above_bytes + memory_bytes) / 2
 
     def _renew(self, why: str) -> None:
-        """Have the worker restarted in good order. Make-before-break would begin here instead."""
+        """Have the worker replaced in good order, or by a successor that is brought up first."""
         assert self._limits.restart_above_bytes is not None
         above = f"restart_above is {mib(self._limits.restart_above_bytes)}"
         self._tell("restart-above", f"{above}, and {why}")

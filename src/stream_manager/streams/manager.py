@@ -16,7 +16,6 @@ from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
 from stream_manager.errors import UsageError
 from stream_manager.evidence import Keeper
-from stream_manager.pipelines.messages import Quit
 from stream_manager.recordings import IndexKeeper
 from stream_manager.recovery import (
     Decision,
@@ -24,7 +23,6 @@ from stream_manager.recovery import (
     Phase,
     RecoveryManager,
     Reset,
-    Restart,
     Step,
 )
 from stream_manager.store import Entry, SegmentIndex, Store
@@ -190,8 +188,7 @@ class StreamManager:
     def ask_to_quit(self) -> None:
         """Tell every worker to finish its files and end, whatever else is under way."""
         for stream in self._streams.values():
-            for worker in stream.workers:
-                worker.send(Quit(grace_s=LAST_GRACE_S))
+            stream.quit(LAST_GRACE_S)
 
     def _close_cases(self) -> None:
         for stream in self._streams.values():
@@ -345,7 +342,7 @@ class StreamManager:
             case "restart":
                 self._store.set_desired(stream, up=True)
                 it.want(up=True)
-                it.post(Restart(id=it.id))
+                it.restart()
             case "reset":
                 it.post(Reset(id=it.id))
 

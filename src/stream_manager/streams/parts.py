@@ -10,7 +10,8 @@ from stream_manager.streams.worker import Worker
 class Part:
     """Component: something that a worker runs by itself, named `STREAM/PART`.
 
-    order: makes what to tell the worker when the part starts.
+    order: makes what to tell the worker when the part starts. begun: whether that runs already,
+    begun by a successor that took over.
     """
 
     def __init__(
@@ -20,17 +21,20 @@ class Part:
         *,
         post: Callable[[Event], None],
         order: Callable[[Start], StartSource | StartRecord | StartCustom],
+        begun: Callable[[Start], bool],
     ) -> None:
         self.id = id_
         self.name = id_.rpartition("/")[2]
         self._worker = worker
         self._post = post
         self._order = order
+        self._begun = begun
 
     def begin(self, action: Action) -> None:
         """Tell the worker. One that can't be told has ended, or will be found hanging."""
         if isinstance(action, Start):
-            self._worker.send(self._order(action))
+            if not self._begun(action):
+                self._worker.send(self._order(action))
             return
         stop = StopPart(part=self.name, epoch=action.epoch, grace_s=action.grace_s)
         if not self._worker.send(stop) and not self._worker.connected:

@@ -61,6 +61,10 @@ class Process:
         self._unnoted = 0
         self._noting: asyncio.Task[None] | None = None
 
+    def hand_to(self, hear: Callable[[FromWorker], None], lost: Callable[[str], None]) -> None:
+        """Be heard by somebody else from now on."""
+        self._hear, self._lost = hear, lost
+
     async def live(self, born: Callable[[int], None]) -> int | None:
         """Fork it, call `born` with its pid, and return its exit code when it has ended.
 
@@ -98,7 +102,7 @@ class Process:
         finally:
             self._close()
 
-    async def end(self, life: asyncio.Task[None], grace_s: float, *, ask: bool = True) -> None:
+    async def end(self, life: asyncio.Task[object], grace_s: float, *, ask: bool = True) -> None:
         """Have it end, which ends `life`, if the kernel lets it: asked, then SIGTERM, SIGKILL."""
         if ask and self.send(Quit(grace_s=grace_s)):
             await asyncio.wait({life}, timeout=grace_s)
@@ -141,7 +145,9 @@ class Process:
         self._talk(connection)
 
     def _talk(self, connection: socket.socket) -> None:
-        self._channel = Channel(connection, _decoder, on_message=self._heard, on_closed=self._lost)
+        self._channel = Channel(
+            connection, _decoder, on_message=self._heard, on_closed=self._closed
+        )
         self._channel.send(self._launcher.attend)
 
     def _heard(self, message: FromWorker, _fds: list[int]) -> None:
@@ -153,6 +159,9 @@ class Process:
             self._unnoted += 1
             if self._noting is None or self._noting.done():
                 self._noting = asyncio.create_task(self._note())
+
+    def _closed(self, why: str) -> None:
+        self._lost(why)  # whoever hears it by now
 
     async def _note(self) -> None:
         """Tell it which facts it need not keep any longer."""

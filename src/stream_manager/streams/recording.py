@@ -41,9 +41,9 @@ class Recording:
         """Note a file that is finished."""
         self._keeper.closed(self._id, fact)
 
-    def ended(self) -> None:
-        """Note that the recorder is gone, and can't finish what it left open."""
-        self._keeper.ended(self._id)
+    def ended(self, epochs: range) -> None:
+        """Note that the recorders of these epochs are gone, and what they left open is as it is."""
+        self._keeper.ended(self._id, epochs)
 
     async def written(self) -> bool:
         """Return whether the index has all of this on disk, once that is known."""

@@ -63,12 +63,14 @@ class Snapshots:
 
     def record_order(self, action: Start, record: RecordSpec) -> StartRecord:
         """Return what starts the recorder: its segments are numbered on."""
-        sequence = self._restored(action).get("sequence")
         return StartRecord(
-            epoch=action.epoch,
-            record=record,
-            sequence=sequence if isinstance(sequence, int) else 1,
+            epoch=action.epoch, record=record, sequence=_sequence(self._restored(action))
         )
+
+    @property
+    def sequence(self) -> int:
+        """The number of the segment after the last one that was finished."""
+        return _sequence(self._usable(self._record_id))
 
     def custom_order(self, action: Start, output: CustomSpec) -> StartCustom:
         """Return what starts a custom output: nothing of an earlier run is of use to it."""
@@ -130,6 +132,11 @@ class Snapshots:
     def _usable(self, id_: str) -> Mapping[str, object]:
         saved = self._store.load_snapshot(id_) or {}
         return saved if saved.get("digest") == self._settings.digest else {}
+
+
+def _sequence(saved: Mapping[str, object]) -> int:
+    sequence = saved.get("sequence")
+    return sequence if isinstance(sequence, int) else 1
 
 
 def _names(saved: object) -> frozenset[str]:

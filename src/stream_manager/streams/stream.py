@@ -16,6 +16,7 @@ from stream_manager.pipelines.messages import (
     PartFailed,
     PartGone,
     PartStarted,
+    Quit,
     Spawn,
     StartCustom,
     StartRecord,
@@ -42,6 +43,7 @@ from stream_manager.recovery import (
 from stream_manager.streams.casebook import Casebook
 from stream_manager.streams.components import components
 from stream_manager.streams.counters import Counters, why_down
+from stream_manager.streams.handover import Handovers
 from stream_manager.streams.hearing import Hearing
 from stream_manager.streams.history import History
 from stream_manager.streams.isolated import IsolatedOutput, order_of
@@ -116,6 +118,18 @@ class Stream:
             record_of=self.record_of,
             post=self.post,
         )
+        self._handovers = Handovers(
+            settings,
+            order,
+            limited=upkeep.limited,
+            worker=self.worker,
+            watch=self._watch,
+            recording=self._recording,
+            snapshots=self._snapshots,
+            means=means,
+            record_of=self.record_of,
+            post=self.post,
+        )
         self.isolated = {
             f"{self.id}/{output.id}": IsolatedOutput(
                 output,
@@ -137,7 +151,7 @@ class Stream:
     def _join(self) -> None:
         """Become components."""
         for spec in components(self.settings):
-            part = Part(spec.id, self.worker, post=self.post, order=self._order)
+            part = Part(spec.id, self.worker, post=self.post, order=self._order, begun=self._begun)
             performer = part if spec.inside else self.isolated.get(spec.id, self.worker)
             self._supervisor.enlist(spec, performer, epoch=self._snapshots.epoch(spec.id))
 
@@ -210,6 +224,12 @@ class Stream:
         for id_ in self.ids:
             self.post(Wanted(id=id_, up=up, digest=self.settings.digest))
 
+    def restart(self) -> None:
+        """Replace the worker by an operator's command, all counters cleared."""
+        restart = Restart(id=self.id)
+        if self._handovers.begin("an operator's restart", lambda: self.post(restart)):
+            self.post(Reset(id=self.id))
+
     def suits(self, hello: Hello) -> bool:
         """Tell whether a worker, and what runs in it, is the newest of this stream."""
         parts = {f"{self.id}/{it.part}": it.epoch for it in hello.parts}
@@ -217,6 +237,12 @@ class Stream:
             epoch >= self.record_of(id_).epoch
             for id_, epoch in {self.id: hello.epoch, **parts}.items()
         )
+
+    def quit(self, grace_s: float) -> None:
+        """Tell every process to finish its files and end, whatever else is under way."""
+        for worker in self.workers:
+            worker.send(Quit(grace_s=grace_s))
+        self._handovers.quit(grace_s)
 
     def adopt(self, met: Met) -> None:
         """Go on with a worker that suits and has outlived its manager, and with what runs in it.
@@ -269,6 +295,7 @@ class Stream:
     def look(self, *, lag_s: float) -> None:
         """Find a worker that has gone silent or takes too much; `lag_s` is our own lateness."""
         self.limits.look(self.worker.pid)
+        self._handovers.look(lag_s=lag_s)
         if self.record_of(self.id).phase in UP:
             self.worker.look(lag_s=lag_s)
         for output in self.isolated.values():
@@ -306,6 +333,7 @@ class Stream:
         """Follow a decision about one of the components; return the outage that it ended."""
         id_, before, after = decision.after.spec.id, decision.before, decision.after
         self.told[id_] = after
+        self._handovers.decided(decision)
         is_news = self.isolated.get(id_, self).casebook.decided(decision)
         if id_ == self.id and isinstance(decision.event, Restart | Reset):
             for isolated in self.isolated:  # as it does for children
@@ -336,7 +364,21 @@ class Stream:
         self.worker.hung(why)
 
     def _fail(self, fault: Fault) -> None:
-        self.post(Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault))
+        failed = Failed(id=self.id, epoch=self.record_of(self.id).epoch, fault=fault)
+        if fault.code == "restart-above":
+            self._handovers.begin(fault.text, lambda: self.post(failed))
+        else:
+            self.post(failed)
+
+    def _begun(self, action: Start) -> bool:
+        """Tell whether a successor that took over has begun this already, and what became of it."""
+        said = self._handovers.said(action)
+        if said is None:
+            return False
+        self._snapshots.note_epoch(action.id, action.epoch)
+        for message in said:
+            self._hearing.hear(message)
+        return True
 
     def _order(self, action: Start) -> StartSource | StartRecord | StartCustom:
         spec = self.settings.spec

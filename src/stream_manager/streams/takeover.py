@@ -129,12 +129,13 @@ class Takeover:
     async def _meet(self, trace: Trace) -> Met | None:
         """Return the newest worker of ours; whatever else there is of ours has ended then."""
         ours = [met for path in trace.paths if (met := await self._met(path)) is not None]
-        ours.sort(key=lambda met: met.hello.epoch)
-        for older in ours[:-1]:
-            await self._retire(older, "a later one was started", "manager")
+        # A successor may not have come far enough: then its forerunner alone has media.
+        ours.sort(key=lambda met: (met.hello.last_media_s is not None, met.hello.epoch))
+        for other in ours[:-1]:
+            await self._retire(other, "another one goes on", "manager")
         newest = ours[-1] if ours else None
         row = trace.row
-        if row is not None and (newest is None or newest.hello.pid != row.pid):
+        if row is not None and all(met.hello.pid != row.pid for met in ours):
             log.warning("ending a worker that does not answer", stream=row.stream, pid=row.pid)
             # One whose socket is nowhere may be well; one that says nothing there hangs.
             within_s = TERM_GRACE_S if trace.paths else RETIRE_WITHIN_S

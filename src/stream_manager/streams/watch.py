@@ -57,7 +57,11 @@ class Watch:
         """Watch a new run of the source, which has these tracks."""
         self.tracks = tracks
         self._epoch = epoch
-        self._pulse = Pulse(
+        self._pulse = self.pulse(tracks)
+
+    def pulse(self, tracks: tuple[Track, ...]) -> Pulse:
+        """Return what judges a run of the source that has these tracks."""
+        return Pulse(
             tracks=tracks,
             expected=self._snapshots.expected,
             verify_for_s=self._settings.policy.verify_for_s,

@@ -7,7 +7,8 @@ takes at the most, and killed: no word reaches it. One that the kernel does not 
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -29,12 +30,15 @@ from stream_manager.recovery import Action, Event, Failed, Fault, Gone, Start, S
 from stream_manager.streams.launcher import SpawnRefused
 from stream_manager.streams.meeting import Met, socket_path
 from stream_manager.streams.process import KILLED_WITHIN_S, TERM_GRACE_S, Process
+from stream_manager.streams.successor import Successor
 from stream_manager.streams.threads import in_thread
 from stream_manager.streams.upkeep import Means, Upkeep
 
 # A worker that shows no sign of life for this long hangs; it shows one five times a second.
 HANG_AFTER_S = 1.5
 EXAMINED_WITHIN_S = 0.25
+# What a process has for its files that ends beside the one that runs.
+FINISHED_WITHIN_S = 4.0
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +63,14 @@ class Owner(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Where a process finishes beside its heir: who hears it from now on, and of its end."""
+
+    hear: Callable[[FromWorker], None]
+    over: Callable[[], None]
+
+
 class Worker:
     """Component: one process for one stream. `order` is what to spawn, but for epoch and socket."""
 
@@ -71,6 +83,10 @@ class Worker:
         self._clock = means.clock
         self._process: Process | None = None
         self._life: asyncio.Task[None] | None = None
+        self._heir: Successor | None = None  # of the process that runs
+        self._inherited: Successor | None = None
+        self._room: Room | None = None
+        self._beside: set[asyncio.Task[None]] = set()  # the ends of others than the one that runs
         self._tasks: set[asyncio.Task[None]] = set()
         self._hung = False
         self._examination: asyncio.Task[None] | None = None
@@ -102,13 +118,45 @@ class Worker:
             order = msgspec.structs.replace(self._order, epoch=action.epoch, socket_path=str(path))
             if self._process is not None:
                 self._abandon(self._process)
+            heir, self._heir = self._heir, None
+            if heir is not None and heir.lives and heir.epoch == action.epoch:
+                self._inherit(heir)
+                return
             # Made here and not in the task: a Stop in the same breath must find it.
             process = self._process = self._made(self._upkeep.limited(order))
             self._vitals = process.vitals
             self._hung, self._examination, self.heard_s = False, None, None
             self._life = self._own(self._live(process))
+        elif self._room is not None and not self._hung:
+            self._leave(action.epoch, self._room)
         else:
             self._own(self._finish(action.epoch, self._process, self._life, action.grace_s))
+
+    def expect(self, heir: Successor | None) -> None:
+        """Let the next run be this process, if it lives and has the epoch; None: fork, as usual."""
+        self._heir, self._room = heir, None
+
+    def make_room(self, room: Room) -> None:
+        """Let the process that runs finish beside its heir, at the Stop that comes now."""
+        self._room = room
+
+    def inherited(self, heir: Successor) -> bool:
+        """Tell whether this heir is, or was, the process that runs."""
+        return self._inherited is heir
+
+    def see_off(
+        self, process: Process, life: asyncio.Task[object], over: Callable[[], None]
+    ) -> None:
+        """End a process that is not the one that runs, and say when that is over."""
+
+        async def end() -> None:
+            await process.end(life, FINISHED_WITHIN_S)
+            if not life.done():
+                self._abandon(process)
+            over()
+
+        self._beside.add(task := self._own(end()))
+        task.add_done_callback(self._beside.discard)
 
     def adopt(self, met: Met) -> None:
         """Go on with a process that has outlived its manager, as if we had begun it."""
@@ -123,6 +171,27 @@ class Worker:
         process.take(met)
         self._upkeep.born(met.hello.pid, epoch)
         self._life = self._own(self._see_off(process, process.go_on()))
+
+    def _inherit(self, heir: Successor) -> None:
+        """Go on with a process that lives already, as if we had begun it."""
+        heir.close()
+        self._inherited, process = heir, heir.process
+        self._process = process
+        self._hung, self._examination = False, None
+        self.heard_s = self._clock.monotonic_s()
+        process.hand_to(*self._ears(process))
+        assert process.pid is not None
+        self._upkeep.born(process.pid, heir.epoch)
+        self._life = self._own(self._see_off(process, heir.life))
+        self._owner.post(Started(id=self._order.stream, epoch=heir.epoch))
+
+    def _leave(self, epoch: int, room: Room) -> None:
+        """Let the process that runs finish beside its heir, which can take over at once."""
+        process, life, self._process, self._room = self._process, self._life, None, None
+        if process is not None and life is not None:
+            process.hand_to(room.hear, lambda _: None)
+            self.see_off(process, life, room.over)
+        self._owner.post(Gone(id=self._order.stream, epoch=epoch))
 
     def send(self, message: Struct) -> bool:
         """Tell the worker something; False if it can't be told."""
@@ -197,12 +266,25 @@ class Worker:
             logger.error("the worker of %s: a task broke", self._order.stream, exc_info=bug)
 
     def _made(self, order: Spawn) -> Process:
+        process = Process(
+            order,
+            launcher=self._launcher,
+            hear=lambda _: None,
+            written=self._owner.written,
+            lost=lambda _: None,
+        )
+        process.hand_to(*self._ears(process))
+        return process
+
+    def _ears(self, process: Process) -> tuple[Callable[[FromWorker], None], Callable[[str], None]]:
+        """Return what hears the process that runs, and what hears that it no longer talks."""
+
         def hear(message: FromWorker) -> None:
             if self._process is not process:
                 return
             self.heard_s = self._clock.monotonic_s()
             if isinstance(message, Hello):
-                self._met(order.epoch, message)
+                self._met(process.order.epoch, message)
             else:
                 self._owner.hear(message)
             if isinstance(message, Progress):
@@ -213,14 +295,7 @@ class Worker:
             loop = asyncio.get_running_loop()
             loop.call_later(TERM_GRACE_S, self._silent, process, why)
 
-        process = Process(
-            order,
-            launcher=self._launcher,
-            hear=hear,
-            written=self._owner.written,
-            lost=lost,
-        )
-        return process
+        return hear, lost
 
     def _live(self, process: Process) -> Coroutine[None, None, None]:
         epoch = process.order.epoch
@@ -229,7 +304,16 @@ class Worker:
             if self._process is process:
                 self._upkeep.born(pid, epoch)
 
-        return self._see_off(process, process.live(born))
+        async def live() -> int | None:
+            await self._alone()
+            return await process.live(born)
+
+        return self._see_off(process, live())
+
+    async def _alone(self) -> None:
+        """Return when no other process is ending: a successor had the same epoch."""
+        if self._beside:
+            await asyncio.wait(set(self._beside))
 
     async def _see_off(self, process: Process, life: Awaitable[int | None]) -> None:
         """Tell of the end of a process, whatever it is."""
@@ -282,4 +366,5 @@ class Worker:
                 await process.end(life, grace_s)
             if abandoned := not life.done():
                 self._abandon(process)
+        await self._alone()
         self._owner.post(Gone(id=self._order.stream, epoch=epoch, abandoned=abandoned))

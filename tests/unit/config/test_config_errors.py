@@ -233,8 +233,12 @@ reserve = "1GiB"
 
 "two\\words" = 1
 => 10: streams.front-door."two\\words": found an unknown key, expected one of backoff, budget,
-   depends_on, enforce, give_up_after, id, latency, limits, outputs, pipeline, probe_every, record,
-   source, stable_for, stall_after, start_deadline, transport, verify_for
+   depends_on, enforce, give_up_after, handover, id, latency, limits, outputs, pipeline,
+   probe_every, record, source, stable_for, stall_after, start_deadline, transport, verify_for
+
+handover = "make-before-make"
+=> 10: streams.front-door.handover: found "make-before-make", expected "break-before-make" or
+   "make-before-break"
 
 [[streams.outputs]]
 id = "record"

@@ -13,6 +13,8 @@ from stream_manager.recovery import (
     Due,
     Fault,
     Gone,
+    Handover,
+    HandoverStep,
     Phase,
     RecoveryManager,
     RecoveryPolicy,
@@ -173,6 +175,25 @@ def test_commands_to_a_stopped_component_change_nothing() -> None:
     """Restart and reset do not want it up."""
     script = Script(Spec(id="cam", policy=STEADY))
     assert script.restarts("cam") == script.resets("cam") == []
+
+
+def test_a_run_whose_successor_is_verified_is_replaced_at_once_and_charged_nothing() -> None:
+    """Neither attempt nor backoff; what leads there, or fails, changes nothing."""
+    script = healthy()
+    was = script["cam"]
+    begun = Handover(id="cam", epoch=1, step=HandoverStep.BEGUN, why="it leaks")
+    assert script.handle(begun) == ["cam: handover-begun"]
+    failed = replace(begun, step=HandoverStep.FAILED, why="453")
+    assert script.handle(failed) == ["cam: handover-failed"]
+    assert script["cam"] == was
+    assert script.decisions[-1].saw == {"why": "453"}
+    verified = replace(begun, step=HandoverStep.VERIFIED)
+    assert script.handle(verified) == ["cam: handover-verified"]
+    assert script.take()[-1] == "stop cam 1"
+    script.gone("cam")
+    assert script.take() == ["start cam 2"]
+    assert (script["cam"].attempts, script["cam"].last) == (0, None)
+    assert script.handle(verified) == []  # of a run that is over
 
 
 # --- failing and coming back ------------------------------------------------------------------

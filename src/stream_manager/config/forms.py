@@ -62,6 +62,7 @@ _or_attempts = _duration('"never", a number of attempts above 0, or ')
 _or_never = _duration('"never" or ', least="0s", most="30d")
 
 
+MOST_ATTEMPTS = 1_000_000
 LEAST_MEMORY, MOST_MEMORY = "64MiB", "1TiB"  # a worker of one small stream takes 25 MiB
 
 
@@ -128,6 +129,8 @@ def _patience(value: object) -> Patience:
     if value == "never":
         return Patience()
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        if value > MOST_ATTEMPTS:
+            raise _refusal(f"at most {MOST_ATTEMPTS} attempts")
         return Patience(attempts=value)
     return Patience(duration_s=_or_attempts(value))
 

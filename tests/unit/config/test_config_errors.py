@@ -59,6 +59,9 @@ give_up_after = 0
 => 10: streams.front-door.give_up_after: found 0, expected "never", a number of attempts above 0,
    or a duration with a unit, like "30s"
 
+give_up_after = 1000001
+=> 10: streams.front-door.give_up_after: found 1000001, expected at most 1000000 attempts
+
 budget.restarts = true
 => 10: streams.front-door.budget.restarts: found true, expected a whole number
 

@@ -1,13 +1,16 @@
 """Workers that are replaced by a successor which is up before they stop: no picture is missing."""
 
+import os
 from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 from tests.integration.service import Json, Service, gaps_of, numbers_of, table
 from tests.integration.test_service_limits import LEAKING
+from tests.integration.test_service_outputs import OFTEN, outputs
 
 from stream_manager.lab.camera import Camera
+from stream_manager.recordings.catalogue import overlaps_s
 from stream_manager.store import read_index, read_segments
 from stream_manager.store.segments import Segment
 
@@ -77,6 +80,7 @@ def test_error_isolation_a_worker_is_replaced_without_a_missing_picture(
     assert {it.state.value for it in former + latter} == {"whole"}
     assert former[-1].ended_at is not None
     assert latter[0].began_at < former[-1].ended_at
+    assert any(overlaps_s([*former, *latter]))
     lacks_nothing(running)
 
 
@@ -124,3 +128,22 @@ def test_error_isolation_a_leaking_worker_is_replaced_without_an_outage(
     assert "restart_above is 80.0 MiB" in rules(running)[0]["message"]
     assert (now["restarts_total"], now["last_fault"], now["outage_s_total"]) == (0, None, 0.0)
     assert now["usage"] is None or now["usage"]["memory_limit_bytes"] == 2**30
+
+
+def test_error_isolation_a_worker_with_an_abandoned_output_is_replaced_by_a_successor(
+    service: MakeService,
+) -> None:
+    """What hangs in the first ends with its process, once the second is up."""
+    running = service(table("cam", "test:"), recovery=OFTEN)
+    pipe = running.folder / "pipe"
+    os.mkfifo(pipe)
+    sink = f"h264parse ! video/x-h264,stream-format=byte-stream ! filesink location={pipe}"
+    stream = table("cam", "test:", handover=MAKES_BEFORE_BREAK)
+    running.configure(stream, outputs(hung=sink))
+    running.start()
+    running.wait("a handover", lambda: len(rules(running)) >= 2)
+    begun, verified = rules(running)[:2]
+    assert (begun["rule"], verified["rule"]) == ("handover-begun", "handover-verified")
+    assert "cam/hung had to be abandoned" in begun["message"]
+    assert running.stop() == 0
+    assert gaps_of(running, "cam") == [("stopped", "manager")]

@@ -53,13 +53,14 @@ def list_segments(
     Times are local; TIME may end in Z or an offset like +02:00.
     """
     from stream_manager.cli.segments_view import segment_lines
-    from stream_manager.recordings.catalogue import read_catalogue, segment_to_json
+    from stream_manager.recordings.catalogue import overlaps_s, read_catalogue, segment_to_json
 
     state_dir, (within, _) = _state_dir(config, url), _range(since, until)
     catalogue = read_catalogue(state_dir, stream, within)
     found, volumes = catalogue.segments, catalogue.volumes
     if as_json:
-        _print([segment_to_json(it, volumes) for it in found])
+        twice = zip(found, overlaps_s(found), strict=True)
+        _print([segment_to_json(it, volumes) | {"overlaps_s": each_s} for it, each_s in twice])
     elif found:
         typer.echo("\n".join(segment_lines(found, volumes)))
     if not found:

@@ -9,6 +9,7 @@ from typing import Any
 from rich.filesize import decimal as size
 
 from stream_manager.cli.words import plain, seconds, stamp
+from stream_manager.recordings.catalogue import overlaps_s
 from stream_manager.recordings.gaps import Gap
 from stream_manager.recordings.verify import Inspection
 from stream_manager.recovery import span
@@ -39,6 +40,12 @@ def segment_lines(segments: Sequence[Segment], volumes: Mapping[str, Path]) -> I
     lasts_s = sum(it.duration_s or 0.0 for it in segments)
     total = size(sum(it.bytes or 0 for it in segments))
     yield f"{count(len(segments), 'file')}, {span(lasts_s)}, {total}"
+    for it, twice_s in zip(segments, overlaps_s(segments), strict=True):
+        if twice_s:
+            yield (
+                f"{it.stream}: {seconds(twice_s)} from {stamp(it.began_at)} are in the file before"
+                " as well: its worker was replaced by one that was up first"
+            )
 
 
 def gap_lines(gaps: Sequence[Gap], now: datetime) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """What the index says of a range of time, for those who read it beside or without a manager."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from stream_manager.store.rows import to_text, to_text_or_none
 from stream_manager.store.segments import Mark, Segment
 
 Json = dict[str, Any]
+OVERLAP_S = 0.1  # less is what stamps are uncertain by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,27 @@ def read_catalogue(state_dir: Path, stream: str | None, within: Range) -> Catalo
         )
 
     return read_index(state_dir, query)
+
+
+def overlaps_s(segments: Iterable[Segment]) -> list[float]:
+    """Return, of each segment, how many seconds of it another recorder has recorded as well.
+
+    That is so where a worker was replaced by one that was up before. The oldest come first.
+    """
+    longest: dict[str, Segment] = {}
+    found: list[float] = []
+    for it in segments:
+        former = longest.get(it.stream)
+        twice_s = 0.0
+        if former is not None and former.epoch != it.epoch and former.ended_at is not None:
+            ended_at = min(former.ended_at, it.ended_at or former.ended_at)
+            twice_s = (ended_at - it.began_at).total_seconds()
+        found.append(round(twice_s, 3) if twice_s > OVERLAP_S else 0.0)
+        if it.ended_at is not None and (
+            former is None or former.ended_at is None or it.ended_at > former.ended_at
+        ):
+            longest[it.stream] = it
+    return found
 
 
 def read_gaps(state_dir: Path, stream: str | None, within: Range, *, now: datetime) -> list[Gap]:

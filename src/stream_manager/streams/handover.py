@@ -86,6 +86,7 @@ class Handovers:
         self._successor: Successor | None = None  # until it has taken over, or is given up
         self._heir: Successor | None = None  # the newest that was to take over
         self._why = ""
+        self._wanted = ""  # why it is to be replaced once all of it runs
         self._otherwise: Callable[[], None] = lambda: None
         self._due_s = 0.0
 
@@ -96,8 +97,7 @@ class Handovers:
         """
         if self._successor is not None:
             return True
-        phases = {self._record_of(id_).phase for id_ in (self._id, *self._parts)}
-        if not self._settings.makes_before_break or phases != {Phase.RUNNING}:
+        if not self._can_begin:
             otherwise()
             return False
         self._why, self._otherwise = why, otherwise
@@ -118,6 +118,9 @@ class Handovers:
     def look(self, *, lag_s: float) -> None:
         """Give up a successor that has not taken over in time; `lag_s` is our own lateness."""
         if self._successor is None:
+            if self._wanted and self._can_begin:
+                why, self._wanted = self._wanted, ""
+                self.begin(why, lambda: None)
             return
         if self._worker.inherited(self._successor):
             self._heir, self._successor = self._successor, None
@@ -133,6 +136,10 @@ class Handovers:
     def decided(self, decision: Decision) -> None:
         """Follow what is decided about the worker and its parts."""
         after = decision.after
+        if decision.rule == "abandoned" and after.spec.inside:
+            self._wanted = f"{after.spec.id} had to be abandoned in its process"
+        if after.spec.id == self._id and after.phase not in UP:
+            self._wanted = ""  # the worker is replaced in any case
         if decision.rule == "handover-verified":
             self._worker.make_room(Room(hear=self._hear_last, over=self._ends_of_former()))
             return
@@ -156,6 +163,11 @@ class Handovers:
         if heir is None or not self._worker.inherited(heir) or not heir.began(part, action.epoch):
             return None
         return [*heir.said(part)]
+
+    @property
+    def _can_begin(self) -> bool:
+        phases = {self._record_of(id_).phase for id_ in (self._id, *self._parts)}
+        return self._settings.makes_before_break and phases == {Phase.RUNNING}
 
     def _orders(self) -> Orders:
         worker, source = (self._record_of(it).epoch + 1 for it in (self._id, self._parts[0]))

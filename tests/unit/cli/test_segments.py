@@ -87,6 +87,7 @@ def test_list_in_json(ask: Callable[..., tuple[int, Any, str]], library: Library
         "volume": "main",
         "path": f"{library.root}/front-door/2026-01-31/front-door_2026-01-31T12-00-00.000Z.ts",
         "holes": [],
+        "overlaps_s": 0.0,
     }
 
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.library import NOON, Library, segment
 
-from stream_manager.recordings.catalogue import clipped, read_gaps
+from stream_manager.cli.segments_view import segment_lines
+from stream_manager.recordings.catalogue import clipped, overlaps_s, read_gaps
 from stream_manager.recordings.gaps import find_gaps
 from stream_manager.recordings.times import Range
 from stream_manager.store import Mark, Segment, SegmentState, read_index, read_marks, read_segments
@@ -144,3 +145,23 @@ def test_what_reached_furthest_before_a_range_need_not_have_begun_last(tmp_path:
         library.state_dir, lambda it: read_context(it, "front-door", since=at(6), until=None)
     )
     assert first == at(0)
+
+
+def test_what_two_recorders_wrote_is_told_of_the_later_file() -> None:
+    """By how much, and only where another recorder was at work: a file may begin a little early."""
+    segments = [
+        segment(0),
+        segment(9.95, sequence=2),
+        segment(18, epoch=2, sequence=1),
+        segment(27.95, epoch=2, sequence=2),
+        segment(28.0, stream="yard", epoch=3),
+    ]
+    assert overlaps_s(segments) == [0.0, 0.0, 1.95, 0.0, 0.0]
+    *_, total, overlap = segment_lines(segments, {})
+    assert total.startswith("5 files")
+    assert overlap.startswith("front-door: 1.95 s from ")
+
+
+def test_a_file_inside_another_recorders_is_told_whole() -> None:
+    """It may end before the former one does."""
+    assert overlaps_s([segment(0), segment(2, epoch=2, duration_s=3.0)]) == [0.0, 3.0]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.waiting import wait_for
 from tests.integration.wire import DEADLINE_S, Conversation
 
 pytestmark = pytest.mark.media
@@ -66,9 +67,7 @@ def test_orders_come_by_a_socket_with_answers(tmp_path: Path) -> None:
         port = told(running, "ready")["port"]
         with socket.socket(socket.AF_UNIX) as control, control.makefile("rw") as lines:
             control.settimeout(DEADLINE_S)
-            while not path.is_socket():
-                assert running.poll() is None
-            control.connect(str(path))
+            wait_for(lambda: running.poll() is None and control.connect_ex(str(path)) == 0)
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
             print("refuse", file=lines, flush=True)
             assert json.loads(lines.readline()) == {"ok": True}

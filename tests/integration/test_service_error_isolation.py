@@ -80,7 +80,10 @@ def test_error_isolation_of_a_worker_that_is_killed_during_its_start(
         os.kill(first["pid"], signal.SIGKILL)
         second = running.wait_for("cam", lambda it: it["pid"] not in {None, first["pid"]})
         assert second["state"] == "starting"
-    (killed,) = [it for it in running.journal("cam") if it["code"] == "SIGKILL"]
+    (killed,) = running.wait(
+        "the kill in the journal",
+        lambda: [it for it in running.journal("cam") if it["code"] == "SIGKILL"],
+    )
     assert (killed["component"], killed["cause"]) == ("cam", "crash")
     assert "ended by SIGKILL" in killed["saw"]["text"]
     assert running.stream("neighbour")["restarts_total"] == 0

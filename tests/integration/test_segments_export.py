@@ -42,6 +42,12 @@ def segments(*arguments: object, config: Path, expected: int = 0) -> Any:  # noq
     return json.loads(ended.stdout) if ended.stdout else ended.stderr
 
 
+def listed(service: Service) -> list[Json]:
+    """Return what `segments list` tells of all streams."""
+    found: list[Json] = segments("list", config=service.config)
+    return found
+
+
 def wall_times(it: Json) -> list[datetime]:
     """Return when each picture of a segment was taken."""
     times_s = frame_times_s(Path(it["path"]))
@@ -66,6 +72,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         for it in CONTAINERS:
             service.wait_for(it, lambda now: now["restarts_total"] and now["health"] == "healthy")
             service.wait_media(it, 5)
+        # What the killed ones left has been measured: the index says no more of it later.
+        wait_for(lambda: sum(it["state"] == "open" for it in listed(service)) == len(CONTAINERS))
         yield service
     finally:
         service.close()

@@ -5,6 +5,7 @@ import socket
 from dataclasses import dataclass
 
 from stream_manager.pipelines import sockets
+from stream_manager.pipelines.arrival import FirstPicture
 from stream_manager.pipelines.codecs import chain_for
 from stream_manager.pipelines.elements import BadSourceError, make
 from stream_manager.pipelines.faults import code_of
@@ -73,6 +74,7 @@ def _build_rtsp(source: RtspSource) -> Built:
     Gst.util_set_object_arg(rtspsrc, "protocols", source.transport)
     rtspsrc.connect("select-stream", _is_recordable)
     rtspsrc.connect("before-send", _guesses_once)
+    rtspsrc.connect("pad-added", _stamps_by_arrival)
     pipeline = Gst.Pipeline()
     pipeline.add(rtspsrc)
     return Built(pipeline=pipeline, growing=(rtspsrc,))
@@ -99,6 +101,10 @@ def _is_recordable(_rtspsrc: Gst.Element, _number: int, caps: Gst.Caps) -> bool:
     except BadSourceError:
         return False
     return True
+
+
+def _stamps_by_arrival(rtspsrc: Gst.Element, pad: Gst.Pad) -> None:
+    FirstPicture(pad, rtspsrc.get_current_running_time)
 
 
 def _build_feed(source: FeedSource) -> Built:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from gi.repository import Gst
 
+from stream_manager.pipelines.buffers import copied
 from stream_manager.pipelines.segment import Segment
 from stream_manager.pipelines.tracks import SourceTrack
 
@@ -15,12 +16,6 @@ HOLE_S = 0.5  # buffers that did not come for this long are missing ones
 HOLE_NS = int(HOLE_S * Gst.SECOND)
 HOLE_STEPS = 5.0  # ... unless the camera usually takes its time
 USUAL_WEIGHT = 0.05  # of the newest time between buffers in what is usual
-_WHOLE = (
-    Gst.BufferCopyFlags.FLAGS
-    | Gst.BufferCopyFlags.TIMESTAMPS
-    | Gst.BufferCopyFlags.META
-    | Gst.BufferCopyFlags.MEMORY
-)
 
 
 class Step(NamedTuple):
@@ -92,8 +87,7 @@ class Feed:
         """
         if buffer.pts != Gst.CLOCK_TIME_NONE:
             return None
-        copy = buffer.copy_region(_WHOLE, 0, buffer.get_size())
-        assert copy is not None
+        copy = copied(buffer)
         copy.pts = buffer.dts
         if copy.pts == Gst.CLOCK_TIME_NONE:
             copy.pts = self.time.position_from_running_time(Gst.Format.TIME, self.at_ns)

@@ -78,14 +78,12 @@ class Joint:
         """Return the track, None as long as its caps are not known."""
         if self._caps is None:
             return None
-        meter = self.meter
         return SourceTrack(
-            name=meter.name,
+            name=self.meter.name,
             kind=self._codec.kind,
             codec=self._codec.name,
             caps=self._caps,
             tee=self._tee,
-            first_s=lambda: meter.first_s,
         )
 
     def release(self) -> None:

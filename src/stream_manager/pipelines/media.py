@@ -24,11 +24,6 @@ class TrackMeter:
         self._gaps = _Gaps()  # since the last look
         self._untold = _Gaps()  # before that, since the last report
 
-    @property
-    def first_s(self) -> float | None:
-        """When the first buffer arrived, in monotonic seconds."""
-        return self._first_s
-
     def watch(self, pad: Gst.Pad) -> None:
         """Count every buffer that passes `pad` from now on."""
         pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer)
@@ -85,11 +80,6 @@ class PolledMeter:
         self._first_s: float | None = None
         self._last_s: float | None = None
         self._gaps = _Gaps()
-
-    @property
-    def first_s(self) -> float | None:
-        """When the first look found a buffer, in monotonic seconds."""
-        return self._first_s
 
     def read(self) -> TrackProgress:
         """Return what has passed; gaps are those between looks that found something."""

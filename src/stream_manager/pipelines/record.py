@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 PART: Final = "record"
 LATE_AT_MOST_S = 9.0  # pictures are held back for a second, and wait in a queue for eight
-ODD_S = 0.1  # a picture can't have arrived so long before the first one did
 _WATCH_MS = 250
 _DRAIN_SHARE = 0.7  # of a stop's grace, for finishing the files; the rest is for the teardown
 
@@ -207,21 +206,12 @@ class Recorder:
     def _wall_of(self, running_ns: int) -> float:
         """Return the UTC seconds of a running time, which of a live source is that of arrival.
 
-        Where the two have parted (a camera's time leapt), the present counts. Nothing arrived
-        before the first picture did: rtspsrc may stamp that one as if it had come at PLAY (seen
-        where video begins seconds after sound).
+        Where the two have parted (a camera's time leapt), the present counts.
         """
         clock = self._source.get_clock()
         now_ns = clock.get_time() - self._source.get_base_time() if clock else running_ns
         late_s = (now_ns - running_ns) / Gst.SECOND
-        first_s = self._first_picture_s()
-        if first_s is not None and late_s > (seen_s := time.monotonic() - first_s) + ODD_S:
-            late_s = seen_s
         return self._wall() - (late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0)
-
-    def _first_picture_s(self) -> float | None:
-        firsts = [track.first_s() for track in self._tracks if track.kind == "video"]
-        return firsts[0] if firsts else None
 
     def _on_opened(self, segment: Segment) -> None:
         fact = SegmentOpened(

@@ -1,6 +1,5 @@
 """What a running source offers to the outputs of its worker."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,8 +14,7 @@ class SourceTrack:
     """One elementary stream, parsed, at a tee of the source pipeline.
 
     `codec` is one of H264, H265, JPEG, AAC, OPUS, PCMU, PCMA, PCM (S16LE). The tee has
-    `allow-not-linked`, so that outputs come and go while the source plays. `first_s` tells when its
-    first buffer arrived (monotonic), as far as that is known.
+    `allow-not-linked`, so that outputs come and go while the source plays.
     """
 
     name: str
@@ -24,7 +22,6 @@ class SourceTrack:
     codec: str
     caps: Gst.Caps
     tee: Gst.Element
-    first_s: Callable[[], float | None] = lambda: None
 
     def described(self) -> Track:
         """Return what the manager is told of it."""

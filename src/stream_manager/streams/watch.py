@@ -9,7 +9,7 @@ from stream_manager.pipelines.spec import RtspSource
 from stream_manager.recovery import Event, Failed, Fault, Phase, Proved, Record
 from stream_manager.streams.snapshots import Snapshots
 
-# This share of a start's deadline is left to the first keyframe.
+# Of what the first picture leaves of a start's deadline, this share is left to the first keyframe.
 KEYFRAME_SHARE = 0.8
 # An output that takes nothing for this long, while the source brings media, is stalled.
 OUTPUT_SILENT_S = 5.0
@@ -93,7 +93,12 @@ class Watch:
         if pulse.proven:
             self._prove(self._source_id, report.epoch)
         keyless_s = pulse.undecodable_for_s(report.at_s)
-        if keyless_s > KEYFRAME_SHARE * self._settings.policy.start_deadline_s:
+        due_s = self._record_of(self._source_id).due_s
+        if (
+            keyless_s
+            and due_s is not None
+            and keyless_s > KEYFRAME_SHARE * (keyless_s + due_s - report.at_s)
+        ):
             text = f"pictures come, but no keyframe for {keyless_s:.0f} s"
             fault = Fault(origin="health", code="no-keyframe", text=text)
             self._failed(self._source_id, report.epoch, fault)

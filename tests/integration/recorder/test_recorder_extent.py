@@ -59,6 +59,22 @@ def test_segments_meet_where_they_were_cut(rig: "Play") -> None:
     assert {it.path for it in made.of(SegmentOpened)} == {it.path for it in segments}
 
 
+def test_a_first_picture_that_was_long_on_its_way_is_of_the_time_it_was_taken(rig: "Play") -> None:
+    """On a busy machine a live source takes a while to push it: the first file still meets."""
+    made = rig(f"{PICTURE} ! tee name=h264")
+    made.source.set_state(Gst.State.PLAYING)
+    recorder = made.recorder()
+    recorder.start()
+    made.until(lambda: made.source.get_current_running_time() > Gst.SECOND)
+    made.release()
+    _recorded(made, 150)
+    made.stop(recorder)
+    segments = made.segments()
+    assert len(segments) >= 4
+    for before, after in pairwise(segments):
+        assert _ended_at(made, before) == pytest.approx(made.opened(after).began_at, abs=0.05)
+
+
 def test_pictures_that_waited_for_seconds_are_of_the_time_they_came(rig: "Play") -> None:
     """A file made late, its disk having been busy, begins where the one before it ends."""
     made = rig(f"{PICTURE.replace('framerate=100/1', 'framerate=25/1')} ! tee name=h264")

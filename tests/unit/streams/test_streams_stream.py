@@ -538,6 +538,23 @@ def test_a_camera_that_sends_no_keyframe_is_connected_anew(tmp_path: Path) -> No
     simulated(tmp_path, script)
 
 
+def test_a_start_that_was_slow_is_left_less_time_for_its_first_keyframe(tmp_path: Path) -> None:
+    """Its deadline would else end it first, and tell of a stall."""
+
+    async def script(it: Simulation) -> None:
+        it.keyframes = False
+        await it.start()
+        await it.freeze(8.0)
+        await it.flow(5.0)
+        assert it.record("source").last is None
+        await it.flow(1.0)
+        last = it.record("source").last
+        assert last is not None
+        assert (last.rule.cause.value, last.fault.code) == ("media", "no-keyframe")
+
+    simulated(tmp_path, script)
+
+
 def test_the_index_hears_why_nothing_is_recorded(tmp_path: Path) -> None:
     """A fault with its cause and, once it has ended, its outage; a stop with who wanted it."""
 

@@ -54,9 +54,9 @@ class Pulse:
         self._stall_after_s = stall_after_s
         self._frames = dict.fromkeys((track.name for track in present), 0)
         self._silent: set[str] = set()
-        self._packets = dict.fromkeys(self._frames, 0)
+        self._packets = dict.fromkeys(self._frames, (0, 0))  # of the two reports before
         self._packets_with_frame = dict.fromkeys(self._frames, 0)
-        self._packets_a_frame = dict.fromkeys(self._frames, 0.0)
+        self._packets_per_s = dict.fromkeys(self._frames, 0.0)
         self._missing_since_s: float | None = None
         self.rhythms = {name: rhythms.get(name, Rhythm()) for name in self._frames}
         self.first_media_s: float | None = None
@@ -105,7 +105,7 @@ class Pulse:
             for name, it in heard.items()
             if (stall := self._silence(it, at_s, late_s)) is not None
         }
-        self._packets |= {name: it.packets for name, it in heard.items()}
+        self._packets |= {name: (self._packets[name][1], it.packets) for name, it in heard.items()}
         self._miss(heard, silences, at_s)
         self.proven = self.proven or self._verified(heard, silences)
         return self._stalled(heard, silences, at_s=at_s, output_last_s=output_last_s)
@@ -144,15 +144,13 @@ class Pulse:
         )
 
     def _learn_packets(self, reading: TrackProgress, frames: int) -> None:
-        name = reading.name
-        newest = (reading.packets - self._packets_with_frame[name]) / frames
-        weight = (
-            share(USUAL_WEIGHT, frames * reading.gap_mean_s)
-            if self._packets_with_frame[name]
-            else 1.0
-        )
-        self._packets_a_frame[name] += weight * (newest - self._packets_a_frame[name])
+        name, before = reading.name, self._packets_with_frame[reading.name]
         self._packets_with_frame[name] = reading.packets
+        span_s = frames * reading.gap_mean_s
+        if span_s:
+            newest = (reading.packets - before) / span_s
+            weight = share(USUAL_WEIGHT, span_s) if self._packets_per_s[name] else 1.0
+            self._packets_per_s[name] += weight * (newest - self._packets_per_s[name])
 
     def _silence(self, reading: TrackProgress, at_s: float, late_s: float) -> Stall | None:
         if reading.last_s is None:
@@ -171,11 +169,12 @@ class Pulse:
     def _undecoded(self, reading: TrackProgress, silent_s: float) -> int:
         name = reading.name
         used = self._packets_with_frame[name]
-        mean_s = self.rhythms[name].mean_s
+        last_but_one, last = self._packets[name]
         # A slow network brings packets too, but fewer.
-        usual = self._packets_a_frame[name] * silent_s / mean_s if mean_s else 0.0
+        usual = self._packets_per_s[name] * silent_s
         came = reading.packets - used
-        still_come = reading.packets > self._packets[name] > used
+        # A busy machine may have looked at none for the time between two reports.
+        still_come = reading.packets > last_but_one and last > used
         return came if still_come and came >= USUAL_SHARE * usual else 0
 
     def _miss(

@@ -190,10 +190,12 @@ class Recorder:
     def _create(
         self, sequence: int, begin_ns: int, *, after_jump: bool, continues: bool
     ) -> Segment:
+        late_s = self._late_s(begin_ns)
         segment = Segment.create(
             directory=Path(self._spec.directory),
             stream=self._stream,
-            began_at=self._wall_of(begin_ns),
+            began_at=self._wall() - late_s,
+            began_s=time.monotonic() - late_s,
             container=self._container,
             sequence=sequence,
             begin_ns=begin_ns,
@@ -203,15 +205,15 @@ class Recorder:
         self._path, self._sequence = str(segment.path), sequence
         return segment
 
-    def _wall_of(self, running_ns: int) -> float:
-        """Return the UTC seconds of a running time, which of a live source is that of arrival.
+    def _late_s(self, running_ns: int) -> float:
+        """Return how long ago a picture came, by its running time: a live source's is of arrival.
 
-        Where the two have parted (a camera's time leapt), the present counts.
+        Where the two have parted (a camera's time leapt), it counts as come just now.
         """
         clock = self._source.get_clock()
         now_ns = clock.get_time() - self._source.get_base_time() if clock else running_ns
         late_s = (now_ns - running_ns) / Gst.SECOND
-        return self._wall() - (late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0)
+        return late_s if 0 <= late_s <= LATE_AT_MOST_S else 0.0
 
     def _on_opened(self, segment: Segment) -> None:
         fact = SegmentOpened(

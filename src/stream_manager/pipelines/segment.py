@@ -5,6 +5,7 @@ muxer finishes the file and `on_finished` is called, once, in a streaming thread
 """
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -23,13 +24,15 @@ if TYPE_CHECKING:
 
 HOLES_MAX = 200  # what one packet to the manager holds with ease
 HOLES_TOGETHER_S = 1.0  # holes of one cause within this time are told as one
+AHEAD_S = 0.2  # the last picture's length, and what reordered pictures are stamped ahead
 _STICKY = (Gst.EventType.STREAM_START, Gst.EventType.CAPS, Gst.EventType.SEGMENT)
 
 
 class Segment:
     """A file being written.
 
-    `begin_ns` and `end_ns` are running times of the leading track; `began_at` is in UTC seconds.
+    `begin_ns` and `end_ns` are running times of the leading track. `began_at` is in UTC seconds;
+    `began_s` is the same instant in monotonic ones.
     `continues`: no picture is missing before it. `holes`: where pictures are missing inside it.
     `skipped_ns`: what timestamps leapt over without a picture missing. `broken`: an element of
     its bin has failed.
@@ -46,6 +49,7 @@ class Segment:
         path: Path,
         fd: int,
         began_at: float,
+        began_s: float,
         begin_ns: int,
         after_jump: bool,
         continues: bool,
@@ -54,6 +58,7 @@ class Segment:
         self.container = container
         self.path = path
         self.began_at = began_at
+        self.began_s = began_s
         self.begin_ns = self.end_ns = begin_ns
         self.after_jump = after_jump
         self.continues = continues
@@ -79,6 +84,7 @@ class Segment:
         directory: Path,
         stream: str,
         began_at: float,
+        began_s: float,
         container: "Muxed",
         sequence: int,
         begin_ns: int,
@@ -93,6 +99,7 @@ class Segment:
             path=path,
             fd=fd,
             began_at=began_at,
+            began_s=began_s,
             begin_ns=begin_ns,
             after_jump=after_jump,
             continues=continues,
@@ -131,8 +138,12 @@ class Segment:
 
     @property
     def duration_s(self) -> float:
-        """From its first picture to the end of its last."""
-        return (self.end_ns - self.begin_ns - self.skipped_ns) / Gst.SECOND
+        """From its first picture to the end of its last, but no further than the present.
+
+        What a camera says of a picture's length need not be true: garbage told of 48 s (seen).
+        """
+        told_s = (self.end_ns - self.begin_ns - self.skipped_ns) / Gst.SECOND
+        return min(told_s, time.monotonic() - self.began_s + AHEAD_S)
 
     @property
     def finished(self) -> bool:

@@ -193,6 +193,32 @@ def test_packets_without_pictures_are_told_from_silence(per_s_after: int, *, tol
     assert (found[1].packets > 0) is told
 
 
+def test_garbage_before_the_first_picture_does_not_count_as_usual() -> None:
+    """A run may begin in it: what came until then was not for one picture."""
+    camera = Arrivals(
+        "video",
+        even(0.04, begin_s=0.6, end_s=3.0),
+        packets=lambda now_s: int(100 * now_s),
+    )
+    found = play(pulse_of(VIDEO), [camera], until_s=60.0)
+    assert found is not None
+    assert found[1].packets > 0
+
+
+def test_a_busy_machine_may_look_at_no_packet_for_the_time_between_two_reports() -> None:
+    """The camera sends garbage as fast as before, and 200 ms of it come late."""
+    pulse = pulse_of(VIDEO)
+    camera = Arrivals(
+        "video", even(0.04, end_s=10.0), packets=lambda now_s: int(100 * min(now_s, 10.5))
+    )
+    assert play(pulse, [camera], until_s=10.2) is None
+    for at_s in (10.4, 10.6):
+        assert pulse.hear([camera.until(at_s)], at_s=at_s, late_s=0.0, output_last_s=None) is None
+    stall = pulse.hear([camera.until(10.8)], at_s=10.8, late_s=0.0, output_last_s=None)
+    assert stall is not None
+    assert stall.packets > 0
+
+
 def test_the_usual_is_what_came_lately() -> None:
     """After a lively hour a quiet scene's garbage is still told from silence."""
     stops_s = 120.0

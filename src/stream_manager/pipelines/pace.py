@@ -22,8 +22,8 @@ class Pace:
     """Decides at each look whether a report is due.
 
     There is news for a while after `news`, and after the first buffer and the first keyframe of a
-    track or output; while one is silent for longer than it lately was between two buffers, and
-    when it flows again.
+    track or output; between those two; while one is silent for longer than it lately was between
+    two buffers, and when it flows again.
     """
 
     def __init__(self) -> None:
@@ -48,6 +48,7 @@ class Pace:
             or was_silent
             or at_s - self._reported_s >= CALM_S
             or any(it_s is not None and at_s - it_s < NEWS_FOR_S for it_s in begun_s)
+            or any(it.first_s is not None and it.key_s is None for it in tracks)
         )
         if due:
             self._reported_s = at_s

@@ -72,6 +72,12 @@ def test_a_silence_is_told_at_every_look_and_its_end_at_once() -> None:
     assert told == [0, 5, 8, 9, 10, 11, 12, 17]
 
 
+def test_a_wait_for_the_first_keyframe_is_told_at_every_look() -> None:
+    """It ends a start a while before the deadline does, and not by chance after it."""
+    told = reports(Pace(), 30, lambda at_s: [track(at_s, first_s=90.0, key_s=None)])
+    assert told == list(range(30))
+
+
 def test_one_silent_track_among_others_is_enough() -> None:
     """Sound that goes on hides no picture that does not."""
     told = reports(

@@ -7,7 +7,7 @@ setup:
 	@scripts/setup.sh
 
 test: setup
-	$(BIN)/pytest -n 3 --dist loadfile --cov=stream_manager.recovery --cov-branch --cov-fail-under=100
+	$(BIN)/pytest -n 2 --dist loadfile --cov=stream_manager.recovery --cov-branch --cov-fail-under=100
 
 lint: setup
 	$(BIN)/ruff check

@@ -164,6 +164,31 @@ def clips(tmp_path: Path) -> Library:
     return made
 
 
+@pytest.mark.parametrize("suffix", CONTAINERS)
+def test_what_a_handover_recorded_twice_is_in_an_export_and_moves_nothing(
+    clips: Library, tmp_path: Path, suffix: str
+) -> None:
+    """Every picture of both recorders is in it; what comes after the overlap is in its place."""
+    whole = (clips.root / segment(0, container="mp4", stream="clips").path).read_bytes()
+    for at_s, epoch in ((60, 3), (68, 4), (78, 4)):
+        made = segment(
+            at_s, container="mp4", bytes=len(whole), stream="clips", epoch=epoch, sequence=at_s
+        )
+        clips.hold(made, data=whole)
+    file = tmp_path / f"out.{suffix}"
+    times = ("--from", "2026-01-31T12:01:00Z", "--to", "2026-01-31T12:02Z")
+    manifest = segments("export", "clips", *times, "-o", file, config=clips.config)
+    assert [it["position_s"] for it in manifest["segments"]] == [0.0, 8.0, 18.0]
+    times_s = frame_times_s(file)
+    times_s = [it - times_s[0] for it in times_s]
+    assert len(times_s) == 750
+    once, twice, after = times_s[:250], times_s[250:300], times_s[300:]
+    assert once == pytest.approx([number * PICTURE_S for number in range(250)], abs=NEAR_S)
+    # Tick by tick, which in Matroska is a millisecond.
+    assert twice == pytest.approx([10 - PICTURE_S] * 50, abs=NEAR_S + 0.05)
+    assert after == pytest.approx([10 + number * PICTURE_S for number in range(450)], abs=NEAR_S)
+
+
 EXPORT = ("export", "clips", "--from", "2026-01-31T12:00Z", "--to", "2026-01-31T12:01Z", "-o")
 
 

@@ -20,6 +20,8 @@ from stream_manager.store.segments import Segment, SegmentState
 TS_AT_MOST = timedelta(hours=26)
 MP4_GAP_AT_MOST = timedelta(hours=6)
 PARTS_SHOWN = 20
+# More of what two recorders wrote is no handover, but a clock that was set back.
+HANDOVER_AT_MOST_S = 60.0
 # Of these there is nothing to join.
 NOTHING = frozenset({SegmentState.UNREADABLE, SegmentState.MISSING})
 
@@ -152,16 +154,22 @@ def positions_s(parts: Sequence[Part]) -> list[float]:
     """Return where in the file each part begins.
 
     Where files overlap, for a clock was set back, a part waits until the one before has ended.
+    Where two recorders wrote for a moment, at a handover, it keeps its place: what is there twice
+    passes at once when the first one's file has ended.
     """
     origin = parts[0].began_at
     positions: list[float] = []
-    free_from_s = 0.0
+    epoch, free_from_s = parts[0].segment.epoch, 0.0
     for part in parts:
-        position_s = max((part.began_at - origin).total_seconds(), free_from_s)
+        position_s = (part.began_at - origin).total_seconds()
+        twice_s = free_from_s - position_s
+        if part.segment.epoch == epoch or twice_s > HANDOVER_AT_MOST_S:
+            position_s = max(position_s, free_from_s)
         positions.append(position_s)
         ended_at = part.segment.ended_at
         length_s = 0.0 if ended_at is None else (ended_at - part.began_at).total_seconds()
-        free_from_s = position_s + max(0.0, length_s)
+        free_from_s = max(free_from_s, position_s + length_s)
+        epoch = part.segment.epoch
     return positions
 
 

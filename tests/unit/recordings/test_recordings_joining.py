@@ -61,6 +61,28 @@ def test_positions_are_wall_time(starts: Sequence[float], positions: Sequence[fl
     assert positions_s(parts(*(segment(it) for it in starts))) == pytest.approx(positions)
 
 
+@pytest.mark.parametrize(
+    ("segments", "positions"),
+    [
+        pytest.param([(0, 1), (8, 2), (18, 2)], [0, 8, 18], id="handover"),
+        pytest.param([(0, 1), (8, 2), (10, 1), (18, 2)], [0, 8, 10, 18], id="over a boundary"),
+        pytest.param([(0, 1), (8, 2), (12, 2)], [0, 8, 18], id="handover, then a clock set back"),
+    ],
+)
+def test_what_a_handover_recorded_twice_moves_nothing(
+    segments: Sequence[tuple[float, int]], positions: Sequence[float]
+) -> None:
+    """Each epoch's files are in their places, as those of two recorders at work at once."""
+    held = [segment(it, epoch=epoch) for it, epoch in segments]
+    assert positions_s(parts(*held)) == pytest.approx(positions)
+
+
+def test_more_than_a_handover_takes_is_a_clock_that_was_set_back() -> None:
+    """What was recorded in an hour is not rushed through."""
+    hour = segment(0, duration_s=3600.0)
+    assert positions_s(parts(hour, segment(1800, epoch=2))) == pytest.approx([0, 3600])
+
+
 def test_an_entered_part_moves_what_follows() -> None:
     """The file begins with the keyframe at which the first part is entered."""
     first, second = parts(segment(0), segment(10))

@@ -73,7 +73,8 @@ def test_a_killed_manager_costs_no_frame(service: MakeService, camera: Camera) -
     assert running.stop() == 0
     assert not pictures_lost(running, "cam")
     assert {cause for cause, _ in gaps_of(running, "cam")} <= {"stall", "stopped"}
-    assert gaps_of(running, "dead")[0] == ("manager", "not-running")
+    assert gaps_of(running, "dead")[0] == ("crash", "SIGKILL")
+    assert "a worker has ended while no manager ran" in running.log()
 
 
 def test_a_manager_that_leaves_hands_its_streams_over(service: MakeService) -> None:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Path, Query, Request, status
 from fastapi.responses import JSONResponse
 
+from stream_manager import __version__
 from stream_manager.api.guard import Guard
 from stream_manager.api.models import Explanation, Reloaded, Status
 from stream_manager.api.service import Service, Verb
@@ -33,7 +33,7 @@ def create_app(
     """
     app = FastAPI(
         title="stream-manager",
-        version=version("stream-manager"),
+        version=__version__,
         docs_url=None,  # its pages would come from the network
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",

@@ -2,58 +2,63 @@
 
 import os
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 
-from stream_manager.cli.check import check
-from stream_manager.cli.demo import demo
-from stream_manager.cli.doctor import doctor
-from stream_manager.cli.explain import explain
-from stream_manager.cli.incident import incident
-from stream_manager.cli.install import install
-from stream_manager.cli.journal import journal
-from stream_manager.cli.lab import lab
-from stream_manager.cli.probe import probe
-from stream_manager.cli.reload import reload
-from stream_manager.cli.run import run
-from stream_manager.cli.segments import segments
-from stream_manager.cli.shutdown import shutdown
-from stream_manager.cli.simulate import simulate
-from stream_manager.cli.status import status
-from stream_manager.cli.verbs import reset, restart, start, stop
+from stream_manager import __version__
 from stream_manager.errors import StreamManagerError, UsageError
 
 FAILED = 1
 MISUSED = 2
 
-app = typer.Typer(
-    help="Records live video streams and heals them.",
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,  # they show local variables, and with them secrets
-)
-COMMANDS = (
-    *(run, check, probe, doctor, install),
-    *(status, journal, explain, restart, stop, start, reset, reload, shutdown),
-    *(demo, simulate),
-)
-for command in COMMANDS:
-    app.command()(command)
-app.add_typer(lab, name="lab")
-app.add_typer(incident, name="incident", help="Shows what was kept of an outage or a failure.")
-app.add_typer(segments, name="segments", help="Shows, verifies and exports what was recorded.")
+# In which module of cli/ each command is: that of the command typed is imported, and no other, for
+# a manager that starts anew is waited for.
+COMMANDS: Mapping[str, str] = {
+    **{it: it for it in ("run", "check", "probe", "doctor", "install")},
+    **{it: it for it in ("status", "journal", "explain")},
+    **dict.fromkeys(("restart", "stop", "start", "reset"), "verbs"),
+    **{it: it for it in ("reload", "shutdown", "demo", "simulate")},
+}
+GROUPS: Mapping[str, str] = {
+    "lab": "Simulated trouble: cameras and networks that fail on order.",
+    "incident": "Shows what was kept of an outage or a failure.",
+    "segments": "Shows, verifies and exports what was recorded.",
+}
+
+
+def _app(typed: str | None) -> typer.Typer:
+    """Return the command that is typed, or all of them where none is known by that name."""
+    app = typer.Typer(
+        help="Records live video streams and heals them.",
+        add_completion=False,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,  # they show local variables, and with them secrets
+    )
+    app.callback()(_options)
+    known = typed in COMMANDS or typed in GROUPS
+    for name, module in COMMANDS.items():
+        if not known or name == typed:
+            app.command()(_found(module, name))
+    for name, text in GROUPS.items():
+        if not known or name == typed:
+            app.add_typer(_found(name, name), name=name, help=text)
+    return app
+
+
+def _found(module: str, name: str) -> Any:  # noqa: ANN401 - a command, or a group of them
+    return getattr(import_module(f"stream_manager.cli.{module}"), name)
 
 
 def _show_version(*, wanted: bool) -> None:
     if wanted:
-        typer.echo(f"stream-manager {version('stream-manager')}")
+        typer.echo(f"stream-manager {__version__}")
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     _version: Annotated[
@@ -70,7 +75,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     try:
-        app()
+        _app(next((it for it in sys.argv[1:] if not it.startswith("-")), None))()
     except StreamManagerError as error:
         typer.echo(error, err=True)
         sys.exit(MISUSED if isinstance(error, UsageError) else FAILED)

@@ -6,7 +6,6 @@ from stream_manager.cli.lab_camera import camera
 from stream_manager.cli.lab_proxy import proxy
 
 lab = typer.Typer(
-    help="Simulated trouble: cameras and networks that fail on order.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

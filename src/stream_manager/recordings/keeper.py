@@ -29,6 +29,7 @@ from stream_manager.store.segments import Mark, Segment, SegmentState
 STOPPED = "stopped"  # nobody wanted it
 RESTARTED = "restarted"  # an operator's restart
 UNATTENDED = "manager"  # no manager ran
+CRASH = "crash"  # of a worker, seen by nobody who decides
 # Of two marks at one instant one would be lost.
 NEXT = timedelta(milliseconds=1)
 
@@ -147,6 +148,10 @@ class IndexKeeper:
     def adopted(self, stream: str) -> None:
         """Know that a stream was recorded while no manager ran: nothing of it is missing."""
         self._unattended.discard(stream)
+
+    def died(self, stream: str, code: str) -> None:
+        """Mark that its worker has crashed while no manager ran; `started` comes next."""
+        self._mark(stream, self._clock.wall() - 2 * NEXT, CRASH, code)
 
     def stopped(self, stream: str, by: str) -> None:
         """Mark that a stream is no longer wanted, by "operator", "configuration" or "manager"."""

@@ -134,15 +134,18 @@ class Launcher:
             self._pending.pop(key, None)
 
     def expect(self, pid: int) -> None:
-        """Be ready to hear how a worker ends that an earlier manager spawned."""
-        self._statuses[pid] = asyncio.get_running_loop().create_future()
-        if self._channel is None or not self._channel.open:
-            self._statuses[pid].set_result(None)
+        """Be ready to hear how a worker ends that an earlier manager spawned, or has ended since.
+
+        Of the latter the fork server tells as soon as it is found.
+        """
+        if pid not in self._statuses:
+            self._statuses[pid] = asyncio.get_running_loop().create_future()
 
     async def exit_code(self, pid: int) -> int | None:
         """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
+        served = self._channel is not None and self._channel.open
         try:
-            async with asyncio.timeout(STATUS_WITHIN_S):
+            async with asyncio.timeout(STATUS_WITHIN_S if served else 0.0):
                 status = await self._statuses[pid]
                 return None if status is None else os.waitstatus_to_exitcode(status)
         except TimeoutError:

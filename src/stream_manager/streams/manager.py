@@ -5,12 +5,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from stream_manager import __version__
 from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
@@ -299,7 +299,7 @@ class StreamManager:
             "manager": {
                 "pid": os.getpid(),
                 "uptime_s": self._clock.monotonic_s() - self._began_s,
-                "version": version("stream-manager"),
+                "version": __version__,
                 "state_dir": str(self._state_dir),
                 "loop": {"lag_s": self._lag.newest_s, "lag_worst_s": self._lag.worst_s},
                 "tasks": self.own_tasks.status(),

@@ -20,17 +20,19 @@ def boot_id() -> str:
         return ""
 
 
-def leftovers(store: Store) -> list[WorkerRow]:
-    """Return the workers of an earlier manager that still live; the others are forgotten.
+def leftovers(store: Store) -> tuple[list[WorkerRow], list[WorkerRow]]:
+    """Return the workers of an earlier manager that still live, and those that have ended since.
 
-    A recycled pid is never taken for one: boot, pid and start time must all be those saved.
+    A recycled pid is never taken for one: boot, pid and start time must all be those saved. What
+    does not live is forgotten; of another boot nothing ended by itself.
     """
     this_boot = boot_id()
-    alive = [row for row in store.workers() if row.boot_id == this_boot and _lives(row)]
-    for row in store.workers():
+    known = store.workers()
+    alive = [row for row in known if row.boot_id == this_boot and _lives(row)]
+    for row in known:
         if row not in alive:
             store.forget_worker(row.stream)
-    return alive
+    return alive, [row for row in known if row.boot_id == this_boot and row not in alive]
 
 
 def _lives(row: WorkerRow) -> bool:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, suppress
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from stream_manager import __version__
 from stream_manager.api import tcp_socket, unix_socket
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ManagerSettings
@@ -86,6 +86,8 @@ async def serve(
         stack.callback(evidence.close, EVIDENCE_WITHIN_S)
         launcher = _launcher(settings, store, evidence.log_dir, clock)
         stack.push_async_callback(launcher.close)
+        for row in store.workers():
+            launcher.expect(row.pid)
         await launcher.find()
         manager = StreamManager(
             store=store,
@@ -135,7 +137,7 @@ def _launcher(settings: ManagerSettings, store: Store, log_dir: Path, clock: Clo
         socket_path=settings.runtime_dir / "forkserver.sock",
         registry_path=settings.state_dir / "gstreamer-registry.bin",
         log_path=log_dir / f"{FORK_SERVER}.log",
-        name=f"{VERSION} {version('stream-manager')} {store.instance_id()}",
+        name=f"{VERSION} {__version__} {store.instance_id()}",
         attend=Attend(orphan_grace_s=settings.orphan_grace_s),
         clock=clock,
     )

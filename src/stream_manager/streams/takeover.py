@@ -24,11 +24,11 @@ from stream_manager.pipelines.messages import (
     Spawn,
 )
 from stream_manager.recordings import IndexKeeper
-from stream_manager.recovery import Phase
+from stream_manager.recovery import Phase, exit_fault
 from stream_manager.store import Store, WorkerRow
 from stream_manager.streams.launcher import Launcher
 from stream_manager.streams.meeting import Met, NotMet, key_of, meet, socket_files
-from stream_manager.streams.process import TERM_GRACE_S, Process
+from stream_manager.streams.process import TERM_GRACE_S, Process, in_words
 from stream_manager.streams.processes import end_leftover, leftovers
 from stream_manager.streams.recording import Commander
 from stream_manager.streams.stream import Stream
@@ -43,10 +43,14 @@ log = structlog.get_logger()
 
 @dataclass(slots=True, kw_only=True)
 class Trace:
-    """What is left of one stream: sockets under its key, and perhaps its process in the store."""
+    """What is left of one stream: sockets under its key, and perhaps its process in the store.
+
+    dead: its process, where that has ended while no manager ran.
+    """
 
     paths: list[Path] = field(default_factory=list)
     row: WorkerRow | None = None
+    dead: WorkerRow | None = None
 
 
 class Takeover:
@@ -73,8 +77,11 @@ class Takeover:
         self._streams = streams
         self._begin = begin
         self._traces = {key: Trace(paths=it) for key, it in socket_files(runtime_dir).items()}
-        for row in leftovers(store):
+        alive, dead = leftovers(store)
+        for row in alive:
             self._traces.setdefault(key_of(row.stream), Trace()).row = row
+        for row in dead:
+            self._traces.setdefault(key_of(row.stream), Trace()).dead = row
         self._tasks: set[asyncio.Task[None]] = set()
         self._begun = asyncio.Event()
         self._one_by_one = asyncio.Lock()
@@ -112,9 +119,12 @@ class Takeover:
     async def _take_over(self, key: str) -> None:
         adopted: Stream | None = None
         try:
-            met = await self._meet(self._traces[key])
+            trace = self._traces[key]
+            met = await self._meet(trace)
             if met is not None:
                 adopted = await self._settle(key, met)
+            elif trace.dead is not None:
+                await self._bury(trace.dead)
         except Exception:  # our own bug: the stream starts all the same
             log.exception("a worker of an earlier manager could not be taken over")
         del self._traces[key]
@@ -141,6 +151,19 @@ class Takeover:
             within_s = TERM_GRACE_S if trace.paths else RETIRE_WITHIN_S
             await end_leftover(row, self._store, self._clock, within_s=within_s)
         return newest
+
+    async def _bury(self, row: WorkerRow) -> None:
+        """Tell of a worker that has ended while no manager ran, as far as somebody saw how."""
+        code = await self._launcher.exit_code(row.pid)
+        log.warning(
+            "a worker has ended while no manager ran",
+            stream=row.stream,
+            pid=row.pid,
+            epoch=row.epoch,
+            how=in_words(code, None),
+        )
+        if code:  # by itself it ends for want of a manager
+            self._keeper.died(row.stream, exit_fault(code).code)
 
     async def _met(self, path: Path) -> Met | None:
         """Return the worker that listens there, if it is ours."""

@@ -26,6 +26,19 @@ def test_version_and_help_wait_for_no_heavy_library() -> None:
     assert loaded.stdout == b"[]\n"
 
 
+def test_a_command_waits_for_no_other_command() -> None:
+    """A manager that starts anew is waited for: its start loads what it runs, and nothing else."""
+    others = ("httpx", "fastapi", "stream_manager.cli.client", "stream_manager.cli.doctor")
+    script = (
+        "import sys; sys.argv = ['stream-manager', 'run', '/nowhere.toml']\n"
+        "from stream_manager.cli import main\n"
+        "try: main()\n"
+        f"except SystemExit: print([it for it in {others} if it in sys.modules])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert loaded.stdout == b"[]\n"
+
+
 def test_version(cli: Cli) -> None:
     """The version is that of the distribution."""
     assert cli("--version") == (0, "stream-manager 0.1.0\n", "")

@@ -64,7 +64,7 @@ def test_what_an_earlier_manager_left_is_ended(
     store.save_worker("cam", child.pid, start_ticks(child.pid) or 0, boot_id(), 3)
 
     async def end() -> None:
-        (row,) = leftovers(store)
+        ((row,), _) = leftovers(store)
         ending = asyncio.create_task(end_leftover(row, store, SystemClock(), within_s=4.0))
         assert await asyncio.to_thread(child.wait, 5) == -15
         await ending
@@ -82,7 +82,7 @@ def test_what_ignores_sigterm_is_killed(store: Store) -> None:
         store.save_worker("cam", stubborn.pid, start_ticks(stubborn.pid) or 0, boot_id(), 3)
 
         async def end() -> int:
-            (row,) = leftovers(store)
+            ((row,), _) = leftovers(store)
             ending = asyncio.create_task(end_leftover(row, store, SystemClock(), within_s=0.2))
             status = await asyncio.to_thread(stubborn.wait, 5)
             await ending
@@ -101,6 +101,9 @@ def test_a_stranger_with_the_same_pid_is_left_alone(
         store.save_worker("cam", child.pid, ticks - 1, boot_id(), 3)
     else:
         store.save_worker("cam", child.pid, ticks, "another boot", 3)
-    assert leftovers(store) == []
+    alive, ended = leftovers(store)
+    assert not alive
+    # Of another boot nothing ended by itself: the machine did.
+    assert [row.pid for row in ended] == ([child.pid] if stranger == "later" else [])
     assert child.poll() is None
     assert store.workers() == []

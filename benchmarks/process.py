@@ -38,6 +38,11 @@ def parent(pid: int) -> int:
     return int(_stat(pid)[1])
 
 
+def command(pid: int) -> Sequence[str]:
+    """Return what a process was started with."""
+    return (PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+
+
 def pss_mb(pid: int) -> float:
     """Return its memory, what it shares divided by those who share it, in 10^6 bytes."""
     return _field_kib(PROC / str(pid) / "smaps_rollup", "Pss:") * 1024 / 1e6

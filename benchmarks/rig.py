@@ -20,6 +20,7 @@ from stream_manager.errors import OutsideError
 UP_WITHIN_S = 60.0
 STOP_WITHIN_S = 10.0
 POLL_S = 0.1
+FORK_SERVER = "stream_manager.pipelines.forkserver"
 
 Json = dict[str, Any]
 
@@ -54,8 +55,11 @@ class Rig:
 
     @property
     def fork_server_pid(self) -> int:
-        """The process that forks the workers: the manager's only child."""
-        (pid,) = process.children(self.pid)
+        """The process that forks the workers; another child of the manager's may measure a file."""
+        children = process.children(self.pid)
+        (pid,) = (
+            it for it in children if "stream_manager.pipelines.forkserver" in process.command(it)
+        )
         return pid
 
     def worker_pid(self, stream: str) -> int:

@@ -39,8 +39,11 @@ def parent(pid: int) -> int:
 
 
 def command(pid: int) -> Sequence[str]:
-    """Return what a process was started with."""
-    return (PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+    """Return what a process was started with; nothing for one that has ended."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return ()
 
 
 def pss_mb(pid: int) -> float:

@@ -57,9 +57,7 @@ class Rig:
     def fork_server_pid(self) -> int:
         """The process that forks the workers; another child of the manager's may measure a file."""
         children = process.children(self.pid)
-        (pid,) = (
-            it for it in children if "stream_manager.pipelines.forkserver" in process.command(it)
-        )
+        (pid,) = (it for it in children if FORK_SERVER in process.command(it))
         return pid
 
     def worker_pid(self, stream: str) -> int:

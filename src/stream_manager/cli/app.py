@@ -75,7 +75,7 @@ def main() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character shows "?"
     try:
-        _app(next((it for it in sys.argv[1:] if not it.startswith("-")), None))()
+        _app(next(iter(sys.argv[1:]), None))()
     except StreamManagerError as error:
         typer.echo(error, err=True)
         sys.exit(MISUSED if isinstance(error, UsageError) else FAILED)

@@ -147,7 +147,7 @@ class Pulse:
         name, before = reading.name, self._packets_with_frame[reading.name]
         self._packets_with_frame[name] = reading.packets
         span_s = frames * reading.gap_mean_s
-        if span_s:
+        if before and span_s:  # before the first pictures anything may have come
             newest = (reading.packets - before) / span_s
             weight = share(USUAL_WEIGHT, span_s) if self._packets_per_s[name] else 1.0
             self._packets_per_s[name] += weight * (newest - self._packets_per_s[name])

@@ -10,18 +10,24 @@ from stream_manager.pipelines.buffers import copied
 from stream_manager.pipelines.gst import Gst
 
 ODD_NS = 100_000_000  # less is how late a busy machine looks at a packet
+# What is as late as this is stamped at once: a camera of few pictures need not send another soon.
+SURE_NS = 3_000_000_000
 
 
 class FirstPicture:
     """Holds the first packets at `pad`, if they look late, until the next picture's time is known.
 
-    now_ns: tells the running time. Once that picture has begun it costs nothing more.
+    now_ns: tells the running time. latency_ns: how long a packet that came in time may have waited
+    in the jitter buffer. Once the next picture has begun it costs nothing more.
     """
 
-    def __init__(self, pad: Gst.Pad, now_ns: Callable[[], int]) -> None:
+    def __init__(self, pad: Gst.Pad, now_ns: Callable[[], int], *, latency_ns: int) -> None:
         self._now_ns = now_ns
-        self._held: list[Gst.Buffer] = []
+        self._latency_ns = latency_ns
+        self._stamp_ns: int | None = None  # of the first picture, as it came
         self._came_ns = 0
+        self._ahead_ns: int | None = None  # what its stamp lacks, once that is known
+        self._held: list[Gst.Buffer] = []
         self._passes = False  # what it pushes itself comes by again
         pad.add_probe(Gst.PadProbeType.BUFFER, self._on_buffer)
 
@@ -31,15 +37,22 @@ class FirstPicture:
         buffer = info.get_buffer()
         assert buffer is not None
         now_ns = self._now_ns()
-        if not self._held:
-            if now_ns - _running_ns(pad, buffer) < ODD_NS:
+        if self._stamp_ns is None:
+            late_ns = now_ns - _running_ns(pad, buffer) - self._latency_ns
+            if late_ns < ODD_NS:
                 return Gst.PadProbeReturn.REMOVE
-            self._came_ns = now_ns
-        elif buffer.pts not in {self._held[0].pts, Gst.CLOCK_TIME_NONE}:
-            ahead_ns = buffer.pts - self._held[0].pts - (now_ns - self._came_ns)
-            self._release(pad, ahead_ns if ahead_ns > ODD_NS else 0)
+            self._stamp_ns, self._came_ns = buffer.pts, now_ns
+            if late_ns >= SURE_NS:
+                self._ahead_ns = late_ns
+        elif buffer.pts not in {self._stamp_ns, Gst.CLOCK_TIME_NONE}:
+            if self._ahead_ns is None:
+                ahead_ns = buffer.pts - self._stamp_ns - (now_ns - self._came_ns)
+                odd = ahead_ns > ODD_NS + self._latency_ns
+                self._release(pad, ahead_ns if odd else 0)
             return Gst.PadProbeReturn.REMOVE
         self._held.append(buffer)
+        if self._ahead_ns is not None:
+            self._release(pad, self._ahead_ns)
         return Gst.PadProbeReturn.DROP
 
     def _release(self, pad: Gst.Pad, ahead_ns: int) -> None:

@@ -104,7 +104,8 @@ def _is_recordable(_rtspsrc: Gst.Element, _number: int, caps: Gst.Caps) -> bool:
 
 
 def _stamps_by_arrival(rtspsrc: Gst.Element, pad: Gst.Pad) -> None:
-    FirstPicture(pad, rtspsrc.get_current_running_time)
+    latency_ns = rtspsrc.get_property("latency") * Gst.MSECOND
+    FirstPicture(pad, rtspsrc.get_current_running_time, latency_ns=latency_ns)
 
 
 def _build_feed(source: FeedSource) -> Built:
@@ -150,6 +151,8 @@ def _build_description(description: str) -> Built:
     growing = []
     for element in pipeline.children:
         pads += [pad for pad in element.srcpads if not pad.is_linked()]
+        if (factory := element.get_factory()) is not None and factory.get_name() == "rtspsrc":
+            element.connect("pad-added", _stamps_by_arrival)
         if _adds_source_pads(element):
             growing.append(element)
     return Built(pipeline=pipeline, pads=tuple(pads), growing=tuple(growing))

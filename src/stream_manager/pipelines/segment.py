@@ -140,7 +140,8 @@ class Segment:
     def duration_s(self) -> float:
         """From its first picture to the end of its last, but no further than the present.
 
-        What a camera says of a picture's length need not be true: garbage told of 48 s (seen).
+        Sources are live, or paced like it. What a camera says of a picture's length need not be
+        true: garbage told of 48 s (seen).
         """
         told_s = (self.end_ns - self.begin_ns - self.skipped_ns) / Gst.SECOND
         return min(told_s, time.monotonic() - self.began_s + AHEAD_S)

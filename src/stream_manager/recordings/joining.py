@@ -21,7 +21,7 @@ TS_AT_MOST = timedelta(hours=26)
 MP4_GAP_AT_MOST = timedelta(hours=6)
 PARTS_SHOWN = 20
 # More of what two recorders wrote is no handover, but a clock that was set back.
-HANDOVER_AT_MOST_S = 60.0
+HANDOVER_AT_MOST_S = 30.0
 # Of these there is nothing to join.
 NOTHING = frozenset({SegmentState.UNREADABLE, SegmentState.MISSING})
 
@@ -159,17 +159,19 @@ def positions_s(parts: Sequence[Part]) -> list[float]:
     """
     origin = parts[0].began_at
     positions: list[float] = []
-    epoch, free_from_s = parts[0].segment.epoch, 0.0
+    ends_s: dict[int, float] = {}  # of each recorder, by its epoch
     for part in parts:
-        position_s = (part.began_at - origin).total_seconds()
-        twice_s = free_from_s - position_s
-        if part.segment.epoch == epoch or twice_s > HANDOVER_AT_MOST_S:
-            position_s = max(position_s, free_from_s)
+        own, began_s = part.segment.epoch, (part.began_at - origin).total_seconds()
+        waits_for_s = [
+            end_s
+            for epoch, end_s in ends_s.items()
+            if epoch == own or end_s - began_s > HANDOVER_AT_MOST_S
+        ]
+        position_s = max(began_s, *waits_for_s, *positions[-1:], 0.0)
         positions.append(position_s)
         ended_at = part.segment.ended_at
         length_s = 0.0 if ended_at is None else (ended_at - part.began_at).total_seconds()
-        free_from_s = max(free_from_s, position_s + length_s)
-        epoch = part.segment.epoch
+        ends_s[own] = position_s + max(0.0, length_s)
     return positions
 
 

@@ -100,6 +100,7 @@ class Launcher:
         try:
             connection = sockets.connect(str(self._socket_path))
         except OSError:
+            self._nobody_saw()
             return
         self._named = asyncio.get_running_loop().create_future()
         channel = self._talk(connection)
@@ -112,6 +113,7 @@ class Launcher:
             self._channel, self._server = channel, Server.behind(connection)
         else:
             channel.close()
+            self._nobody_saw()
 
     async def spawn(self, order: Spawn) -> Forked:
         """Return a worker that already listens. Raises SpawnRefused."""
@@ -136,16 +138,15 @@ class Launcher:
     def expect(self, pid: int) -> None:
         """Be ready to hear how a worker ends that an earlier manager spawned, or has ended since.
 
-        Of the latter the fork server tells as soon as it is found.
+        Of the latter the fork server tells as soon as it is found, so they are expected before.
         """
         if pid not in self._statuses:
             self._statuses[pid] = asyncio.get_running_loop().create_future()
 
     async def exit_code(self, pid: int) -> int | None:
         """Return how a worker that has ended did: negative for a signal; None if nobody saw it."""
-        served = self._channel is not None and self._channel.open
         try:
-            async with asyncio.timeout(STATUS_WITHIN_S if served else 0.0):
+            async with asyncio.timeout(STATUS_WITHIN_S):
                 status = await self._statuses[pid]
                 return None if status is None else os.waitstatus_to_exitcode(status)
         except TimeoutError:
@@ -255,9 +256,13 @@ class Launcher:
     def _lost(self, why: str) -> None:
         if self._named is not None and not self._named.done():
             self._named.set_exception(SpawnRefused("lost", why))
-        for status in self._statuses.values():
-            if not status.done():
-                status.set_result(None)  # nobody is left to see how they end
+        self._nobody_saw()
         for pending in self._pending.values():
             if not pending.done():
                 pending.set_exception(SpawnRefused("lost", f"the fork server is gone: {why}"))
+
+    def _nobody_saw(self) -> None:
+        """Know that nobody is left to see how the workers end that are known so far."""
+        for status in self._statuses.values():
+            if not status.done():
+                status.set_result(None)

@@ -162,7 +162,9 @@ class Takeover:
             epoch=row.epoch,
             how=in_words(code, None),
         )
-        if code:  # by itself it ends for want of a manager
+        stream = self._streams.get(row.stream)  # not an isolated output, which writes no files
+        records = stream is not None and stream.settings.spec.record is not None
+        if records and code:  # by itself it ends for want of a manager
             self._keeper.died(row.stream, exit_fault(code).code)
 
     async def _met(self, path: Path) -> Met | None:

@@ -1,5 +1,6 @@
 """What a stream's media proves, and when its silence is a fault: reports in, facts out."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from stream_manager.config import StreamSettings
@@ -93,12 +94,7 @@ class Watch:
         if pulse.proven:
             self._prove(self._source_id, report.epoch)
         keyless_s = pulse.undecodable_for_s(report.at_s)
-        due_s = self._record_of(self._source_id).due_s
-        if (
-            keyless_s
-            and due_s is not None
-            and keyless_s > KEYFRAME_SHARE * (keyless_s + due_s - report.at_s)
-        ):
+        if keyless_s and keyless_s > KEYFRAME_SHARE * (keyless_s + self._left_s(report.at_s)):
             text = f"pictures come, but no keyframe for {keyless_s:.0f} s"
             fault = Fault(origin="health", code="no-keyframe", text=text)
             self._failed(self._source_id, report.epoch, fault)
@@ -108,6 +104,12 @@ class Watch:
         for id_, output in outputs.items():
             self.judge_output(id_, output, report.at_s)
         self._snapshots.keep(pulse, self._epoch, self.tracks, report.position_s)
+
+    def _left_s(self, at_s: float) -> float:
+        """Return what is left of the source's start at an instant; of none that starts: no end."""
+        record = self._record_of(self._source_id)
+        starts = record.phase in {Phase.STARTING, Phase.VERIFYING}
+        return record.due_s - at_s if starts and record.due_s is not None else math.inf
 
     def stable(self) -> None:
         """Know that the source is forgiven: a missing track may be rebuilt for once more."""

@@ -197,7 +197,7 @@ def test_garbage_before_the_first_picture_does_not_count_as_usual() -> None:
     """A run may begin in it: what came until then was not for one picture."""
     camera = Arrivals(
         "video",
-        even(0.04, begin_s=0.6, end_s=3.0),
+        even(0.04, begin_s=0.61, end_s=3.0),
         packets=lambda now_s: int(100 * now_s),
     )
     found = play(pulse_of(VIDEO), [camera], until_s=60.0)

@@ -32,7 +32,7 @@ def play(*packets: Packet) -> list[int]:
 
     entry.add_probe(Gst.PadProbeType.BUFFER, on_buffer)
     now_ms = 0
-    FirstPicture(pad, lambda: now_ms * MS)
+    FirstPicture(pad, lambda: now_ms * MS, latency_ns=200 * MS)
     pad.set_active(True)
     pad.link(entry)
     segment = Gst.Segment()
@@ -51,9 +51,19 @@ def play(*packets: Packet) -> list[int]:
     ("packets", "stamps"),
     [
         pytest.param(
-            [(3000, 60), (3001, 60), (3040, 3040), (3080, 3080)],
-            [3001, 3001, 3040, 3080],
+            [(2000, 60), (2001, 60), (2040, 2040), (2080, 2080)],
+            [2001, 2001, 2040, 2080],
             id="stamped as if it had come at PLAY",
+        ),
+        pytest.param(
+            [(7000, 60), (7001, 60), (13000, 13000)],
+            [6800, 6800, 13000],
+            id="so late that the next may be long in coming",
+        ),
+        pytest.param(
+            [(260, 60), (260, 185), (310, 310)],
+            [60, 185, 310],
+            id="kept by the jitter buffer",
         ),
         pytest.param(
             [(400, 60), (400, 60), (401, 100), (402, 140)],

@@ -67,6 +67,9 @@ def test_positions_are_wall_time(starts: Sequence[float], positions: Sequence[fl
         pytest.param([(0, 1), (8, 2), (18, 2)], [0, 8, 18], id="handover"),
         pytest.param([(0, 1), (8, 2), (10, 1), (18, 2)], [0, 8, 10, 18], id="over a boundary"),
         pytest.param([(0, 1), (8, 2), (12, 2)], [0, 8, 18], id="handover, then a clock set back"),
+        pytest.param(
+            [(0, 1), (10, 1), (3, 1), (5, 2)], [0, 10, 20, 20], id="a clock set back, then a crash"
+        ),
     ],
 )
 def test_what_a_handover_recorded_twice_moves_nothing(
@@ -75,6 +78,13 @@ def test_what_a_handover_recorded_twice_moves_nothing(
     """Each epoch's files are in their places, as those of two recorders at work at once."""
     held = [segment(it, epoch=epoch) for it, epoch in segments]
     assert positions_s(parts(*held)) == pytest.approx(positions)
+
+
+def test_a_successor_waits_for_its_own_files_alone() -> None:
+    """Its first file may be a short one, for its sound came later."""
+    former, short = segment(0, duration_s=12.0), segment(8, epoch=2, duration_s=1.0)
+    positions = positions_s(parts(former, short, segment(9, epoch=2)))
+    assert positions == pytest.approx([0, 8, 9])
 
 
 def test_more_than_a_handover_takes_is_a_clock_that_was_set_back() -> None:

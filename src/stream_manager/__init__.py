@@ -8,8 +8,6 @@ asyncio); then, for video, config, pipelines (the worker's side), streams (the m
 recordings, evidence, store, api, cli. `lab` breaks things on purpose.
 """
 
-__version__ = "0.1.0"
-
 TYPE_CHECKING = False  # type checkers know the name; typing itself would cost more than all of this
 if TYPE_CHECKING:
     from stream_manager.errors import (

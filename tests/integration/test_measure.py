@@ -66,6 +66,19 @@ def test_a_file_is_measured_as_far_as_it_can_be_played(
     assert [it.error for it in (found, rest)] == ["", ""]
 
 
+def test_a_file_that_ends_before_its_first_picture_is_told_at_once(
+    encoded: Path, tmp_path: Path
+) -> None:
+    """A worker may be killed right then: nobody waits for what no demuxer will ever say."""
+    whole = _muxed(encoded, tmp_path, "mp4").read_bytes()
+    head = tmp_path / "head.mp4"
+    head.write_bytes(whole[: whole.index(b"moof") - 4])
+    found = measured(*[head] * 30)
+    assert len(found) == 30
+    assert {(it.whole, it.duration_s, it.tracks) for it in found} == {(False, 0.0, ())}
+    assert "too long" not in " ".join(it.error for it in found)
+
+
 def test_what_is_no_recording_is_told(encoded: Path, tmp_path: Path) -> None:
     """Noise, nothing, sound alone, a missing file: each has its answer, and the next is read."""
     files = [tmp_path / name for name in ("noise.ts", "empty.ts", "sound.mkv", "missing.ts")]

@@ -182,6 +182,8 @@ def test_kills_at_any_moment_cost_no_frame(service: MakeService, camera: Camera)
     running.start().wait_healthy("cam")
     now = running.stream("cam")
     assert (now["pid"], now["epoch"], now["outage_s_total"]) == (pid, 1, 0.0)
+    told = [it["rule"] for it in running.journal("cam") if it["component"] == "cam"]
+    assert "adopted" in told
     running.wait_for("flaps", lambda it: it["state"] == "running")
     assert running.stop() == 0
     assert not pictures_lost(running, "cam")

@@ -111,6 +111,9 @@ def test_error_isolation_a_manager_killed_in_a_handover_leaves_one_worker(
     running.crash()
     running.start().wait_healthy("cam")
     running.wait("one worker", lambda: len(running.workers()) == 1)
+    told = {it["rule"] for it in running.journal("cam") if it["component"] == "cam"}
+    assert "handover-begun" in told
+    assert "adopted" in told
     files = len(running.files("cam"))
     running.wait("more files", lambda: len(running.files("cam")) > files + 1)
     assert running.stop() == 0

@@ -256,6 +256,9 @@ def test_recovery_without_the_fork_server(service: MakeService) -> None:
     os.kill(worker, signal.SIGKILL)
     running.wait_for("cam", lambda it: it["epoch"] == 2 and it["health"] == "healthy")
     running.wait_recorded("cam")
+    (crash,) = [it for it in running.journal("cam") if it["cause"] and it["component"] == "cam"]
+    assert (crash["cause"], crash["code"]) == ("crash", "exit:unknown")
+    assert "the process ended unseen" in crash["saw"]["text"]  # by whoever would have known
     assert running.stream("other")["epoch"] == 1
     assert len(running.fork_servers()) == 1
     assert sorted(running.workers().values()) == ["cam", "other"]
@@ -269,6 +272,9 @@ def test_recovery_past_a_fork_server_that_hangs(service: MakeService) -> None:
     os.kill(server, signal.SIGSTOP)
     os.kill(running.stream("cam")["pid"], signal.SIGKILL)
     running.wait_for("cam", lambda it: it["epoch"] > 1 and it["health"] == "healthy")
+    told = [it for it in running.journal("cam") if it["cause"] and it["component"] == "cam"]
+    assert {it["code"] for it in told} == {"lost"}
+    assert "the fork server does not answer" in told[-1]["saw"]["text"]
     assert running.stream("other")["epoch"] == 1
     assert server not in running.fork_servers()
 

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import FastAPI, HTTPException, Path, Query, Request, status
 from fastapi.responses import JSONResponse
 
-from stream_manager import __version__
 from stream_manager.api.guard import Guard
 from stream_manager.api.models import Explanation, Reloaded, Status
 from stream_manager.api.service import Service, Verb
 from stream_manager.errors import UsageError
+from stream_manager.version import __version__
 
 PREFIX = "/api/v1"
 LONGEST_POLL_S = 25.0

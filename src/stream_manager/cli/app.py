@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stream_manager import __version__
 from stream_manager.errors import StreamManagerError, UsageError
+from stream_manager.version import __version__
 
 FAILED = 1
 MISUSED = 2

@@ -9,26 +9,28 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 
 from stream_manager.pipelines.codecs import Codec, chain_for
-from stream_manager.pipelines.elements import BadSourceError, make
+from stream_manager.pipelines.elements import BadSourceError, link, make, make_bin
 from stream_manager.pipelines.gst import Gst
 from stream_manager.pipelines.measurement import Measurement
 from stream_manager.pipelines.messages import RecordedTrack
 from stream_manager.pipelines.tracks import shape_of
 
 MEASURED_WITHIN_NS = 60 * Gst.SECOND
+DEMUXERS = {".ts": "tsdemux", ".mkv": "matroskademux", ".mp4": "qtdemux"}
 # It competes with the streams for the processor, and nobody waits for it.
 NICE = 10
 
 
 @dataclass(slots=True)
 class _Extent:
-    """One track's times in the file, in ns; `codec` is None until it is known, or for ever."""
+    """One track's times in the file, in ns; `codec` is None where no recording of ours has it."""
 
-    codec: Codec | None = None
+    codec: Codec | None
     shape: str = ""
     time: Gst.Segment = field(default_factory=Gst.Segment)
     frames: int = 0
@@ -46,10 +48,7 @@ class _Extent:
         if event.type is Gst.EventType.SEGMENT:
             event.copy_segment(self.time)
         elif event.type is Gst.EventType.CAPS:
-            caps = event.parse_caps()
-            with suppress(BadSourceError):  # a track that no recording of ours has
-                self.codec = chain_for(caps).codec
-                self.shape = shape_of(caps)
+            self.shape = shape_of(event.parse_caps())
         return Gst.PadProbeReturn.OK
 
     def _on_buffer(self, _pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:
@@ -75,17 +74,21 @@ class _Extent:
 
 
 class _Reading:
-    """One file on its way through the demuxer."""
+    """One file on its way through the demuxer, which the suffix names.
+
+    parsebin would find it, and may swallow what it says: it keeps back the errors of an element
+    that it is just trying, so that a file without a picture was waited for in vain (seen).
+    """
 
     def __init__(self, path: str) -> None:
         self.extents: list[_Extent] = []
         self._pipeline = Gst.Pipeline()
-        reader, self._parser = make("filesrc"), make("parsebin")
+        reader, self._demuxer = make("filesrc"), make(DEMUXERS[Path(path).suffix])
         reader.set_property("location", path)
-        for element in (reader, self._parser):
+        for element in (reader, self._demuxer):
             self._pipeline.add(element)
-        reader.link(self._parser)
-        self._handler = self._parser.connect("pad-added", self._on_pad)
+        reader.link(self._demuxer)
+        self._handler = self._demuxer.connect("pad-added", self._on_pad)
 
     def run(self) -> tuple[bool, str]:
         """Read it to its end; return whether it has one, and what was said if not."""
@@ -96,7 +99,7 @@ class _Reading:
         try:
             message = bus.timed_pop_filtered(MEASURED_WITHIN_NS, wanted)
         finally:
-            self._parser.disconnect(self._handler)
+            self._demuxer.disconnect(self._handler)
             self._pipeline.set_state(Gst.State.NULL)
         if message is None:
             return False, "it takes too long to read"
@@ -104,18 +107,23 @@ class _Reading:
             return False, message.parse_error()[0].message
         return True, ""
 
-    def _on_pad(self, _parser: Gst.Element, pad: Gst.Pad) -> None:
-        sink = make("fakesink")
-        sink.set_property("sync", False)
-        sink.set_property("async", False)
-        self._pipeline.add(sink)
-        sink.sync_state_with_parent()
-        extent = _Extent()
-        extent.watch(pad)
+    def _on_pad(self, _demuxer: Gst.Element, pad: Gst.Pad) -> None:
+        codec, launch = None, "fakesink name=sink sync=false async=false"
+        caps = pad.get_current_caps()
+        with suppress(BadSourceError):  # a track that no recording of ours has
+            if caps is not None:
+                chain = chain_for(caps)
+                codec, launch = chain.codec, f"{chain.launch} ! {launch}"
+        extent = _Extent(codec)
         self.extents.append(extent)
-        entry = sink.get_static_pad("sink")
+        way = make_bin(launch)
+        sink = way.get_by_name("sink")
+        entry = sink.get_static_pad("sink") if sink is not None else None
         assert entry is not None
-        pad.link(entry)
+        extent.watch(entry)
+        self._pipeline.add(way)
+        way.sync_state_with_parent()
+        link(pad, way)
 
 
 def measure(path: str) -> Measurement:

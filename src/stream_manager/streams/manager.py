@@ -10,7 +10,6 @@ from typing import Any
 
 import structlog
 
-from stream_manager import __version__
 from stream_manager.api import Verb
 from stream_manager.clock import Clock, chance, local_time, wall_of
 from stream_manager.config import Configuration, StreamSettings
@@ -42,6 +41,7 @@ from stream_manager.streams.takeover import Takeover
 from stream_manager.streams.upkeep import Means
 from stream_manager.streams.views import domains_status, stream_status, summary
 from stream_manager.supervision import Supervisor
+from stream_manager.version import __version__
 
 LOOK_EVERY_S = 0.25
 OBSERVE_EVERY_S = 10.0

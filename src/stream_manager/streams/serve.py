@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from stream_manager import __version__
 from stream_manager.api import tcp_socket, unix_socket
 from stream_manager.clock import Clock, SystemClock
 from stream_manager.config import Configuration, ManagerSettings
@@ -27,6 +26,7 @@ from stream_manager.streams.manager import StreamManager
 from stream_manager.streams.reload import Reload, make_volumes
 from stream_manager.streams.systemd import Systemd
 from stream_manager.streams.threads import in_thread
+from stream_manager.version import __version__
 
 # SIGTERM ends everything within five seconds; the API and the store take what is left of it.
 STOP_WITHIN_S = 3.5
